@@ -1,0 +1,7 @@
+"""Descriptions of requests, by resource group: plain values that `client.execute()` runs."""
+
+from __future__ import annotations
+
+from triverse.api import users
+
+__all__ = ["users"]

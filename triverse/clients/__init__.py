@@ -1,0 +1,1 @@
+"""The clients: configuration, life cycle, and the two short drivers."""

@@ -1,0 +1,229 @@
+"""The client for asyncio and trio."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from typing import TYPE_CHECKING, Self, TypeVar, overload
+
+from triverse.api.users import AsyncUsers
+from triverse.clients.settings import (
+    DEFAULT_MAX_CONNECTIONS,
+    SURROUNDINGS,
+    base_url_or_default,
+    key_callable_failed,
+    key_from,
+    make_policy,
+)
+from triverse.core.errors import ConfigurationError, DeadlineExceededError
+from triverse.core.events import Attempt
+from triverse.core.exchange import Response, exchange
+from triverse.core.options import UNSET, Policy, Timeout, Unset, positive_int
+from triverse.core.request import JSON, Param, Request
+from triverse.core.secret import AsyncKeySource, Secret
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    import httpx
+
+
+__all__ = ["AsyncTriverse"]
+
+T = TypeVar("T")
+
+
+class AsyncTriverse:
+    """The Triverse API, for asyncio and trio. One instance works in several event loops, one after another or at once.
+
+    Args:
+        api_key: the key, or a callable, plain or async, that returns one; it is called for each attempt, and once more
+            after a 401. Default: `TRIVERSE_API_KEY`.
+        base_url: default: `TRIVERSE_BASE_URL`, else the service. Plain `http://` only for a loopback address.
+        timeout: seconds for each phase of one attempt, or a `Timeout`.
+        deadline: seconds for the whole call: every attempt, every backoff, every wait for a connection. None: no limit.
+        max_retries: extra attempts after the first.
+        max_connections: how many requests may be on the wire at once; the rest wait their turn.
+        http_client: your own `httpx.AsyncClient`, which you close.
+
+    Raises:
+        ConfigurationError: an argument or the environment is of no use.
+
+    Example:
+        ```python
+        async with AsyncTriverse() as client:
+            print(await client.users.balance())
+        ```
+    """
+
+    users: AsyncUsers
+    """User management: who the key belongs to, and its credits."""
+
+    def __init__(  # noqa: PLR0913 - each is one thing that users set
+        self,
+        api_key: AsyncKeySource | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: float | Timeout = Policy().timeout,
+        deadline: float | None = Policy().deadline,
+        max_retries: int = Policy().max_retries,
+        max_connections: int = DEFAULT_MAX_CONNECTIONS,
+        http_client: httpx.AsyncClient | None = None,
+    ) -> None:
+        # httpx takes most of the time of `import httpx`-based programs to load: not before it is needed.
+        from triverse.wire.asynchronous import AsyncWire  # noqa: PLC0415
+
+        self._key = key_from(api_key)
+        self._policy = make_policy(Policy(), self._key, timeout=timeout, deadline=deadline, max_retries=max_retries)
+        limit = positive_int("max_connections", max_connections)
+        self._wire = AsyncWire(base_url_or_default(base_url), limit, http_client)
+        self._owns_wire = True
+        self._closed = False
+        self.users = AsyncUsers(self)
+
+    def with_options(
+        self,
+        *,
+        api_key: AsyncKeySource | Unset = UNSET,
+        timeout: float | Timeout | Unset = UNSET,
+        deadline: float | Unset | None = UNSET,
+        max_retries: int | Unset = UNSET,
+    ) -> Self:
+        """A client with other options over the same connections. Cheap; closing it leaves the connections open.
+
+        Raises:
+            ConfigurationError: an argument is of no use.
+        """
+        view = type(self).__new__(type(self))
+        view._key = self._key if isinstance(api_key, Unset) else key_from(api_key)
+        view._policy = make_policy(self._policy, view._key, timeout=timeout, deadline=deadline, max_retries=max_retries)
+        view._wire = self._wire
+        view._owns_wire = False
+        view._closed = self._closed
+        view.users = AsyncUsers(view)
+        return view
+
+    async def execute(self, request: Request[T]) -> T:
+        """Run a request, such as `triverse.api.users.me()`, and give its result.
+
+        Raises:
+            TriverseError: see `triverse.core.errors` for the whole tree.
+        """
+        return (await self.send(request)).data
+
+    async def send(self, request: Request[T]) -> Response[T]:
+        """Run a request, and give its result with the whole story: status, headers, attempts, time.
+
+        Raises:
+            TriverseError: see `triverse.core.errors` for the whole tree.
+        """
+        if self._closed or self._wire.closed:
+            message = "the client is closed: make a new one"
+            raise ConfigurationError(message)
+        with closing(exchange(request, self._policy, SURROUNDINGS)) as flow:
+            attempt = next(flow)
+            while True:
+                if attempt.after:
+                    await _sleep(attempt.after)
+                outcome = await self._wire.attempt(attempt, await self._current_key(attempt))
+                try:
+                    attempt = flow.send(outcome)
+                except StopIteration as done:
+                    response: Response[T] = done.value
+                    return response
+
+    @overload
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Param] | None = None,
+        json: JSON = None,
+        into: type[T],
+    ) -> T: ...
+
+    @overload
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Param] | None = None,
+        json: JSON = None,
+    ) -> object: ...
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Param] | None = None,
+        json: JSON = None,
+        into: type[object] = object,
+    ) -> object:
+        """Reach an endpoint that this package does not model yet.
+
+        Args:
+            method: HTTP method. Only idempotent ones are retried after they may have reached the service.
+            path: below the base URL, such as `/tasks/pricing/quote`.
+            params: query parameters; those that are None are left out.
+            json: JSON body.
+            into: what the answer's `data` becomes: an attrs class or dataclass, `dict[str, float]`, `list[str]`, …
+
+        Raises:
+            TriverseError: see `triverse.core.errors` for the whole tree.
+        """
+        return await self.execute(Request(method, path, into, params, json))
+
+    async def _current_key(self, attempt: Attempt) -> Secret:
+        key = self._key
+        return key if isinstance(key, Secret) else await _await_for_key(key, attempt)
+
+    async def aclose(self) -> None:
+        """Close the connections. Requests that are under way end first; closing twice is fine."""
+        self._closed = True
+        if self._owns_wire:
+            await self._wire.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+
+async def _sleep(seconds: float) -> None:
+    import anyio  # noqa: PLC0415 - loaded with the wire, and not before
+
+    await anyio.sleep(seconds)
+
+
+async def _await_for_key(source: Callable[[], object], attempt: Attempt) -> Secret:
+    """The key that the user's callable gives, at once or when awaited.
+
+    Raises:
+        ConfigurationError: it failed, or gave what cannot be a key. The message does not show what.
+        DeadlineExceededError: it took too long.
+    """
+    import anyio  # noqa: PLC0415 - loaded with the wire, and not before
+
+    left = math.inf if attempt.deadline is None else attempt.deadline - SURROUNDINGS.monotonic()
+    try:
+        value = source()
+        with anyio.move_on_after(left) as waiting:
+            if inspect.isawaitable(value):
+                value = await value
+    except Exception as error:
+        raise key_callable_failed(error) from error
+    if waiting.cancelled_caught:
+        message = "the api_key callable gave no key before the call's deadline"
+        raise DeadlineExceededError(message)
+    return Secret(value)

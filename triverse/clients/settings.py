@@ -1,0 +1,91 @@
+"""What a client is built from: arguments first, then the environment."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import random
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from triverse.core.errors import ConfigurationError
+from triverse.core.exchange import Surroundings
+from triverse.core.options import UNSET, Policy, Timeout, Unset, as_timeout, given
+from triverse.core.secret import Secret
+
+__all__ = [
+    "DEFAULT_MAX_CONNECTIONS",
+    "SURROUNDINGS",
+    "base_url_or_default",
+    "call_for_key",
+    "key_callable_failed",
+    "key_from",
+    "make_policy",
+]
+
+DEFAULT_MAX_CONNECTIONS: Final = 100
+SURROUNDINGS: Final = Surroundings(time.monotonic, time.time, random.random)
+
+_DEFAULT_BASE_URL: Final = "https://api.triverse.ai/api/v1"
+
+F = TypeVar("F", bound=Callable[[], object])
+
+
+def base_url_or_default(base_url: str | None) -> str:
+    """The argument, else `TRIVERSE_BASE_URL`, else the service."""
+    return base_url or os.environ.get("TRIVERSE_BASE_URL") or _DEFAULT_BASE_URL
+
+
+def key_from(source: str | F | None) -> Secret | F:
+    """The argument, else `TRIVERSE_API_KEY`: as a key, or as what gives one.
+
+    Raises:
+        ConfigurationError: there is no key, or it cannot be one.
+    """
+    if callable(source):
+        return source
+    value = os.environ.get("TRIVERSE_API_KEY") if source is None else source
+    if value is None:
+        message = "no API key: pass api_key=… or set TRIVERSE_API_KEY"
+        raise ConfigurationError(message)
+    return Secret(value)
+
+
+def make_policy(
+    base: Policy,
+    key: Secret | Callable[[], object],
+    *,
+    timeout: float | Timeout | Unset = UNSET,
+    deadline: float | Unset | None = UNSET,
+    max_retries: int | Unset = UNSET,
+) -> Policy:
+    """The base policy with what was given put in its place."""
+    return Policy(
+        timeout=base.timeout if isinstance(timeout, Unset) else as_timeout(timeout),
+        deadline=given(deadline, base.deadline),
+        max_retries=given(max_retries, base.max_retries),
+        refreshes_key=not isinstance(key, Secret),
+    )
+
+
+def call_for_key(source: Callable[[], object]) -> Secret:
+    """The key that the user's callable gives.
+
+    Raises:
+        ConfigurationError: it failed, or gave what cannot be a key. The message does not show what.
+    """
+    try:
+        value = source()
+    except Exception as error:
+        raise key_callable_failed(error) from error
+    if inspect.iscoroutine(value):
+        value.close()
+        message = "the api_key callable is async: use AsyncTriverse, or a plain function"
+        raise ConfigurationError(message)
+    return Secret(value)
+
+
+def key_callable_failed(error: Exception) -> ConfigurationError:
+    """The error for a callable that raised instead of giving a key."""
+    return ConfigurationError(f"the api_key callable raised {type(error).__name__}: see its cause")

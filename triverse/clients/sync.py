@@ -1,0 +1,198 @@
+"""The client for threads and scripts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from typing import TYPE_CHECKING, Self, TypeVar, overload
+
+from triverse.api.users import Users
+from triverse.clients.settings import (
+    DEFAULT_MAX_CONNECTIONS,
+    SURROUNDINGS,
+    base_url_or_default,
+    call_for_key,
+    key_from,
+    make_policy,
+)
+from triverse.core.errors import ConfigurationError
+from triverse.core.exchange import Response, exchange
+from triverse.core.options import UNSET, Policy, Timeout, Unset, positive_int
+from triverse.core.request import JSON, Param, Request
+from triverse.core.secret import KeySource, Secret
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    import httpx
+
+
+__all__ = ["Triverse"]
+
+T = TypeVar("T")
+
+
+class Triverse:
+    """The Triverse API, for threads and scripts. Safe to share between threads; survives `fork()`.
+
+    Args:
+        api_key: the key, or a callable that returns one; it is called for each attempt, and once more after a 401.
+            Default: `TRIVERSE_API_KEY`.
+        base_url: default: `TRIVERSE_BASE_URL`, else the service. Plain `http://` only for a loopback address.
+        timeout: seconds for each phase of one attempt, or a `Timeout`.
+        deadline: seconds for the whole call: every attempt, every backoff, every wait for a connection. None: no limit.
+        max_retries: extra attempts after the first.
+        max_connections: how many requests may be on the wire at once; the rest wait their turn.
+        http_client: your own `httpx.Client`, which you close.
+
+    Raises:
+        ConfigurationError: an argument or the environment is of no use.
+
+    Example:
+        ```python
+        with Triverse() as client:
+            print(client.users.balance())
+        ```
+    """
+
+    users: Users
+    """User management: who the key belongs to, and its credits."""
+
+    def __init__(  # noqa: PLR0913 - each is one thing that users set
+        self,
+        api_key: KeySource | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: float | Timeout = Policy().timeout,
+        deadline: float | None = Policy().deadline,
+        max_retries: int = Policy().max_retries,
+        max_connections: int = DEFAULT_MAX_CONNECTIONS,
+        http_client: httpx.Client | None = None,
+    ) -> None:
+        # httpx takes most of the time of `import httpx`-based programs to load: not before it is needed.
+        from triverse.wire.sync import Wire  # noqa: PLC0415
+
+        self._key = key_from(api_key)
+        self._policy = make_policy(Policy(), self._key, timeout=timeout, deadline=deadline, max_retries=max_retries)
+        limit = positive_int("max_connections", max_connections)
+        self._wire = Wire(base_url_or_default(base_url), limit, http_client)
+        self._owns_wire = True
+        self._closed = False
+        self.users = Users(self)
+
+    def with_options(
+        self,
+        *,
+        api_key: KeySource | Unset = UNSET,
+        timeout: float | Timeout | Unset = UNSET,
+        deadline: float | Unset | None = UNSET,
+        max_retries: int | Unset = UNSET,
+    ) -> Self:
+        """A client with other options over the same connections. Cheap; closing it leaves the connections open.
+
+        Raises:
+            ConfigurationError: an argument is of no use.
+        """
+        view = type(self).__new__(type(self))
+        view._key = self._key if isinstance(api_key, Unset) else key_from(api_key)
+        view._policy = make_policy(self._policy, view._key, timeout=timeout, deadline=deadline, max_retries=max_retries)
+        view._wire = self._wire
+        view._owns_wire = False
+        view._closed = self._closed
+        view.users = Users(view)
+        return view
+
+    def execute(self, request: Request[T]) -> T:
+        """Run a request, such as `triverse.api.users.me()`, and give its result.
+
+        Raises:
+            TriverseError: see `triverse.core.errors` for the whole tree.
+        """
+        return self.send(request).data
+
+    def send(self, request: Request[T]) -> Response[T]:
+        """Run a request, and give its result with the whole story: status, headers, attempts, time.
+
+        Raises:
+            TriverseError: see `triverse.core.errors` for the whole tree.
+        """
+        if self._closed or self._wire.closed:
+            message = "the client is closed: make a new one"
+            raise ConfigurationError(message)
+        with closing(exchange(request, self._policy, SURROUNDINGS)) as flow:
+            attempt = next(flow)
+            while True:
+                if attempt.after:
+                    time.sleep(attempt.after)
+                outcome = self._wire.attempt(attempt, self._current_key())
+                try:
+                    attempt = flow.send(outcome)
+                except StopIteration as done:
+                    response: Response[T] = done.value
+                    return response
+
+    @overload
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Param] | None = None,
+        json: JSON = None,
+        into: type[T],
+    ) -> T: ...
+
+    @overload
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Param] | None = None,
+        json: JSON = None,
+    ) -> object: ...
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Param] | None = None,
+        json: JSON = None,
+        into: type[object] = object,
+    ) -> object:
+        """Reach an endpoint that this package does not model yet.
+
+        Args:
+            method: HTTP method. Only idempotent ones are retried after they may have reached the service.
+            path: below the base URL, such as `/tasks/pricing/quote`.
+            params: query parameters; those that are None are left out.
+            json: JSON body.
+            into: what the answer's `data` becomes: an attrs class or dataclass, `dict[str, float]`, `list[str]`, …
+
+        Raises:
+            TriverseError: see `triverse.core.errors` for the whole tree.
+        """
+        return self.execute(Request(method, path, into, params, json))
+
+    def _current_key(self) -> Secret:
+        key = self._key
+        return key if isinstance(key, Secret) else call_for_key(key)
+
+    def close(self) -> None:
+        """Close the connections. Requests that are under way end first; closing twice is fine."""
+        self._closed = True
+        if self._owns_wire:
+            self._wire.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

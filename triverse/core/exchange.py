@@ -1,0 +1,202 @@
+"""One call, from the first attempt to its result or error. All policy lives here.
+
+`exchange()` is a generator, in the manner of httpx's `Auth.auth_flow`: it yields each `Attempt`, is sent the `Reply` or
+the `Unreachable` that came of it, and returns the `Response` or raises the error. The rules:
+
+- An attempt is made at most `1 + max_retries` times, and once more after a 401 if the key can be asked for again.
+- Nothing waits past the deadline. Where the next wait would not fit, the call fails at once with the error at hand.
+- What is tried again, and after which wait, is in `retry`; what an answer means is in `envelope`.
+- Every text and header of the server's is cleared of the key before anyone sees it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator
+from typing import Generic, TypeAlias, TypeVar
+
+from attrs import evolve, frozen
+
+from triverse.core.envelope import unwrap
+from triverse.core.errors import (
+    APIError,
+    AuthenticationError,
+    ConnectionFailedError,
+    DeadlineExceededError,
+    InvalidResponseError,
+    RequestTimeoutError,
+    TransportError,
+    TriverseError,
+)
+from triverse.core.events import Attempt, Failure, Outcome, Reply, Unreachable
+from triverse.core.headers import Headers
+from triverse.core.options import Policy
+from triverse.core.request import Request
+from triverse.core.retry import RETRIED, backoff
+from triverse.core.structure import structurer
+
+__all__ = ["Flow", "Response", "Surroundings", "exchange"]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+_logger = logging.getLogger("triverse")
+
+# Timers may fire this many seconds early.
+_CLOCK_GRAIN = 0.005
+
+
+@frozen
+class Surroundings:
+    """What the core may not look up for itself.
+
+    Attributes:
+        monotonic: seconds on a clock that never goes back.
+        wall_clock: seconds since the epoch.
+        jitter: a random number, 0 up to 1.
+    """
+
+    monotonic: Callable[[], float]
+    wall_clock: Callable[[], float]
+    jitter: Callable[[], float]
+
+
+@frozen
+class Response(Generic[T_co]):
+    """The whole story of a call.
+
+    Attributes:
+        data: what `client.execute()` returns.
+        status_code: HTTP status of the last answer.
+        headers: headers of the last answer.
+        attempts: how many times the request was put on the wire.
+        elapsed: seconds from the start of the call, waits included.
+    """
+
+    data: T_co
+    status_code: int
+    headers: Headers
+    attempts: int
+    elapsed: float
+
+    @property
+    def request_id(self) -> str | None:
+        """The service's id of the request, to quote to support; None if it sent none."""
+        return self.headers.request_id
+
+
+Flow: TypeAlias = Generator[Attempt, Outcome, Response[T]]
+
+
+def exchange(request: Request[T], policy: Policy, surroundings: Surroundings) -> Flow[T]:
+    """Make the call.
+
+    Raises:
+        TriverseError: as the module says.
+    """
+    structure = structurer(request.into)
+    now = surroundings.monotonic
+    started = now()
+    deadline = None if policy.deadline is None else started + policy.deadline
+    may_refresh, retries = policy.refreshes_key, 0
+    attempt = Attempt(request, 0.0, 1, deadline, policy.timeout)
+    while True:
+        yielded = now()
+        outcome = _without_key((yield attempt))
+        finished = now()
+        _log_attempt(attempt, outcome, finished - yielded - attempt.after)
+        try:
+            if isinstance(outcome, Unreachable):
+                raise _transport_error(request, outcome, attempt, finished) from outcome.cause
+            data = unwrap(outcome, structure, surroundings.wall_clock)
+            return Response(data, outcome.status, outcome.headers, attempt.number, finished - started)
+        except AuthenticationError:
+            if not may_refresh:
+                raise
+            may_refresh, wait = False, 0.0
+        except TriverseError as error:
+            if retries >= policy.max_retries or not _is_worth_retrying(request, outcome, error):
+                raise
+            wait = _wait(error, retries, surroundings)
+            if deadline is not None and finished + wait >= deadline:
+                raise
+            retries += 1
+            _log_retry(attempt, outcome, wait)
+        attempt = evolve(attempt, after=wait, number=attempt.number + 1)
+
+
+def _without_key(outcome: Outcome) -> Outcome:
+    """The outcome, with the key cut out of whatever could show it."""
+    key = outcome.key
+    if key is None:
+        return outcome
+    if isinstance(outcome, Unreachable):
+        key.scrub(outcome.cause)
+        return outcome
+    headers = outcome.headers.without(key.redact)
+    return outcome if headers is outcome.headers else evolve(outcome, headers=headers)
+
+
+def _transport_error(
+    request: Request[object], outcome: Unreachable, attempt: Attempt, finished: float
+) -> TransportError:
+    said = " ".join(str(outcome.cause).split()) or type(outcome.cause).__name__
+    what = f"{request.method} {_logged_path(request)}: {outcome.failure.value} ({said})"
+    if not outcome.failure.timed_out:
+        kind = TransportError if outcome.failure is Failure.OTHER else ConnectionFailedError
+        remedy = "Check the network, the base URL and the proxy settings"
+        return kind(f"{what}. {remedy}", cause=outcome.cause)
+    if attempt.deadline is not None and finished + _CLOCK_GRAIN >= attempt.deadline:
+        remedy = f"The call's deadline ran out in attempt {attempt.number}: allow it more time"
+        return DeadlineExceededError(f"{what}. {remedy}", cause=outcome.cause)
+    remedy = "Try again later, or raise `timeout`"
+    return RequestTimeoutError(f"{what}. {remedy}", cause=outcome.cause)
+
+
+def _is_worth_retrying(request: Request[object], outcome: Outcome, error: TriverseError) -> bool:
+    if isinstance(error, (InvalidResponseError, DeadlineExceededError)):
+        return False
+    if isinstance(outcome, Reply):
+        return outcome.status in RETRIED and request.idempotent
+    if outcome.failure is Failure.OTHER:
+        return False
+    return request.idempotent or outcome.failure.surely_not_sent
+
+
+def _wait(error: TriverseError, retry: int, surroundings: Surroundings) -> float:
+    asked = error.retry_after if isinstance(error, APIError) else None
+    return backoff(retry, surroundings.jitter()) if asked is None else asked
+
+
+def _logged_path(request: Request[object]) -> str:
+    return request.path.partition("?")[0]
+
+
+def _happened(outcome: Outcome) -> str:
+    if isinstance(outcome, Reply):
+        return f"HTTP {outcome.status}"
+    return f"{outcome.failure.value} ({type(outcome.cause).__name__})"
+
+
+def _log_attempt(attempt: Attempt, outcome: Outcome, seconds: float) -> None:
+    if _logger.isEnabledFor(logging.DEBUG):
+        _logger.debug(
+            "%s %s: %s in %.1f ms (attempt %d, request id %s)",
+            attempt.request.method,
+            _logged_path(attempt.request),
+            _happened(outcome),
+            seconds * 1000,
+            attempt.number,
+            outcome.headers.request_id if isinstance(outcome, Reply) else None,
+        )
+
+
+def _log_retry(attempt: Attempt, outcome: Outcome, wait: float) -> None:
+    _logger.warning(
+        "%s %s: attempt %d got %s; trying again in %.2f s",
+        attempt.request.method,
+        _logged_path(attempt.request),
+        attempt.number,
+        _happened(outcome),
+        wait,
+    )

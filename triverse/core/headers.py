@@ -1,0 +1,64 @@
+"""Response headers as a read-only mapping that costs nothing until someone looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+__all__ = ["Headers"]
+
+_REQUEST_ID: Final = (b"x-request-id", b"request-id")
+_MAX_REQUEST_ID: Final = 128
+
+
+class Headers(Mapping[str, str]):
+    """Response headers: case does not matter, repeated ones are joined by a comma."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        self._raw = tuple(raw)
+
+    def __getitem__(self, name: str) -> str:
+        value = self.find(name.lower().encode("latin-1", "replace"))
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def find(self, *names: bytes) -> str | None:
+        """The value under the first of these lower-case names that is there."""
+        for name in names:
+            values = [value for key, value in self._raw if key.lower() == name]
+            if values:
+                return b", ".join(values).decode("latin-1")
+        return None
+
+    @property
+    def request_id(self) -> str | None:
+        """The service's id of the request, cut to a sane length; None if it sent none."""
+        value = self.find(*_REQUEST_ID)
+        return value[:_MAX_REQUEST_ID] if value else None
+
+    def without(self, redact: Callable[[str], str]) -> Headers:
+        """These headers with every value redacted; the same object where that changes nothing."""
+        together = b"\n".join([value for _, value in self._raw]).decode("latin-1")
+        if redact(together) == together:
+            return self
+        return Headers([(name, redact(value.decode("latin-1")).encode("latin-1")) for name, value in self._raw])
+
+    @property
+    def raw(self) -> tuple[tuple[bytes, bytes], ...]:
+        """The pairs as they came over the wire."""
+        return self._raw
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(key.lower().decode("latin-1") for key, _ in self._raw))
+
+    def __len__(self) -> int:
+        return len({key.lower() for key, _ in self._raw})
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.items()))
+
+    def __repr__(self) -> str:
+        return f"Headers({dict(self)!r})"

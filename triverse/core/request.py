@@ -1,0 +1,69 @@
+"""What to ask for: a plain value that any transport can carry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final, Generic, TypeAlias, TypeVar
+
+from attrs import field, frozen
+
+from triverse.core.errors import ConfigurationError
+
+__all__ = ["JSON", "Param", "Request"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
+Param: TypeAlias = str | int | float | bool | None
+
+_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+_METHOD: Final = re.compile(r"[A-Z]+")
+# One leading slash keeps the request on the base URL's origin, whatever follows.
+_PATH: Final = re.compile(r"/[^\s\x00-\x1f\x7f#]*")
+# The field by which the service recognises a task that it was already asked for.
+_IDEMPOTENCY_KEY: Final = "client_order_id"
+
+
+def _upper(method: str) -> str:
+    return method.upper()
+
+
+def _check_method(_request: object, _attribute: object, value: str) -> None:
+    if not _METHOD.fullmatch(value):
+        message = f"not an HTTP method: {value!r}"
+        raise ConfigurationError(message)
+
+
+def _check_path(_request: object, _attribute: object, value: str) -> None:
+    if not _PATH.fullmatch(value):
+        message = f"a path begins with '/' and has no white space: {value!r}"
+        raise ConfigurationError(message)
+
+
+@frozen
+class Request(Generic[T_co]):
+    """One request to the API, and the type of its answer.
+
+    Builders such as `triverse.api.users.balance()` make it; `client.execute()` and `client.send()` run it.
+
+    Attributes:
+        method: HTTP method.
+        path: below the base URL, such as `/users/me`.
+        into: what the answer's `data` becomes.
+        params: query parameters.
+        json: JSON body; None for no body.
+    """
+
+    method: str = field(converter=_upper, validator=_check_method)
+    path: str = field(validator=_check_path)
+    into: type[T_co]
+    params: Mapping[str, Param] | None = None
+    json: JSON = None
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether sending it twice does no more than sending it once."""
+        if self.method in _IDEMPOTENT:
+            return True
+        return isinstance(self.json, Mapping) and bool(self.json.get(_IDEMPOTENCY_KEY))

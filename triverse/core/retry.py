@@ -1,0 +1,60 @@
+"""When to try again, and how long to wait first.
+
+- Again: no connection, a broken one, a timeout, and the statuses in `RETRIED`. Nothing else.
+- A request that is not idempotent: only if it surely never reached the server.
+- The wait: what `Retry-After` says, else exponential backoff with full jitter.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from triverse.core.headers import Headers
+
+__all__ = ["RETRIED", "backoff", "retry_after"]
+
+RETRIED: Final = frozenset({408, 429, 500, 502, 503, 504})
+
+_FIRST_WAIT: Final = 0.5
+_LONGEST_WAIT: Final = 8.0
+_ENOUGH_DOUBLINGS: Final = 5
+_SECONDS: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
+
+
+def backoff(retry: int, jitter: float) -> float:
+    """Seconds to wait before a retry: a random part of a bound that doubles each time.
+
+    Args:
+        retry: 0 for the first retry.
+        jitter: random, 0 up to 1.
+    """
+    return jitter * min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(retry, _ENOUGH_DOUBLINGS))
+
+
+def retry_after(headers: Headers, wall_clock: Callable[[], float]) -> float | None:
+    """Seconds that the server asks to wait; None where it does not say, or says nothing that makes sense."""
+    value = headers.find(b"retry-after")
+    if value is None:
+        return None
+    if _SECONDS.fullmatch(value.strip()):
+        seconds = float(value)
+        return seconds if math.isfinite(seconds) else None
+    then = _timestamp(value)
+    if then is None:
+        return None
+    # Against the server's own clock where it tells it, since ours may differ.
+    now = _timestamp(headers.find(b"date") or "")
+    return max(0.0, then - (wall_clock() if now is None else now))
+
+
+def _timestamp(http_date: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(http_date)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None

@@ -1,0 +1,231 @@
+"""The wire for threads."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+import httpx
+
+from triverse.core.events import Attempt, Outcome
+from triverse.core.secret import Secret
+from triverse.wire.connections import FreeList, TransportSettings
+from triverse.wire.deadline import DeadlineBackend
+from triverse.wire.gate import Gate
+from triverse.wire.messages import (
+    Addressed,
+    Body,
+    no_connection,
+    to_reply,
+    to_unreachable,
+    turn_limit,
+)
+from triverse.wire.origin import parse_base_url
+
+__all__ = ["Wire"]
+
+
+class Line(Protocol):
+    """What carries one request at a time."""
+
+    @property
+    def put(self) -> Callable[[httpx.Request], httpx.Response]:
+        """Sends a request and reads the head of the response."""
+        ...
+
+    def keep(self) -> None:
+        """It did well, and may be used again."""
+        ...
+
+    def drop(self) -> None:
+        """It failed."""
+        ...
+
+
+class Lines(Protocol):
+    """Where lines come from."""
+
+    def request(self, attempt: Attempt, key: Secret) -> httpx.Request:
+        """The request, as these lines carry it."""
+        ...
+
+    def take(self, attempt: Attempt) -> Line:
+        """A line for one attempt."""
+        ...
+
+    def close_idle(self) -> None:
+        """Close what is not in use."""
+        ...
+
+    def close(self) -> None:
+        """Close what is idle now, and what is in use when it comes back."""
+        ...
+
+
+class Wire:
+    """Puts attempts on the wire, at most so many at once.
+
+    It outlives `fork()`: the child begins with a gate and connections of its own, since sockets that two processes
+    share would mix up their answers, and a lock may have been held by a thread that the child does not have.
+    """
+
+    def __init__(self, base_url: str, max_connections: int, http_client: httpx.Client | None) -> None:
+        url = parse_base_url(base_url)
+        self._max_connections = max_connections
+        self._lines: Lines = OwnLines(url) if http_client is None else BorrowedLines(url, http_client)
+        self.closed = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._gate = Gate(self._max_connections)
+
+    def attempt(self, attempt: Attempt, key: Secret) -> Outcome:
+        """Send the request once, and read the answer.
+
+        Raises:
+            ConfigurationError: the request cannot be sent as it is. Nothing was sent.
+        """
+        if self._process != os.getpid():
+            self._lines.close_idle()
+            self._begin()
+        request = self._lines.request(attempt, key)
+        gate = self._gate
+        if not gate.enter(turn_limit(attempt)):
+            return no_connection(key)
+        try:
+            line = self._lines.take(attempt)
+            try:
+                response = line.put(request)
+                body = _read(response, attempt.deadline)
+            except Exception as error:  # noqa: BLE001 - whatever a library throws, the caller gets one of our errors
+                line.drop()
+                return to_unreachable(error, key)
+            except BaseException:
+                line.drop()
+                raise
+            line.keep()
+            return to_reply(response, body, key)
+        finally:
+            gate.leave()
+
+    def close(self) -> None:
+        """Close the connections: idle ones now, those in use as their requests end."""
+        self.closed = True
+        self._lines.close()
+
+
+def _read(response: httpx.Response, deadline: float | None) -> bytes | None:
+    """The body as it came; None where it has been read already."""
+    try:
+        if response.is_stream_consumed:
+            return None
+        body = Body(deadline)
+        for chunk in response.iter_raw():
+            if not body.wants_more(chunk):
+                break
+        return body.bytes()
+    finally:
+        response.close()
+
+
+class Connection:
+    """One connection of our own: an httpx transport that keeps the deadline."""
+
+    __slots__ = ("_backend", "_lines", "_transport")
+
+    def __init__(self, lines: OwnLines, transport: httpx.HTTPTransport) -> None:
+        self._lines = lines
+        self._transport = transport
+        self._backend = DeadlineBackend()
+        # httpx lets its transports choose everything but this; a test notices should the name change.
+        transport._pool._network_backend = self._backend  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+    def begin(self, deadline: float | None) -> Connection:
+        """Hold the next request to this deadline."""
+        self._backend.deadline = deadline
+        return self
+
+    @property
+    def put(self) -> Callable[[httpx.Request], httpx.Response]:
+        """Sends a request and reads the head of the response."""
+        return self._transport.handle_request
+
+    def keep(self) -> None:
+        """Lie idle until the next request."""
+        self._lines.keep(self)
+
+    def drop(self) -> None:
+        """Close the socket."""
+        self._transport.close()
+
+
+class OwnLines:
+    """Connections of our own to the base URL's origin."""
+
+    def __init__(self, base_url: httpx.URL) -> None:
+        self.request = Addressed(base_url).request
+        self._settings = TransportSettings(base_url)
+        self._idle: FreeList[Connection] = FreeList()
+        self._closed = False
+        # Sockets of a client that nobody closed go without a word, at the latest when the interpreter exits.
+        weakref.finalize(self, _drop_all, self._idle)
+
+    def take(self, attempt: Attempt) -> Connection:
+        """The freshest idle connection, or a new one."""
+        line = self._idle.take() or Connection(self, self._settings.make(httpx.HTTPTransport))
+        return line.begin(attempt.deadline)
+
+    def keep(self, line: Connection) -> None:
+        """Take a connection back."""
+        stale = self._idle.put(line)
+        if stale is not None:
+            stale.drop()
+        if self._closed:
+            self.close_idle()
+
+    def close_idle(self) -> None:
+        """Close what is not in use."""
+        _drop_all(self._idle)
+
+    def close(self) -> None:
+        """Close what is idle now, and what is in use when it comes back."""
+        self._closed = True
+        self.close_idle()
+
+
+def _drop_all(idle: FreeList[Connection]) -> None:
+    for line in idle.drain():
+        line.drop()
+
+
+class BorrowedLines:
+    """The user's own client: its hooks, proxies, auth and mounts see every request, and it stays theirs to close."""
+
+    def __init__(self, base_url: httpx.URL, http_client: httpx.Client) -> None:
+        self._addressed = Addressed(base_url)
+        self._client = http_client
+        self.put = partial(http_client.send, stream=True, follow_redirects=False)
+
+    def request(self, attempt: Attempt, key: Secret) -> httpx.Request:
+        """The request, with what the user's client adds to each."""
+        ready = self._addressed.request(attempt, key)
+        return self._client.build_request(
+            ready.method,
+            str(ready.url),
+            headers=ready.headers.raw,
+            content=ready.read() or None,
+            extensions=ready.extensions,
+        )
+
+    def take(self, attempt: Attempt) -> BorrowedLines:  # noqa: ARG002 - the one client carries every attempt
+        """The one line there is."""
+        return self
+
+    def keep(self) -> None:
+        """Nothing to keep: the user's client does."""
+
+    drop = close_idle = close = keep
