@@ -1,0 +1,126 @@
+"""Every check of the project. `nox` runs those that decide; `nox -l` lists the others, too."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["lint", "architecture", "build", "types", "tests", "lowest"]
+
+ROOT = Path(__file__).parent
+PROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = ["3.11", "3.12", "3.13"]
+EXTRAS = "cli,fastapi,sandbox"
+
+
+def _runs(python: Path | str) -> bool:
+    try:
+        return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0  # noqa: S603 - a Python that was found
+    except OSError:
+        return False
+
+
+def _find_pyenv_pythons() -> None:
+    """Put the Pythons that pyenv has, but not on the path, where nox looks."""
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    for version in PYTHONS:
+        found = shutil.which(f"python{version}")
+        installed = [p.parent for p in sorted(root.glob(f"versions/{version}.*/bin/python{version}")) if _runs(p)]
+        if installed and not (found and _runs(found)):
+            os.environ["PATH"] = os.pathsep.join([str(installed[-1]), os.environ["PATH"]])
+
+
+_find_pyenv_pythons()
+
+
+def _group(name: str) -> list[str]:
+    return list(nox.project.dependency_groups(PROJECT, name))
+
+
+def _built_wheel(session: nox.Session) -> str:
+    """The wheel, built once a run: what is tested is what users install."""
+    target = ROOT / "dist" / "checked"
+    if not _built:
+        session.run_install("python", "-c", "import shutil, sys; shutil.rmtree(sys.argv[1], True)", str(target))
+        session.install("build")
+        session.run_install("python", "-m", "build", "--outdir", str(target), silent=True)
+        _built.append(target)
+    return str(next(target.glob("*.whl")))
+
+
+_built: list[Path] = []
+
+
+def _test(session: nox.Session, *extra: str) -> None:
+    """Run the suite on the installed package, with the sources out of the way, and measure what it covers."""
+    env = {"PYTHONSAFEPATH": "1", "COVERAGE_FILE": str(Path(session.create_tmp()) / "coverage")}
+    session.run("coverage", "erase", env=env)
+    session.run("coverage", "run", "-m", "pytest", *extra, *session.posargs, env=env)
+    session.run("coverage", "combine", "--quiet", env=env)
+    session.run("coverage", "report", env=env)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Test the installed wheel with the newest dependencies."""
+    session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("test"))
+    _test(session)
+
+
+@nox.session(python=PYTHONS[0])
+def lowest(session: nox.Session) -> None:
+    """Test the installed wheel with the oldest dependencies that it says it works with."""
+    project = PROJECT["project"]
+    needed = itertools.chain(project["dependencies"], *project["optional-dependencies"].values())
+    floors = sorted({requirement.replace(">=", "==") for requirement in needed})
+    constraints = Path(session.create_tmp()) / "floors.txt"
+    constraints.write_text("\n".join(floors), encoding="utf-8")
+    session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("test"), "--constraint", str(constraints))
+    session.run("pytest", *session.posargs, env={"PYTHONSAFEPATH": "1"})
+
+
+@nox.session(python=PYTHONS[0])
+def types(session: nox.Session) -> None:
+    """Check the types, as mypy and as pyright see them, and that the public ones are complete."""
+    session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("types"))
+    session.run("mypy")
+    session.run("pyright")
+    session.run("pyright", "--ignoreexternal", "--verifytypes", "triverse", env={"PYTHONSAFEPATH": "1"})
+
+
+@nox.session(python=PYTHONS[0])
+def lint(session: nox.Session) -> None:
+    """Check style and form."""
+    session.install(*_group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session(python=PYTHONS[0])
+def architecture(session: nox.Session) -> None:
+    """Check that no room of the code imports what it may not."""
+    session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("lint"))
+    session.run("lint-imports")
+
+
+@nox.session(python=PYTHONS[0])
+def build(session: nox.Session) -> None:
+    """Build wheel and sdist, twice: the same bytes must come out; then check what they say of themselves."""
+    session.install("build", "twine")
+    for name in ("first", "second"):
+        target = ROOT / "dist" / name
+        shutil.rmtree(target, ignore_errors=True)
+        session.run("python", "-m", "build", "--outdir", str(target), silent=True)
+    first = sorted((ROOT / "dist" / "first").iterdir())
+    for path in first:
+        if path.read_bytes() != (ROOT / "dist" / "second" / path.name).read_bytes():
+            session.error(f"{path.name} comes out different when it is built again")
+    session.run("twine", "check", "--strict", *map(str, first))
