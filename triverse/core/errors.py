@@ -135,8 +135,8 @@ class InvalidResponseError(TriverseError):
         super().__init__(message)
         self.path = path
         self.status_code = status_code
-        self.headers = Headers() if headers is None else headers
-        self.request_id = self.headers.request_id
+        self.headers: Headers = Headers() if headers is None else headers
+        self.request_id: str | None = self.headers.request_id
 
 
 class APIError(TriverseError):
@@ -169,8 +169,8 @@ class APIError(TriverseError):
         self.status_code = status_code
         self.code = code
         self.suggestion = suggestion
-        self.headers = Headers() if headers is None else headers
-        self.request_id = self.headers.request_id
+        self.headers: Headers = Headers() if headers is None else headers
+        self.request_id: str | None = self.headers.request_id
         self.retry_after = retry_after
 
     def __str__(self) -> str:

@@ -59,6 +59,9 @@ class Result:
 class MismatchError(Exception):
     """A value is not of the documented type."""
 
+    path: str
+    args: tuple[object, ...]
+
     def __init__(self, expected: str, value: object) -> None:
         super().__init__(f"expected {expected}, got {_named(value)}")
         self.path = ""

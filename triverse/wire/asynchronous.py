@@ -51,7 +51,7 @@ class Line(Protocol):
 class Lines(Protocol):
     """Where lines come from."""
 
-    def request(self, attempt: Attempt, key: Secret) -> httpx.Request:
+    def request(self, attempt: Attempt, key: Secret, /) -> httpx.Request:
         """The request, as these lines carry it."""
         ...
 
@@ -74,7 +74,7 @@ class AsyncWire:
         self._base_url = parse_base_url(base_url)
         self._max_connections = max_connections
         self._http_client = http_client
-        self.closed = False
+        self.closed: bool = False
         self._forget_loops()
 
     def _forget_loops(self) -> None:
@@ -181,7 +181,7 @@ class OwnLines:
     """Connections of our own to the base URL's origin."""
 
     def __init__(self, base_url: httpx.URL) -> None:
-        self.request = Addressed(base_url).request
+        self.request: Callable[[Attempt, Secret], httpx.Request] = Addressed(base_url).request
         self._settings = TransportSettings(base_url)
         self._idle: FreeList[Connection] = FreeList()
         self._closed = False
@@ -211,7 +211,9 @@ class BorrowedLines:
     def __init__(self, base_url: httpx.URL, http_client: httpx.AsyncClient) -> None:
         self._addressed = Addressed(base_url)
         self._client = http_client
-        self.put = partial(http_client.send, stream=True, follow_redirects=False)
+        self.put: Callable[[httpx.Request], Awaitable[httpx.Response]] = partial(
+            http_client.send, stream=True, follow_redirects=False
+        )
 
     def request(self, attempt: Attempt, key: Secret) -> httpx.Request:
         """The request, with what the user's client adds to each."""
@@ -231,4 +233,8 @@ class BorrowedLines:
     async def keep(self) -> None:
         """Nothing to keep: the user's client does."""
 
-    drop = close = keep
+    async def drop(self) -> None:
+        """Nothing to close: the user's client does."""
+
+    async def close(self) -> None:
+        """Nothing of ours to close."""

@@ -48,7 +48,7 @@ class Line(Protocol):
 class Lines(Protocol):
     """Where lines come from."""
 
-    def request(self, attempt: Attempt, key: Secret) -> httpx.Request:
+    def request(self, attempt: Attempt, key: Secret, /) -> httpx.Request:
         """The request, as these lines carry it."""
         ...
 
@@ -76,7 +76,7 @@ class Wire:
         url = parse_base_url(base_url)
         self._max_connections = max_connections
         self._lines: Lines = OwnLines(url) if http_client is None else BorrowedLines(url, http_client)
-        self.closed = False
+        self.closed: bool = False
         self._begin()
 
     def _begin(self) -> None:
@@ -167,7 +167,7 @@ class OwnLines:
     """Connections of our own to the base URL's origin."""
 
     def __init__(self, base_url: httpx.URL) -> None:
-        self.request = Addressed(base_url).request
+        self.request: Callable[[Attempt, Secret], httpx.Request] = Addressed(base_url).request
         self._settings = TransportSettings(base_url)
         self._idle: FreeList[Connection] = FreeList()
         self._closed = False
@@ -208,7 +208,9 @@ class BorrowedLines:
     def __init__(self, base_url: httpx.URL, http_client: httpx.Client) -> None:
         self._addressed = Addressed(base_url)
         self._client = http_client
-        self.put = partial(http_client.send, stream=True, follow_redirects=False)
+        self.put: Callable[[httpx.Request], httpx.Response] = partial(
+            http_client.send, stream=True, follow_redirects=False
+        )
 
     def request(self, attempt: Attempt, key: Secret) -> httpx.Request:
         """The request, with what the user's client adds to each."""
@@ -228,4 +230,11 @@ class BorrowedLines:
     def keep(self) -> None:
         """Nothing to keep: the user's client does."""
 
-    drop = close_idle = close = keep
+    def drop(self) -> None:
+        """Nothing to close: the user's client does."""
+
+    def close_idle(self) -> None:
+        """Nothing of ours to close."""
+
+    def close(self) -> None:
+        """Nothing of ours to close."""
