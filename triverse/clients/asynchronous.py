@@ -13,7 +13,6 @@ from triverse.clients.settings import (
     DEFAULT_MAX_CONNECTIONS,
     SURROUNDINGS,
     base_url_or_default,
-    check_http_client,
     key_callable_failed,
     key_from,
     make_policy,
@@ -79,7 +78,7 @@ class AsyncTriverse:
         self._key = key_from(api_key)
         self._policy = make_policy(Policy(), self._key, timeout=timeout, deadline=deadline, max_retries=max_retries)
         limit = positive_int("max_connections", max_connections)
-        self._wire = AsyncWire(base_url_or_default(base_url), limit, check_http_client(http_client, "AsyncClient"))
+        self._wire = AsyncWire(base_url_or_default(base_url), limit, http_client)
         self._owns_wire = True
         self._closed = False
         self.users = AsyncUsers(self)

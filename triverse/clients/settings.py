@@ -19,7 +19,6 @@ __all__ = [
     "SURROUNDINGS",
     "base_url_or_default",
     "call_for_key",
-    "check_http_client",
     "key_callable_failed",
     "key_from",
     "make_policy",
@@ -31,12 +30,11 @@ SURROUNDINGS: Final = Surroundings(time.monotonic, time.time, random.random)
 _DEFAULT_BASE_URL: Final = "https://api.triverse.ai/api/v1"
 
 F = TypeVar("F", bound=Callable[[], object])
-C = TypeVar("C")
 
 
 def base_url_or_default(base_url: str | None) -> str:
     """The argument, else `TRIVERSE_BASE_URL`, else the service."""
-    return base_url if base_url is not None else os.environ.get("TRIVERSE_BASE_URL") or _DEFAULT_BASE_URL
+    return base_url or os.environ.get("TRIVERSE_BASE_URL") or _DEFAULT_BASE_URL
 
 
 def key_from(source: str | F | None) -> Secret | F:
@@ -52,18 +50,6 @@ def key_from(source: str | F | None) -> Secret | F:
         message = "no API key: pass api_key=… or set TRIVERSE_API_KEY"
         raise ConfigurationError(message)
     return Secret(value)
-
-
-def check_http_client(http_client: C, kind: str) -> C:
-    """The user's own client, if it is one of this kind, of httpx or of httpx2; or None.
-
-    Raises:
-        ConfigurationError: it is something else.
-    """
-    family = {cls.__name__ for cls in type(http_client).__mro__}
-    if http_client is None or kind in family:
-        return http_client
-    raise ConfigurationError(f"http_client must be an httpx.{kind}, not {type(http_client).__name__}")
 
 
 def make_policy(

@@ -13,7 +13,6 @@ from triverse.clients.settings import (
     SURROUNDINGS,
     base_url_or_default,
     call_for_key,
-    check_http_client,
     key_from,
     make_policy,
 )
@@ -77,7 +76,7 @@ class Triverse:
         self._key = key_from(api_key)
         self._policy = make_policy(Policy(), self._key, timeout=timeout, deadline=deadline, max_retries=max_retries)
         limit = positive_int("max_connections", max_connections)
-        self._wire = Wire(base_url_or_default(base_url), limit, check_http_client(http_client, "Client"))
+        self._wire = Wire(base_url_or_default(base_url), limit, http_client)
         self._owns_wire = True
         self._closed = False
         self.users = Users(self)

@@ -153,6 +153,7 @@ class APIError(TriverseError):
     """
 
     remedy: ClassVar[str] = ""
+    """What to do about errors of this class, for when the service suggests nothing."""
 
     def __init__(  # noqa: PLR0913 - one argument for each thing that the service says
         self,

@@ -41,8 +41,6 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 _logger = logging.getLogger("triverse")
-# Without this, a program that has not set up logging would find our warnings on its standard error.
-_logger.addHandler(logging.NullHandler())
 
 # Timers may fire this many seconds early.
 _CLOCK_GRAIN = 0.005

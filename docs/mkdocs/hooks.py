@@ -1,0 +1,66 @@
+"""What the build checks beyond links: every public name is documented, and is in the reference."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import griffe
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+
+ROOT = Path(__file__).parents[2]
+# Where users import from. Of other modules, only what hangs on names from these is public.
+PUBLIC_MODULES = ["triverse", "triverse.api.users"]
+
+log = logging.getLogger("mkdocs.hooks.reference")
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Warn, which fails a strict build, of each public name that has no docstring or no place in the reference."""
+    pages = (Path(config.site_dir) / "reference").glob("*.html")
+    shown = {name for page in pages for name in re.findall(r'id="(triverse[\w.]*)"', page.read_text("utf-8"))}
+    package = griffe.load("triverse", search_paths=[ROOT], docstring_parser="google")
+    places: dict[str, set[str]] = {}
+    for name in PUBLIC_MODULES:
+        for path, item in _public(package if name == "triverse" else package[name.removeprefix("triverse.")]):
+            if item.docstring is None:
+                log.warning("%s has no docstring", path)
+            places.setdefault(item.canonical_path, set()).add(path)
+    for canonical, paths in places.items():
+        if not shown & {canonical, *paths}:
+            log.warning("%s is not in the reference", min(paths, key=len))
+
+
+def _public(module: griffe.Module) -> Iterator[tuple[str, griffe.Object]]:
+    """Each exported name with what it names, and each public member of exported classes that is ours."""
+    for name in module.exports or ():
+        item = _target(module[str(name)])
+        yield f"{module.path}.{name}", item
+        if isinstance(item, griffe.Class):
+            for member in map(_target, item.all_members.values()):
+                if member.is_public and not member.is_special and not _is_described_elsewhere(item, member):
+                    yield f"{module.path}.{name}.{member.name}", member
+
+
+def _target(item: griffe.Object | griffe.Alias) -> griffe.Object:
+    return item.final_target if isinstance(item, griffe.Alias) else item
+
+
+def _is_described_elsewhere(owner: griffe.Class, member: griffe.Object) -> bool:
+    """Whether the docstring of the class or a base describes it, or a base documents what it overrides."""
+    bases = [base for base in owner.mro() if base.canonical_path.startswith("triverse.")]
+    if any(member.name in _described_attributes(cls) for cls in (owner, *bases)):
+        return True
+    overridden = [base.members[member.name] for base in bases if member.name in base.members]
+    return any(_target(item).docstring and _target(item) is not member for item in overridden)
+
+
+def _described_attributes(cls: griffe.Class) -> set[str]:
+    sections = cls.docstring.parsed if cls.docstring else []
+    attributes = [s for s in sections if isinstance(s, griffe.DocstringSectionAttributes)]
+    return {attribute.name for section in attributes for attribute in section.value}

@@ -1,0 +1,131 @@
+"""Runs the snippets of a Markdown page from top to bottom, as a reader would paste them.
+
+- `python` blocks share one module; they may `await`. With `title="name.py"` a block is also saved under that name,
+  and one called `test_….py` is run by pytest.
+- A `text` block with `title="Output"` is what the `python` block above it prints; `...` stands for anything.
+- `console` blocks are commands; lines without a `$` below a line with one are what it prints.
+- `toml` and `json` blocks are parsed, and saved where they have a title.
+- What is not run says why, in a comment right above it: `<!-- not run: reason -->`.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import doctest
+import inspect
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Final, Self
+
+from sybil import Document, Example, Region
+from sybil.evaluators.python import pad
+from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
+
+__all__ = ["ROOT", "Page", "blocks", "run_page"]
+
+ROOT: Final = Path(__file__).parents[2]
+
+_INFO: Final = re.compile(r'(?P<language>[\w-]*)(?:[^"]*\btitle="(?P<title>[^"]+)")?.*')
+_EXCUSE: Final = re.compile(r"<!-- not run: \w.+ -->\s*\Z")
+_SHOWN_ONLY: Final = frozenset({"text", "diff", "http", "javascript"})
+_LENIENT: Final = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def blocks(document: Document) -> Iterable[Region]:
+    """Each fenced block, with its language, title and source; those that are excused are left out."""
+    for region in FencedCodeBlockLexer(r"[^\n]*")(document):
+        if not _EXCUSE.search(document.text[: region.start]):
+            info = _INFO.fullmatch(region.lexemes["language"])
+            assert info is not None
+            region.parsed = (info["language"], info["title"], str(region.lexemes["source"]))
+            yield region
+
+
+class Page:
+    """A page that is being run, in a directory of its own."""
+
+    def __init__(self, directory: Path, printed: Callable[[], str]) -> None:
+        self.directory = directory
+        self._printed = printed
+        self._module = ModuleType("snippets")
+        self._loop = asyncio.Runner()
+        self._evaluators: dict[str, Callable[[Example, str | None, str], None]] = {
+            "python": self._python,
+            "console": self._console,
+            "toml": self._toml,
+            "json": self._json,
+        }
+
+    def __enter__(self) -> Self:
+        sys.modules[self._module.__name__] = self._module
+        self._loop.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._loop.close()
+        del sys.modules[self._module.__name__]
+
+    def run(self, example: Example) -> None:
+        """Run one block.
+
+        Raises:
+            KeyError: it is in a language that nobody has said how to check.
+        """
+        language, title, source = example.parsed
+        if title is not None and title != "Output":
+            (self.directory / title).write_text(source, encoding="utf-8")
+        if language == "text" and title == "Output":
+            _compare(source, self._printed())
+        elif language not in _SHOWN_ONLY:
+            self._evaluators[language](example, title, source)
+
+    def _python(self, example: Example, title: str | None, source: str) -> None:
+        if title is not None and title.startswith("test_"):
+            self._command(f"{sys.executable} -m pytest -q -p no:cacheprovider {title}")
+            return
+        self._printed()
+        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        code = compile(pad(source, example.line), example.path, "exec", flags=flags, dont_inherit=True)
+        coroutine = eval(code, vars(self._module))  # noqa: S307 - running the page's code is the point
+        if inspect.iscoroutine(coroutine):
+            self._loop.run(coroutine)
+
+    def _console(self, _example: Example, _title: str | None, source: str) -> None:
+        prompt = "$ " if "$ " in source else ""
+        for part in re.split(rf"^{re.escape(prompt)}", source, flags=re.MULTILINE)[1:]:
+            command, _, expected = part.partition("\n")
+            printed = self._command(command)
+            if expected.strip():
+                _compare(expected, printed)
+
+    def _command(self, line: str) -> str:
+        shell = ["sh", "-c", line]
+        done = subprocess.run(shell, cwd=self.directory, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - running the page's command is the point
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def _toml(self, _example: Example, _title: str | None, source: str) -> None:
+        tomllib.loads(source)
+
+    def _json(self, _example: Example, _title: str | None, source: str) -> None:
+        json.loads(source)
+
+
+def _compare(expected: str, printed: str) -> None:
+    same = doctest.OutputChecker().check_output(expected, printed, _LENIENT)
+    assert same, f"the page says:\n{expected}\nbut it printed:\n{printed}"
+
+
+def run_page(path: Path, directory: Path, printed: Callable[[], str]) -> None:
+    """Run each block of a page, in order. `printed` gives what was printed since it was last asked."""
+    document = Document.parse(str(path), blocks)
+    with Page(directory, printed) as page:
+        for example in document.examples():
+            page.run(example)
