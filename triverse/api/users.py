@@ -12,7 +12,7 @@ from attrs import frozen
 
 from triverse.core.exchange import Response
 from triverse.core.request import Request
-from triverse.core.structure import Result
+from triverse.core.result import Result
 
 __all__ = ["AsyncUsers", "UserBalance", "UserInfo", "Users", "balance", "me"]
 

@@ -76,6 +76,7 @@ class AsyncTriverse:
         from triverse.wire.asynchronous import AsyncWire  # noqa: PLC0415
 
         self._key = key_from(api_key)
+        del api_key  # else a traceback that shows variables shows it
         self._policy = make_policy(Policy(), self._key, timeout=timeout, deadline=deadline, max_retries=max_retries)
         limit = positive_int("max_connections", max_connections)
         self._wire = AsyncWire(base_url_or_default(base_url), limit, http_client)
@@ -98,6 +99,7 @@ class AsyncTriverse:
         """
         view = type(self).__new__(type(self))
         view._key = self._key if isinstance(api_key, Unset) else key_from(api_key)
+        del api_key  # as above
         view._policy = make_policy(self._policy, view._key, timeout=timeout, deadline=deadline, max_retries=max_retries)
         view._wire = self._wire
         view._owns_wire = False
@@ -226,4 +228,6 @@ async def _await_for_key(source: Callable[[], object], attempt: Attempt) -> Secr
     if waiting.cancelled_caught:
         message = "the api_key callable gave no key before the call's deadline"
         raise DeadlineExceededError(message)
-    return Secret(value)
+    key = Secret(value)
+    del value  # as above
+    return key.checked()

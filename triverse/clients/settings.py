@@ -41,15 +41,16 @@ def key_from(source: str | F | None) -> Secret | F:
     """The argument, else `TRIVERSE_API_KEY`: as a key, or as what gives one.
 
     Raises:
-        ConfigurationError: there is no key, or it cannot be one.
+        ConfigurationError: there is no key. Whether it can be one, `make_policy` asks, when no frame holds it plain.
     """
     if callable(source):
         return source
-    value = os.environ.get("TRIVERSE_API_KEY") if source is None else source
-    if value is None:
+    if source is not None:
+        return Secret(source)
+    if "TRIVERSE_API_KEY" not in os.environ:
         message = "no API key: pass api_key=… or set TRIVERSE_API_KEY"
         raise ConfigurationError(message)
-    return Secret(value)
+    return Secret(os.environ["TRIVERSE_API_KEY"])
 
 
 def make_policy(
@@ -60,7 +61,13 @@ def make_policy(
     deadline: float | Unset | None = UNSET,
     max_retries: int | Unset = UNSET,
 ) -> Policy:
-    """The base policy with what was given put in its place."""
+    """The base policy with what was given put in its place.
+
+    Raises:
+        ConfigurationError: a value is of no use, or the key cannot be one.
+    """
+    if isinstance(key, Secret):
+        key.checked()
     return Policy(
         timeout=base.timeout if isinstance(timeout, Unset) else as_timeout(timeout),
         deadline=given(deadline, base.deadline),
@@ -83,7 +90,9 @@ def call_for_key(source: Callable[[], object]) -> Secret:
         value.close()
         message = "the api_key callable is async: use AsyncTriverse, or a plain function"
         raise ConfigurationError(message)
-    return Secret(value)
+    key = Secret(value)
+    del value  # else a traceback that shows variables shows it
+    return key.checked()
 
 
 def key_callable_failed(error: Exception) -> ConfigurationError:

@@ -74,6 +74,7 @@ class Triverse:
         from triverse.wire.sync import Wire  # noqa: PLC0415
 
         self._key = key_from(api_key)
+        del api_key  # else a traceback that shows variables shows it
         self._policy = make_policy(Policy(), self._key, timeout=timeout, deadline=deadline, max_retries=max_retries)
         limit = positive_int("max_connections", max_connections)
         self._wire = Wire(base_url_or_default(base_url), limit, http_client)
@@ -96,6 +97,7 @@ class Triverse:
         """
         view = type(self).__new__(type(self))
         view._key = self._key if isinstance(api_key, Unset) else key_from(api_key)
+        del api_key  # as above
         view._policy = make_policy(self._policy, view._key, timeout=timeout, deadline=deadline, max_retries=max_retries)
         view._wire = self._wire
         view._owns_wire = False

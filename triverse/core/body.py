@@ -66,7 +66,7 @@ def _inflated(body: bytes) -> bytes:
         inflated = b""
     if len(inflated) > MAX_BODY_BYTES:
         raise TooLargeError
-    if inflater.eof:
+    if inflater.eof and not inflater.unused_data:
         return inflated
     problem = "the response body is damaged: it does not decompress"
     raise BodyError(problem)

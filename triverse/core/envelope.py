@@ -2,6 +2,9 @@
 
 Success is `{"code": 0, "message": "success", "data": …}`; failure has another code, a message and perhaps a suggestion.
 In between sit proxies that answer HTML, nothing, or JSON of their own: those become the right error by status.
+
+An error is a value in here, and raised elsewhere: so no frame of its traceback, and no exception in its context, holds
+the body.
 """
 
 from __future__ import annotations
@@ -9,58 +12,65 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from triverse.core.body import BodyError, TooLargeError, parse
-from triverse.core.errors import APIError, InvalidResponseError, error_class
+from triverse.core.errors import APIError, InvalidResponseError, TriverseError, error_class
 from triverse.core.events import Reply
+from triverse.core.mismatch import MismatchError
 from triverse.core.retry import retry_after
-from triverse.core.structure import MismatchError, field_of
+from triverse.core.scalars import to_int
+from triverse.core.text import clipped
 
 __all__ = ["unwrap"]
 
 T = TypeVar("T")
 
 
-def unwrap(reply: Reply, structure: Callable[[object, str], T], wall_clock: Callable[[], float]) -> T:
-    """The payload of a successful answer.
-
-    Raises:
-        InvalidResponseError: the answer is not what the API documents.
-        APIError: the API said no.
-    """
+def unwrap(reply: Reply, structure: Callable[[object, str], T], wall_clock: Callable[[], float]) -> T | TriverseError:
+    """The payload of a successful answer; else the error: `InvalidResponseError` or a kind of `APIError`."""
     success = HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES
     try:
         answer = parse(reply.body, reply.headers)
     except BodyError as error:
         # A failure is told by its status, whatever its body; but past the limit the reading stopped.
         if success or isinstance(error, TooLargeError):
-            raise _invalid(reply, str(error)) from None
+            return _invalid(reply, str(error))
         answer = None
-    if not success:
-        raise _api_error(reply, answer, wall_clock)
     try:
-        if field_of(answer, "code", int) == 0:
-            return structure(field_of(answer, "data", object), "data")
+        if success and to_int(_field(answer, "code")) == 0:
+            return structure(_field(answer, "data"), "data")
     except MismatchError as error:
-        raise _invalid(reply, str(error), error.path) from None
-    raise _api_error(reply, answer, wall_clock)
+        return _invalid(reply, str(error), error.path)
+    return _api_error(reply, answer, wall_clock)
+
+
+def _field(answer: object, name: str) -> object:
+    if not isinstance(answer, dict):
+        raise MismatchError.of("an object", answer, "body")
+    fields = cast("dict[str, object]", answer)
+    if name not in fields:
+        raise MismatchError("missing", name)
+    return fields[name]
 
 
 def _invalid(reply: Reply, problem: str, path: str | None = None) -> InvalidResponseError:
-    message = (
-        f"{problem}. The service or something in front of it answered HTTP {reply.status} "
-        "with what its API does not document"
+    return InvalidResponseError(
+        f"{_shown(reply, problem)}: the service, or something in front of it, answered HTTP {reply.status} with what "
+        "its API does not document. Check the base URL, and whether there is a newer version of triverse",
+        status_code=reply.status,
+        headers=reply.headers,
+        path=_shown(reply, path),
     )
-    return InvalidResponseError(message, status_code=reply.status, headers=reply.headers, path=path)
 
 
 def _api_error(reply: Reply, answer: object, wall_clock: Callable[[], float]) -> APIError:
-    facts: dict[str, object] = answer if isinstance(answer, dict) else {}  # pyright: ignore[reportUnknownVariableType]  # JSON has no other keys
+    facts = cast("dict[str, object]", answer) if isinstance(answer, dict) else {}
     code = facts.get("code")
     code = code if isinstance(code, int) and not isinstance(code, bool) else None
+    message = _shown(reply, facts.get("message")) or _shown(reply, _detail(facts.get("detail")))
     return error_class(reply.status, code)(
-        _shown(reply, _message(facts)) or _phrase(reply.status),
+        message or _phrase(reply.status),
         status_code=reply.status,
         code=code,
         suggestion=_shown(reply, facts.get("suggestion")),
@@ -69,19 +79,22 @@ def _api_error(reply: Reply, answer: object, wall_clock: Callable[[], float]) ->
     )
 
 
-def _message(facts: dict[str, object]) -> object:
-    """What it says happened, also in the shape of FastAPI's own errors."""
-    detail = facts.get("detail")
-    otherwise = json.dumps(detail) if isinstance(detail, (list, dict)) else detail
-    return facts.get("message") or otherwise
+def _detail(detail: object) -> object:
+    """What FastAPI's own errors say: a text, or JSON."""
+    if not isinstance(detail, (list, dict)):
+        return detail
+    try:
+        return json.dumps(detail, ensure_ascii=False)
+    except RecursionError:
+        return None
 
 
 def _shown(reply: Reply, text: object) -> str | None:
-    """Text of the server's that is safe to print; None if there is none."""
+    """Text of the server's without the key and of sane length; None if there is none."""
     if not isinstance(text, str) or not text.strip():
         return None
     printable = text.encode("utf-8", "replace").decode()
-    return reply.key.redact(printable) if reply.key else printable
+    return clipped(reply.key.redact(printable) if reply.key else printable)
 
 
 def _phrase(status: int) -> str:

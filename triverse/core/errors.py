@@ -28,6 +28,7 @@ from http import HTTPStatus
 from typing import ClassVar
 
 from triverse.core.headers import Headers
+from triverse.core.text import one_line
 
 __all__ = [
     "APIError",
@@ -56,6 +57,9 @@ class TriverseError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
     def __reduce__(self) -> tuple[object, ...]:
         # Exception's own recipe calls the class with `args` alone, which loses keyword arguments.
@@ -152,7 +156,7 @@ class APIError(TriverseError):
         retry_after: seconds that the service asks to wait; None if it does not say.
     """
 
-    remedy: ClassVar[str] = ""
+    remedy: ClassVar[str] = "Check the base URL, and look the answer up in the service's documentation."
     """What to do about errors of this class, for when the service suggests nothing."""
 
     def __init__(  # noqa: PLR0913 - one argument for each thing that the service says
@@ -181,7 +185,7 @@ class APIError(TriverseError):
         if self.request_id is not None:
             facts.append(f"request {self.request_id}")
         what = f"{self.message.rstrip('.')} ({', '.join(facts)})"
-        return f"{what}. {self.suggestion or self.remedy}".rstrip()
+        return one_line(f"{what}. {self.suggestion or self.remedy}")
 
 
 class BadRequestError(APIError):

@@ -34,6 +34,7 @@ from triverse.core.options import Policy
 from triverse.core.request import Request
 from triverse.core.retry import RETRIED, backoff
 from triverse.core.structure import structurer
+from triverse.core.text import clipped, one_line
 
 __all__ = ["Flow", "Response", "Surroundings", "exchange"]
 
@@ -44,6 +45,9 @@ _logger = logging.getLogger("triverse")
 
 # Timers may fire this many seconds early.
 _CLOCK_GRAIN = 0.005
+
+# A week: timers of operating systems take no wait of centuries, which a server may well ask for.
+_LONGEST_WAIT = 7 * 24 * 3600.0
 
 
 @frozen
@@ -105,23 +109,23 @@ def exchange(request: Request[T], policy: Policy, surroundings: Surroundings) ->
         outcome = _without_key((yield attempt))
         finished = now()
         _log_attempt(attempt, outcome, finished - yielded - attempt.after)
-        try:
-            if isinstance(outcome, Unreachable):
-                raise _transport_error(request, outcome, attempt, finished) from outcome.cause
-            data = unwrap(outcome, structure, surroundings.wall_clock)
-            return Response(data, outcome.status, outcome.headers, attempt.number, finished - started)
-        except AuthenticationError:
-            if not may_refresh:
-                raise
+        if isinstance(outcome, Unreachable):
+            error: TriverseError = _transport_error(attempt, outcome, finished)
+        else:
+            result = unwrap(outcome, structure, surroundings.wall_clock)
+            if not isinstance(result, TriverseError):
+                return Response(result, outcome.status, outcome.headers, attempt.number, finished - started)
+            error = result
+        if may_refresh and isinstance(error, AuthenticationError):
             may_refresh, wait = False, 0.0
-        except TriverseError as error:
-            if retries >= policy.max_retries or not _is_worth_retrying(request, outcome, error):
-                raise
+        elif retries < policy.max_retries and _is_worth_retrying(request, outcome, error):
             wait = _wait(error, retries, surroundings)
-            if deadline is not None and finished + wait >= deadline:
-                raise
             retries += 1
-            _log_retry(attempt, outcome, wait)
+        else:
+            raise error
+        if wait > _LONGEST_WAIT or (deadline is not None and finished + wait >= deadline):
+            raise error
+        _log_retry(attempt, outcome, wait)
         attempt = evolve(attempt, after=wait, number=attempt.number + 1)
 
 
@@ -137,20 +141,30 @@ def _without_key(outcome: Outcome) -> Outcome:
     return outcome if headers is outcome.headers else evolve(outcome, headers=headers)
 
 
-def _transport_error(
-    request: Request[object], outcome: Unreachable, attempt: Attempt, finished: float
-) -> TransportError:
-    said = " ".join(str(outcome.cause).split()) or type(outcome.cause).__name__
-    what = f"{request.method} {_logged_path(request)}: {outcome.failure.value} ({said})"
-    if not outcome.failure.timed_out:
-        kind = TransportError if outcome.failure is Failure.OTHER else ConnectionFailedError
-        remedy = "Check the network, the base URL and the proxy settings"
-        return kind(f"{what}. {remedy}", cause=outcome.cause)
+def _transport_error(attempt: Attempt, outcome: Unreachable, finished: float) -> TransportError:
+    kind, remedy = _kind_and_remedy(attempt, outcome.failure, finished)
+    what = f"{attempt.request.method} {_logged_path(attempt.request)}: {outcome.failure.value}"
+    error = kind(f"{what} ({_said(outcome.cause)}). {remedy}", cause=outcome.cause)
+    error.__cause__ = outcome.cause
+    return error
+
+
+def _kind_and_remedy(attempt: Attempt, failure: Failure, finished: float) -> tuple[type[TransportError], str]:
+    if not failure.timed_out:
+        kind = TransportError if failure is Failure.OTHER else ConnectionFailedError
+        return kind, "Check the network, the base URL and the proxy settings"
     if attempt.deadline is not None and finished + _CLOCK_GRAIN >= attempt.deadline:
         remedy = f"The call's deadline ran out in attempt {attempt.number}: allow it more time"
-        return DeadlineExceededError(f"{what}. {remedy}", cause=outcome.cause)
-    remedy = "Try again later, or raise `timeout`"
-    return RequestTimeoutError(f"{what}. {remedy}", cause=outcome.cause)
+        return DeadlineExceededError, remedy
+    return RequestTimeoutError, "Try again later, or raise `timeout`"
+
+
+def _said(cause: Exception) -> str:
+    try:
+        text = str(cause)
+    except Exception:  # noqa: BLE001 - a foreign class may break even here
+        text = ""
+    return clipped(one_line(text)) or type(cause).__name__
 
 
 def _is_worth_retrying(request: Request[object], outcome: Outcome, error: TriverseError) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
+from triverse.core.text import one_line
+
 __all__ = ["Headers"]
 
 _REQUEST_ID: Final = (b"x-request-id", b"request-id")
@@ -37,14 +39,14 @@ class Headers(Mapping[str, str]):
     def request_id(self) -> str | None:
         """The service's id of the request, cut to a sane length; None if it sent none."""
         value = self.find(*_REQUEST_ID)
-        return value[:_MAX_REQUEST_ID] if value else None
+        return one_line(value[:_MAX_REQUEST_ID]) if value else None
 
     def without(self, redact: Callable[[str], str]) -> Headers:
-        """These headers with every value redacted; the same object where that changes nothing."""
-        together = b"\n".join([value for _, value in self._raw]).decode("latin-1")
+        """These headers, redacted; the same object where that changes nothing."""
+        together = b"\n".join([part for pair in self._raw for part in pair]).decode("latin-1")
         if redact(together) == together:
             return self
-        return Headers([(name, redact(value.decode("latin-1")).encode("latin-1")) for name, value in self._raw])
+        return Headers([(_redacted(name, redact), _redacted(value, redact)) for name, value in self._raw])
 
     @property
     def raw(self) -> tuple[tuple[bytes, bytes], ...]:
@@ -62,3 +64,10 @@ class Headers(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"Headers({dict(self)!r})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Headers, (self._raw,)
+
+
+def _redacted(text: bytes, redact: Callable[[str], str]) -> bytes:
+    return redact(text.decode("latin-1")).encode("latin-1")

@@ -36,7 +36,7 @@ def _seconds_or_none(_owner: object, attribute: Attribute[Any], value: float | N
     if value is None:
         return
     number = isinstance(value, (int, float)) and not isinstance(value, bool)  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are not all type checked
-    if not number or not math.isfinite(value) or value <= 0:
+    if not number or not 0 < value < math.inf:
         message = f"{attribute.name} must be a positive number of seconds or None, not {value!r}"
         raise ConfigurationError(message)
 

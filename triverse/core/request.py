@@ -20,23 +20,27 @@ Param: TypeAlias = str | int | float | bool | None
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _METHOD: Final = re.compile(r"[A-Z]+")
 # One leading slash keeps the request on the base URL's origin, whatever follows.
-_PATH: Final = re.compile(r"/[^\s\x00-\x1f\x7f#]*")
+_PATH: Final = re.compile(r"/[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff#]*")
 # The field by which the service recognises a task that it was already asked for.
 _IDEMPOTENCY_KEY: Final = "client_order_id"
 
 
 def _upper(method: str) -> str:
-    return method.upper()
+    return method.upper() if isinstance(method, str) else method  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are not all type checked
+
+
+def _copied(params: Mapping[str, Param] | None) -> Mapping[str, Param] | None:
+    return params and dict(params)
 
 
 def _check_method(_request: object, _attribute: object, value: str) -> None:
-    if not _METHOD.fullmatch(value):
+    if not isinstance(value, str) or not _METHOD.fullmatch(value):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
         message = f"not an HTTP method: {value!r}"
         raise ConfigurationError(message)
 
 
 def _check_path(_request: object, _attribute: object, value: str) -> None:
-    if not _PATH.fullmatch(value):
+    if not isinstance(value, str) or not _PATH.fullmatch(value):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
         message = f"a path begins with '/' and has no white space: {value!r}"
         raise ConfigurationError(message)
 
@@ -58,8 +62,8 @@ class Request(Generic[T_co]):
     method: str = field(converter=_upper, validator=_check_method)
     path: str = field(validator=_check_path)
     into: type[T_co]
-    params: Mapping[str, Param] | None = None
-    json: JSON = None
+    params: Mapping[str, Param] | None = field(default=None, converter=_copied, hash=False)
+    json: JSON = field(default=None, hash=False)
 
     @property
     def idempotent(self) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Awaitable, Callable
-from typing import Final, NoReturn, TypeAlias
+import html
+import json
+import re
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final, NoReturn, TypeAlias, cast
 from urllib.parse import quote, quote_plus
 
 from triverse.core.errors import ConfigurationError
@@ -14,27 +17,42 @@ __all__ = ["AsyncKeySource", "KeySource", "Secret"]
 MASK: Final = "[redacted]"
 # A key shorter than this is no secret, and cutting it out of every text would only garble the text.
 _MIN_REDACTED: Final = 6
+# What its text is made of, beside its arguments.
+_OS_ERROR: Final = frozenset({"strerror", "filename", "filename2"})
 
 
 class Secret:
     """An API key that can be sent, but not seen.
 
-    Raises:
-        ConfigurationError: the key is empty, or could not be sent as it is. The message does not show it.
+    Made of anything, so that whoever holds the plain value can let go of it before `checked()` raises: tools that print
+    tracebacks may print the variables of each frame, too.
     """
 
-    __slots__ = ("_forms", "_value")
+    __slots__ = ("_forms", "_problem", "_value")
 
     def __init__(self, value: object) -> None:
-        problem = _problem(value)
-        if problem or not isinstance(value, str):
-            message = f"the API key {problem}: copy it again from the Triverse console"
-            raise ConfigurationError(message)
-        self._value = value
+        self._problem = _problem(value)
+        self._value = value if isinstance(value, str) and self._problem is None else ""
         self._forms: tuple[str, ...] | None = None
 
+    def checked(self) -> Secret:
+        """This key, if it can be sent.
+
+        Raises:
+            ConfigurationError: it is empty, or could not be sent as it is. The message does not show it.
+        """
+        if self._problem is not None:
+            message = f"the API key {self._problem}: copy it again from the Triverse console"
+            raise ConfigurationError(message)
+        return self
+
     def reveal(self) -> str:
-        """The key itself. For the line that puts it on the wire, and no other."""
+        """The key itself. For the line that puts it on the wire, and no other.
+
+        Raises:
+            ConfigurationError: as `checked()`.
+        """
+        self.checked()
         return self._value
 
     def redact(self, text: str) -> str:
@@ -49,13 +67,20 @@ class Secret:
         The frames of HTTP libraries hold the request as bytes, and some tools print the variables of every frame: so
         tracebacks go, too.
         """
-        seen: set[int] = set()
-        link: BaseException | None = error
-        while link is not None and id(link) not in seen:
-            seen.add(id(link))
-            link.__traceback__ = None
-            link.args = tuple(self.redact(a) if isinstance(a, str) else a for a in link.args)
-            link = link.__cause__ or link.__context__
+        for link in _family(error):
+            link.with_traceback(None)
+            # Past the class, which may forbid it: attrs can freeze exceptions.
+            BaseException.__setattr__(link, "args", tuple(self._without(arg) for arg in link.args))
+            for name in vars(link).keys() | _OS_ERROR.intersection(dir(link)):
+                BaseException.__setattr__(link, name, self._without(getattr(link, name)))
+
+    def _without(self, value: object) -> object:
+        """The value itself, or where it shows the key, what can be said of it without."""
+        if isinstance(value, list):  # of notes
+            return [self._without(member) for member in cast("list[object]", value)]
+        said = value if isinstance(value, str) else _repr(value)
+        redacted = self.redact(said)
+        return value if redacted == said else redacted
 
     def _shown_forms(self) -> tuple[str, ...]:
         if self._forms is None:
@@ -93,9 +118,44 @@ def _problem(value: object) -> str | None:
     return next((problem for problem, found in checks.items() if found), None)
 
 
+def _family(error: BaseException) -> Iterator[BaseException]:
+    """The error, and all that it was raised from, while handling, or as a group of."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        link = waiting.pop()
+        if link is None or id(link) in seen:
+            continue
+        seen.add(id(link))
+        waiting += [link.__cause__, link.__context__]
+        if isinstance(link, BaseExceptionGroup):
+            waiting += link.exceptions  # pyright: ignore[reportUnknownMemberType]  # of whatever kind
+        yield link
+
+
+def _repr(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - a foreign class may break even here, and then shows nothing
+        return ""
+
+
 def _forms(key: str) -> tuple[str, ...]:
-    plain = key.encode()
-    encoded = base64.b64encode(plain).decode(), base64.urlsafe_b64encode(plain).decode()
-    forms = {key, quote(key, safe=""), quote_plus(key), *encoded, *(b.rstrip("=") for b in encoded)}
+    """The key, and what others make of it: escaped for URLs, JSON, Python or HTML, and inside of base64."""
+    quoted = {quote(key), quote(key, safe=""), quote_plus(key)}
+    forms = {key, repr(key)[1:-1], html.escape(key), json.dumps(key)[1:-1], json.dumps(key)[1:-1].replace("/", r"\/")}
+    forms |= quoted | {re.sub("%..", lambda escape: escape[0].lower(), form) for form in quoted}
+    forms |= {variant for form in _in_base64(key.encode()) for variant in (form, form.translate(_URL_SAFE))}
     # The longest first: a short form may stand inside a longer one.
     return tuple(sorted(forms, key=len, reverse=True))
+
+
+_URL_SAFE: Final = str.maketrans("+/", "-_")
+
+
+def _in_base64(key: bytes) -> Iterator[str]:
+    """The key in base64: by itself, and as it looks inside of something longer, where it can begin at three places."""
+    whole = b64encode(key).decode()
+    yield from (whole, whole.rstrip("="))
+    for before, shared in enumerate((0, 2, 3)):
+        yield b64encode(bytes(before) + key).decode()[shared : (before + len(key)) * 8 // 6]
