@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from triverse import api
 from triverse._version import __version__
+from triverse.api.accounts import AccountBalance
+from triverse.api.credits import BalanceChange
 from triverse.api.users import UserBalance, UserInfo
 from triverse.clients.asynchronous import AsyncTriverse
 from triverse.clients.sync import Triverse
@@ -40,9 +42,11 @@ from triverse.core.request import Request
 
 __all__ = [
     "APIError",
+    "AccountBalance",
     "AsyncTriverse",
     "AuthenticationError",
     "BadRequestError",
+    "BalanceChange",
     "ConfigurationError",
     "ConflictError",
     "ConnectionFailedError",

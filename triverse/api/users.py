@@ -5,18 +5,19 @@ The service's own page is <https://api.triverse.ai/docs>, section "User Manageme
 
 from __future__ import annotations
 
-from typing import Final, Protocol, TypeVar
+from collections.abc import AsyncGenerator, Generator
+from typing import Final
 from uuid import UUID
 
 from attrs import frozen
 
-from triverse.core.exchange import Response
+from triverse.api.credits import BalanceChange, explain
+from triverse.api.needs import AsyncPurse, AsyncSender, Purse, Sender
+from triverse.api.watch import OnError, Pace, checked_age, checked_amount, checked_timeout
 from triverse.core.request import Request
 from triverse.core.result import Result
 
 __all__ = ["AsyncUsers", "UserBalance", "UserInfo", "Users", "balance", "me"]
-
-T = TypeVar("T")
 
 
 @frozen
@@ -59,6 +60,10 @@ class UserBalance(Result):
         """Whether the available credits pay for a task of this cost."""
         return self.balance >= cost
 
+    def change_since(self, previous: UserBalance) -> BalanceChange:
+        """What happened to the credits since an earlier balance, as far as two balances can tell."""
+        return explain((previous.balance, self.balance), (previous.frozen, self.frozen))
+
 
 _ME: Final = Request("GET", "/users/me", UserInfo)
 _BALANCE: Final = Request("GET", "/users/balance", UserBalance)
@@ -74,29 +79,14 @@ def balance() -> Request[UserBalance]:
     return _BALANCE
 
 
-class Sender(Protocol):
-    """What `Users` needs of a client."""
-
-    def send(self, request: Request[T]) -> Response[T]:
-        """Make one call."""
-        ...
-
-
-class AsyncSender(Protocol):
-    """What `AsyncUsers` needs of a client."""
-
-    async def send(self, request: Request[T]) -> Response[T]:
-        """Make one call."""
-        ...
-
-
 class Users:
     """User management, as `client.users`."""
 
-    __slots__ = ("_client",)
+    __slots__ = ("_client", "_purse")
 
-    def __init__(self, client: Sender) -> None:
+    def __init__(self, client: Sender, purse: Purse) -> None:
         self._client = client
+        self._purse = purse
 
     def me(self) -> UserInfo:
         """Ask who the key belongs to: `GET /users/me`.
@@ -106,22 +96,88 @@ class Users:
         """
         return self._client.send(me()).data
 
-    def balance(self) -> UserBalance:
+    def balance(self, *, max_age: float | None = None) -> UserBalance:
         """Ask for the API credits, available and frozen: `GET /users/balance`.
+
+        Args:
+            max_age: share the answer with others who ask so, by the same key and over the same connections: one that is
+                at most this many seconds old serves again, and who asks while a request is under way waits for its
+                answer. None: a request of your own.
 
         Raises:
             TriverseError: see `triverse.core.errors` for the whole tree.
         """
-        return self._client.send(balance()).data
+        if max_age is None:
+            return self._client.send(balance()).data
+        return self._purse.shared(checked_age(max_age))
+
+    def watch_balance(
+        self,
+        *,
+        interval: float = 5.0,
+        min_interval: float | None = None,
+        max_interval: float | None = None,
+        on_error: OnError | None = None,
+    ) -> Generator[UserBalance, None, None]:
+        """Give the balance, and from then on each that differs from the one before.
+
+        It looks more often while credits are frozen, and less often while nothing happens. Errors that the client would
+        retry are ridden out; any other ends the watch. Closing it ends it at once.
+
+        Args:
+            interval: seconds between two looks, usually.
+            min_interval: at least so many seconds, while credits are frozen. Default: a fifth of `interval`.
+            max_interval: at most so many seconds, while nothing happens. Default: twelve times `interval`.
+            on_error: is called with each error that is ridden out.
+
+        Raises:
+            TriverseError: see `triverse.core.errors` for the whole tree.
+
+        Example:
+            ```python
+            for balance in client.users.watch_balance():
+                print(balance.balance, balance.frozen)
+            ```
+        """
+        return self._purse.watch(Pace.of(interval, min_interval, max_interval), on_error=on_error)
+
+    def wait_for_balance(self, at_least: float, *, timeout: float | None = None, interval: float = 5.0) -> UserBalance:
+        """Wait until so many credits are available, and give the balance.
+
+        Args:
+            at_least: available credits to wait for.
+            timeout: seconds to wait, calls included. None: as long as it takes.
+            interval: seconds between two looks; a fifth of that while credits are frozen.
+
+        Raises:
+            DeadlineExceededError: the timeout ran out; `.balance` is the last balance that was seen.
+            TriverseError: what ends a watch; see `watch_balance()`.
+        """
+        goal = checked_amount(at_least)
+        return self._purse.wait(lambda now: now.covers(goal), Pace.steady(interval), checked_timeout(timeout))
+
+    def wait_until_settled(self, *, timeout: float | None = None, interval: float = 5.0) -> UserBalance:
+        """Wait until no credits are frozen, and give the balance.
+
+        Args:
+            timeout: seconds to wait, calls included. None: as long as it takes.
+            interval: seconds between two looks; a fifth of that while credits are frozen.
+
+        Raises:
+            DeadlineExceededError: the timeout ran out; `.balance` is the last balance that was seen.
+            TriverseError: what ends a watch; see `watch_balance()`.
+        """
+        return self._purse.wait(lambda now: now.frozen <= 0, Pace.steady(interval), checked_timeout(timeout))
 
 
 class AsyncUsers:
     """User management, as `client.users`."""
 
-    __slots__ = ("_client",)
+    __slots__ = ("_client", "_purse")
 
-    def __init__(self, client: AsyncSender) -> None:
+    def __init__(self, client: AsyncSender, purse: AsyncPurse) -> None:
         self._client = client
+        self._purse = purse
 
     async def me(self) -> UserInfo:
         """Ask who the key belongs to: `GET /users/me`.
@@ -131,10 +187,77 @@ class AsyncUsers:
         """
         return (await self._client.send(me())).data
 
-    async def balance(self) -> UserBalance:
+    async def balance(self, *, max_age: float | None = None) -> UserBalance:
         """Ask for the API credits, available and frozen: `GET /users/balance`.
+
+        Args:
+            max_age: share the answer with others who ask so, by the same key and over the same connections: one that is
+                at most this many seconds old serves again, and who asks while a request is under way waits for its
+                answer. None: a request of your own.
 
         Raises:
             TriverseError: see `triverse.core.errors` for the whole tree.
         """
-        return (await self._client.send(balance())).data
+        if max_age is None:
+            return (await self._client.send(balance())).data
+        return await self._purse.shared(checked_age(max_age))
+
+    def watch_balance(
+        self,
+        *,
+        interval: float = 5.0,
+        min_interval: float | None = None,
+        max_interval: float | None = None,
+        on_error: OnError | None = None,
+    ) -> AsyncGenerator[UserBalance, None]:
+        """Give the balance, and from then on each that differs from the one before.
+
+        It looks more often while credits are frozen, and less often while nothing happens. Errors that the client would
+        retry are ridden out; any other ends the watch. Closing it ends it at once.
+
+        Args:
+            interval: seconds between two looks, usually.
+            min_interval: at least so many seconds, while credits are frozen. Default: a fifth of `interval`.
+            max_interval: at most so many seconds, while nothing happens. Default: twelve times `interval`.
+            on_error: is called with each error that is ridden out.
+
+        Raises:
+            TriverseError: see `triverse.core.errors` for the whole tree.
+
+        Example:
+            ```python
+            async for balance in client.users.watch_balance():
+                print(balance.balance, balance.frozen)
+            ```
+        """
+        return self._purse.watch(Pace.of(interval, min_interval, max_interval), on_error=on_error)
+
+    async def wait_for_balance(
+        self, at_least: float, *, timeout: float | None = None, interval: float = 5.0
+    ) -> UserBalance:
+        """Wait until so many credits are available, and give the balance.
+
+        Args:
+            at_least: available credits to wait for.
+            timeout: seconds to wait, calls included. None: as long as it takes.
+            interval: seconds between two looks; a fifth of that while credits are frozen.
+
+        Raises:
+            DeadlineExceededError: the timeout ran out; `.balance` is the last balance that was seen.
+            TriverseError: what ends a watch; see `watch_balance()`.
+        """
+        goal = checked_amount(at_least)
+        return await self._purse.wait(lambda now: now.covers(goal), Pace.steady(interval), checked_timeout(timeout))
+
+    async def wait_until_settled(self, *, timeout: float | None = None, interval: float = 5.0) -> UserBalance:
+        """Wait until no credits are frozen, and give the balance.
+
+        Args:
+            timeout: seconds to wait, calls included. None: as long as it takes.
+            interval: seconds between two looks; a fifth of that while credits are frozen.
+
+        Raises:
+            DeadlineExceededError: the timeout ran out; `.balance` is the last balance that was seen.
+            TriverseError: what ends a watch; see `watch_balance()`.
+        """
+        return await self._purse.wait(lambda now: now.frozen <= 0, Pace.steady(interval), checked_timeout(timeout))

@@ -8,7 +8,10 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Self, TypeVar, overload
 
-from triverse.api.users import AsyncUsers
+from attrs import evolve
+
+from triverse.api.users import AsyncUsers, UserBalance, balance
+from triverse.clients.async_purse import AsyncDesk, AsyncPurse
 from triverse.clients.settings import (
     DEFAULT_MAX_CONNECTIONS,
     SURROUNDINGS,
@@ -16,6 +19,7 @@ from triverse.clients.settings import (
     key_callable_failed,
     key_from,
     make_policy,
+    policy_within,
 )
 from triverse.core.errors import ConfigurationError, DeadlineExceededError
 from triverse.core.events import Attempt
@@ -82,7 +86,8 @@ class AsyncTriverse:
         self._wire = AsyncWire(base_url_or_default(base_url), limit, http_client)
         self._owns_wire = True
         self._closed = False
-        self.users = AsyncUsers(self)
+        self._desk = AsyncDesk()
+        self.users = self._make_users()
 
     def with_options(
         self,
@@ -97,15 +102,32 @@ class AsyncTriverse:
         Raises:
             ConfigurationError: an argument is of no use.
         """
-        view = type(self).__new__(type(self))
-        view._key = self._key if isinstance(api_key, Unset) else key_from(api_key)
+        key = self._key if isinstance(api_key, Unset) else key_from(api_key)
         del api_key  # as above
-        view._policy = make_policy(self._policy, view._key, timeout=timeout, deadline=deadline, max_retries=max_retries)
+        policy = make_policy(self._policy, key, timeout=timeout, deadline=deadline, max_retries=max_retries)
+        return self._view(key, policy)
+
+    def _view(self, key: Secret | Callable[[], object], policy: Policy) -> Self:
+        view = type(self).__new__(type(self))
+        view._key = key
+        view._policy = policy
         view._wire = self._wire
         view._owns_wire = False
         view._closed = self._closed
-        view.users = AsyncUsers(view)
+        view._desk = self._desk
+        view.users = view._make_users()
         return view
+
+    def _make_users(self) -> AsyncUsers:
+        return AsyncUsers(self, AsyncPurse(self._policy, self._desk, self._key_until, self._ask_balance))
+
+    async def _key_until(self, deadline: float) -> Secret:
+        return await self._current_key(Attempt(balance(), deadline=deadline))
+
+    async def _ask_balance(self, within: float, key: Secret | None = None) -> UserBalance:
+        policy = policy_within(self._policy, within)
+        view = self._view(self._key, policy) if key is None else self._view(key, evolve(policy, refreshes_key=False))
+        return await view.execute(balance())
 
     async def execute(self, request: Request[T]) -> T:
         """Run a request, such as `triverse.api.users.me()`, and give its result.

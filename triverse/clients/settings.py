@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
 import random
 import time
 from collections.abc import Callable
 from typing import Final, TypeVar
+
+from attrs import evolve
 
 from triverse.core.errors import ConfigurationError
 from triverse.core.exchange import Surroundings
@@ -22,6 +25,7 @@ __all__ = [
     "key_callable_failed",
     "key_from",
     "make_policy",
+    "policy_within",
 ]
 
 DEFAULT_MAX_CONNECTIONS: Final = 100
@@ -74,6 +78,14 @@ def make_policy(
         max_retries=given(max_retries, base.max_retries),
         refreshes_key=not isinstance(key, Secret),
     )
+
+
+def policy_within(policy: Policy, seconds: float) -> Policy:
+    """The policy with its deadline brought down to so many seconds, if it is not that short already."""
+    if seconds >= (policy.deadline or math.inf):
+        return policy
+    # No time at all is no deadline: the call fails by itself.
+    return evolve(policy, deadline=max(seconds, 0.001))
 
 
 def call_for_key(source: Callable[[], object]) -> Secret:

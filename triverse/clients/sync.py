@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Self, TypeVar, overload
 
-from triverse.api.users import Users
+from attrs import evolve
+
+from triverse.api.users import UserBalance, Users, balance
+from triverse.clients.purse import Desk, Purse
 from triverse.clients.settings import (
     DEFAULT_MAX_CONNECTIONS,
     SURROUNDINGS,
@@ -15,6 +18,7 @@ from triverse.clients.settings import (
     call_for_key,
     key_from,
     make_policy,
+    policy_within,
 )
 from triverse.core.errors import ConfigurationError
 from triverse.core.exchange import Response, exchange
@@ -80,7 +84,8 @@ class Triverse:
         self._wire = Wire(base_url_or_default(base_url), limit, http_client)
         self._owns_wire = True
         self._closed = False
-        self.users = Users(self)
+        self._desk = Desk()
+        self.users = self._make_users()
 
     def with_options(
         self,
@@ -95,15 +100,29 @@ class Triverse:
         Raises:
             ConfigurationError: an argument is of no use.
         """
-        view = type(self).__new__(type(self))
-        view._key = self._key if isinstance(api_key, Unset) else key_from(api_key)
+        key = self._key if isinstance(api_key, Unset) else key_from(api_key)
         del api_key  # as above
-        view._policy = make_policy(self._policy, view._key, timeout=timeout, deadline=deadline, max_retries=max_retries)
+        policy = make_policy(self._policy, key, timeout=timeout, deadline=deadline, max_retries=max_retries)
+        return self._view(key, policy)
+
+    def _view(self, key: Secret | Callable[[], str], policy: Policy) -> Self:
+        view = type(self).__new__(type(self))
+        view._key = key
+        view._policy = policy
         view._wire = self._wire
         view._owns_wire = False
         view._closed = self._closed
-        view.users = Users(view)
+        view._desk = self._desk
+        view.users = view._make_users()
         return view
+
+    def _make_users(self) -> Users:
+        return Users(self, Purse(self._policy, self._desk, self._current_key, self._ask_balance))
+
+    def _ask_balance(self, within: float, key: Secret | None = None) -> UserBalance:
+        policy = policy_within(self._policy, within)
+        view = self._view(self._key, policy) if key is None else self._view(key, evolve(policy, refreshes_key=False))
+        return view.execute(balance())
 
     def execute(self, request: Request[T]) -> T:
         """Run a request, such as `triverse.api.users.me()`, and give its result.

@@ -25,10 +25,14 @@ from __future__ import annotations
 
 import pickle
 from http import HTTPStatus
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from triverse.core.headers import Headers
 from triverse.core.text import one_line
+
+if TYPE_CHECKING:
+    # One error carries a result. Nothing of the resources is loaded for it.
+    from triverse.api.users import UserBalance
 
 __all__ = [
     "APIError",
@@ -115,7 +119,23 @@ class RequestTimeoutError(TransportError, TimeoutError):
 
 
 class DeadlineExceededError(RequestTimeoutError):
-    """The call's `deadline` ran out: attempts, backoff and waiting together."""
+    """The call's `deadline` ran out: attempts, backoff and waiting together.
+
+    Attributes:
+        balance: the last balance that was seen, where the call was one that waits for credits; else None.
+    """
+
+    balance: UserBalance | None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        cause: BaseException | None = None,
+        balance: UserBalance | None = None,
+    ) -> None:
+        super().__init__(message, cause=cause)
+        self.balance = balance
 
 
 class InvalidResponseError(TriverseError):

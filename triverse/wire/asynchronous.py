@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import sys
 import weakref
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -17,6 +15,7 @@ from triverse.core.events import Attempt, Outcome
 from triverse.core.secret import Secret
 from triverse.wire.connections import FreeList, TransportSettings
 from triverse.wire.gate import AsyncGate
+from triverse.wire.loops import running_loop
 from triverse.wire.messages import (
     Addressed,
     Body,
@@ -85,7 +84,7 @@ class AsyncWire:
         """What belongs to the running event loop."""
         if self._process != os.getpid():
             self._forget_loops()
-        loop = _running_loop()
+        loop = running_loop()
         here = self._loops.get(loop)
         if here is None:
             client = self._http_client
@@ -125,18 +124,6 @@ class AsyncWire:
         self.closed = True
         _, lines = self._here()
         await lines.close()
-
-
-def _running_loop() -> object:
-    trio = sys.modules.get("trio")
-    if trio is not None:
-        try:
-            token: object = trio.lowlevel.current_trio_token()
-        except RuntimeError:
-            pass
-        else:
-            return token
-    return asyncio.get_running_loop()
 
 
 async def _read(response: httpx.Response) -> bytes | None:

@@ -1,0 +1,102 @@
+"""Accounts behind an httpx transport: no sockets, and nothing happens but what a test makes happen."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import anyio
+import httpx
+from attrs import define, field
+
+from triverse import AsyncTriverse, Triverse
+from triverse.core.secret import AsyncKeySource, KeySource
+
+BASE_URL = "http://127.0.0.1:1/api/v1"
+
+Step = int | tuple[float, float] | Callable[[], object]
+
+
+@define
+class Bank:
+    """Answers `GET /users/balance`.
+
+    Attributes:
+        accounts: available and frozen credits of each key. Any other key gets a 401.
+        script: what comes before the accounts: a status to fail with, credits to answer, or something to do first.
+        asked: how often each key asked.
+        pause: what an async request waits for before it is answered.
+        hold: what a sync request waits for before it is answered.
+    """
+
+    accounts: dict[str, tuple[float, float]] = field(factory=lambda: {"key-of-one": (100.0, 0.0)})
+    script: deque[Step] = field(factory=deque[Step])
+    asked: Counter[str] = field(factory=Counter[str])
+    pause: Callable[[], Awaitable[object]] | None = None
+    hold: Callable[[], object] | None = None
+    lock: threading.Lock = field(factory=threading.Lock)
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        key = request.headers["authorization"].removeprefix("Bearer ")
+        with self.lock:
+            self.asked[key] += 1
+            step = self.script.popleft() if self.script else None
+        if callable(step):
+            step()
+        if isinstance(step, int):
+            return httpx.Response(step, json={"code": 5003, "message": "scripted"})
+        credits_ = step if isinstance(step, tuple) else self.accounts.get(key)
+        if credits_ is None:
+            return httpx.Response(401, json={"code": 1001, "message": "unknown key"})
+        return httpx.Response(
+            200, json={"code": 0, "message": "success", "data": dict(zip(("balance", "frozen"), credits_, strict=True))}
+        )
+
+    def answer_held(self, request: httpx.Request) -> httpx.Response:
+        response = self.answer(request)
+        if self.hold is not None:
+            self.hold()
+        return response
+
+    async def answer_paused(self, request: httpx.Request) -> httpx.Response:
+        response = self.answer(request)
+        await (anyio.lowlevel.checkpoint() if self.pause is None else self.pause())
+        return response
+
+    @contextmanager
+    def client(
+        self, key: KeySource = "key-of-one", *, max_connections: int = 100, deadline: float | None = 60
+    ) -> Iterator[Triverse]:
+        transport = httpx.MockTransport(self.answer_held)
+        with (
+            httpx.Client(transport=transport) as http_client,
+            Triverse(
+                key,
+                base_url=BASE_URL,
+                http_client=http_client,
+                max_retries=0,
+                max_connections=max_connections,
+                deadline=deadline,
+            ) as client,
+        ):
+            yield client
+
+    @asynccontextmanager
+    async def async_client(
+        self, key: AsyncKeySource = "key-of-one", *, max_connections: int = 100, deadline: float | None = 60
+    ) -> AsyncIterator[AsyncTriverse]:
+        transport = httpx.MockTransport(self.answer_paused)
+        async with (
+            httpx.AsyncClient(transport=transport) as http_client,
+            AsyncTriverse(
+                key,
+                base_url=BASE_URL,
+                http_client=http_client,
+                max_retries=0,
+                max_connections=max_connections,
+                deadline=deadline,
+            ) as client,
+        ):
+            yield client

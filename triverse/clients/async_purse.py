@@ -1,0 +1,159 @@
+"""One account's credits over many calls: shared between callers, watched, waited for. For tasks."""
+
+from __future__ import annotations
+
+import math
+import time
+import weakref
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, closing
+from copy import copy
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from triverse.api.users import UserBalance
+from triverse.api.watch import OnError, Pace, Poll, watch
+from triverse.clients.purse import waited_too_long
+from triverse.clients.settings import SURROUNDINGS
+from triverse.core.errors import AuthenticationError, TriverseError
+from triverse.core.options import Policy
+from triverse.core.secret import Secret
+from triverse.core.sharing import Answer, Flight, Sharing
+
+if TYPE_CHECKING:
+    import anyio
+
+__all__ = ["AsyncAsk", "AsyncDesk", "AsyncPurse"]
+
+
+class AsyncAsk(Protocol):
+    """Makes one call."""
+
+    async def __call__(self, within: float, key: Secret | None = None) -> UserBalance:
+        """Ask for the balance within so many seconds, with this key or the client's own."""
+        ...
+
+
+class AsyncPurse:
+    """What `client.users` does with the balance beyond a single call."""
+
+    __slots__ = ("_ask", "_current_key", "_desk", "_policy")
+
+    def __init__(
+        self,
+        policy: Policy,
+        desk: AsyncDesk,
+        current_key: Callable[[float], Awaitable[Secret]],
+        ask: AsyncAsk,
+    ) -> None:
+        self._policy = policy
+        self._desk = desk
+        self._current_key = current_key
+        self._ask = ask
+
+    async def shared(self, max_age: float) -> UserBalance:
+        """The balance that this key's callers share. As for a call of its own, a 401 asks once for another key."""
+        until = time.monotonic() + (self._policy.deadline or math.inf)
+        key = await self._current_key(until)
+        try:
+            return await self._desk.balance(key, max_age, until, self._ask)
+        except AuthenticationError:
+            renewed = await self._current_key(until)
+            if renewed == key:
+                raise
+        return await self._desk.balance(renewed, max_age, until, self._ask)
+
+    async def watch(
+        self, pace: Pace, timeout: float = math.inf, on_error: OnError | None = None
+    ) -> AsyncGenerator[UserBalance, None]:
+        """The balance, and then each that differs from the one before."""
+        with closing(watch(pace, SURROUNDINGS, timeout=timeout, on_error=on_error)) as flow:
+            effect = next(flow)
+            while True:
+                if isinstance(effect, Poll):
+                    effect = flow.send(await self._look(effect))
+                else:
+                    yield effect
+                    effect = next(flow)
+
+    async def _look(self, poll: Poll) -> UserBalance | TriverseError:
+        import anyio  # noqa: PLC0415 - loaded with the wire, and not before
+
+        await anyio.sleep(poll.after)
+        try:
+            return await self._ask(poll.within)
+        except TriverseError as error:
+            return error
+
+    async def wait(self, done: Callable[[UserBalance], bool], pace: Pace, timeout: float) -> UserBalance:
+        """The first balance of which this is true."""
+        async with aclosing(self.watch(pace, timeout)) as balances:
+            balance = await anext(balances)
+            while not done(balance):
+                balance = await anext(balances)
+            return balance
+
+
+if TYPE_CHECKING:
+    Shared: TypeAlias = Sharing[UserBalance, anyio.Event]
+
+
+class AsyncDesk:
+    """Where callers of one client and all its views meet: in each event loop on their own."""
+
+    def __init__(self) -> None:
+        self._loops: weakref.WeakKeyDictionary[object, Shared] = weakref.WeakKeyDictionary()
+
+    def _here(self) -> Shared:
+        """What belongs to the running event loop."""
+        import anyio  # noqa: PLC0415 - loaded with the wire, and not before
+
+        from triverse.wire.loops import running_loop  # noqa: PLC0415 - as above
+
+        return self._loops.setdefault(running_loop(), Sharing(anyio.Event))
+
+    async def balance(self, key: Secret, max_age: float, until: float, ask: AsyncAsk) -> UserBalance:
+        """An answer that is young enough, or the one under way, or a new one.
+
+        Raises:
+            DeadlineExceededError: none came until then.
+        """
+        sharing = self._here()
+        while True:
+            answer = sharing.fresh(key, max_age, time.monotonic())
+            if answer is not None:
+                return answer.value
+            flight, leads = sharing.join(key)
+            if leads:
+                return await _lead(sharing, flight, ask(until - time.monotonic(), key))
+            await _landing(flight, until)
+            outcome = flight.outcome
+            if isinstance(outcome, TriverseError):
+                # A copy, since all who wait raise it, each in frames of its own.
+                raise copy(outcome) from outcome
+            if outcome is not None:
+                return outcome.value
+
+
+async def _landing(flight: Flight[UserBalance, anyio.Event], until: float) -> None:
+    import anyio  # noqa: PLC0415 - loaded with the wire, and not before
+
+    with anyio.move_on_after(until - time.monotonic()):
+        await flight.landed.wait()
+    if not flight.landed.is_set():
+        raise waited_too_long()
+
+
+async def _lead(
+    sharing: Shared, flight: Flight[UserBalance, anyio.Event], answer: Awaitable[UserBalance]
+) -> UserBalance:
+    outcome: Answer[UserBalance] | TriverseError | None = None
+    try:
+        balance = await answer
+        outcome = Answer(balance, time.monotonic())
+    except TriverseError as error:
+        outcome = error
+        raise
+    finally:
+        sharing.land(flight, outcome)
+        flight.landed.set()
+    return balance

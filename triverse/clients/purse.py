@@ -1,0 +1,137 @@
+"""One account's credits over many calls: shared between callers, watched, waited for. For threads."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from copy import copy
+from typing import Protocol
+
+from triverse.api.users import UserBalance
+from triverse.api.watch import OnError, Pace, Poll, watch
+from triverse.clients.settings import SURROUNDINGS
+from triverse.core.errors import AuthenticationError, DeadlineExceededError, TriverseError
+from triverse.core.options import Policy
+from triverse.core.secret import Secret
+from triverse.core.sharing import Answer, Flight, Sharing
+
+__all__ = ["Ask", "Desk", "Purse", "waited_too_long"]
+
+
+class Ask(Protocol):
+    """Makes one call."""
+
+    def __call__(self, within: float, key: Secret | None = None) -> UserBalance:
+        """Ask for the balance within so many seconds, with this key or the client's own."""
+        ...
+
+
+class Purse:
+    """What `client.users` does with the balance beyond a single call."""
+
+    __slots__ = ("_ask", "_current_key", "_desk", "_policy")
+
+    def __init__(self, policy: Policy, desk: Desk, current_key: Callable[[], Secret], ask: Ask) -> None:
+        self._policy = policy
+        self._desk = desk
+        self._current_key = current_key
+        self._ask = ask
+
+    def shared(self, max_age: float) -> UserBalance:
+        """The balance that this key's callers share. As for a call of its own, a 401 asks once for another key."""
+        until = time.monotonic() + (self._policy.deadline or math.inf)
+        key = self._current_key()
+        try:
+            return self._desk.balance(key, max_age, until, self._ask)
+        except AuthenticationError:
+            renewed = self._current_key()
+            if renewed == key:
+                raise
+        return self._desk.balance(renewed, max_age, until, self._ask)
+
+    def watch(
+        self, pace: Pace, timeout: float = math.inf, on_error: OnError | None = None
+    ) -> Generator[UserBalance, None, None]:
+        """The balance, and then each that differs from the one before."""
+        with closing(watch(pace, SURROUNDINGS, timeout=timeout, on_error=on_error)) as flow:
+            effect = next(flow)
+            while True:
+                if isinstance(effect, Poll):
+                    effect = flow.send(self._look(effect))
+                else:
+                    yield effect
+                    effect = next(flow)
+
+    def _look(self, poll: Poll) -> UserBalance | TriverseError:
+        if poll.after:
+            time.sleep(poll.after)
+        try:
+            return self._ask(poll.within)
+        except TriverseError as error:
+            return error
+
+    def wait(self, done: Callable[[UserBalance], bool], pace: Pace, timeout: float) -> UserBalance:
+        """The first balance of which this is true."""
+        with closing(self.watch(pace, timeout)) as balances:
+            return next(filter(done, balances))
+
+
+class Desk:
+    """Where callers of one client and all its views meet. A child process begins with an empty one."""
+
+    def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._sharing: Sharing[UserBalance, threading.Event] = Sharing(threading.Event)
+
+    def balance(self, key: Secret, max_age: float, until: float, ask: Ask) -> UserBalance:
+        """An answer that is young enough, or the one under way, or a new one.
+
+        Raises:
+            DeadlineExceededError: none came until then.
+        """
+        if self._process != os.getpid():
+            self._begin()
+        while True:
+            with self._lock:
+                answer = self._sharing.fresh(key, max_age, time.monotonic())
+                if answer is not None:
+                    return answer.value
+                flight, leads = self._sharing.join(key)
+            if leads:
+                return self._lead(flight, key, until, ask)
+            if not flight.landed.wait(min(until - time.monotonic(), threading.TIMEOUT_MAX)):
+                raise waited_too_long()
+            outcome = flight.outcome
+            if isinstance(outcome, TriverseError):
+                # A copy, since all who wait raise it at once, each in frames of its own.
+                raise copy(outcome) from outcome
+            if outcome is not None:
+                return outcome.value
+
+    def _lead(self, flight: Flight[UserBalance, threading.Event], key: Secret, until: float, ask: Ask) -> UserBalance:
+        outcome: Answer[UserBalance] | TriverseError | None = None
+        try:
+            balance = ask(until - time.monotonic(), key)
+            outcome = Answer(balance, time.monotonic())
+        except TriverseError as error:
+            outcome = error
+            raise
+        finally:
+            with self._lock:
+                self._sharing.land(flight, outcome)
+            flight.landed.set()
+        return balance
+
+
+def waited_too_long() -> DeadlineExceededError:
+    """The error of a caller whose own deadline ran out while another's request was under way."""
+    message = "the shared request for the balance took longer than this call's deadline: allow it more time"
+    return DeadlineExceededError(message)
