@@ -1,0 +1,17 @@
+"""A local Triverse, to develop and test against: no network, no key of yours, no credits spent.
+
+```python
+from triverse.sandbox import Sandbox
+
+sandbox = Sandbox()
+with sandbox.client() as client:
+    print(client.users.balance())
+```
+"""
+
+from __future__ import annotations
+
+from triverse.sandbox.accounts import Account
+from triverse.sandbox.sandbox import Sandbox
+
+__all__ = ["Account", "Sandbox"]
