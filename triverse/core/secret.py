@@ -72,7 +72,10 @@ class Secret:
             # Past the class, which may forbid it: attrs can freeze exceptions.
             BaseException.__setattr__(link, "args", tuple(self._without(arg) for arg in link.args))
             for name in vars(link).keys() | _OS_ERROR.intersection(dir(link)):
-                BaseException.__setattr__(link, name, self._without(getattr(link, name)))
+                value = getattr(link, name)
+                redacted = self._without(value)
+                if redacted is not value:  # an OSError that is only told its `strerror` changes its text
+                    BaseException.__setattr__(link, name, redacted)
 
     def _without(self, value: object) -> object:
         """The value itself, or where it shows the key, what can be said of it without."""

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-import weakref
-from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import Protocol
+from collections.abc import AsyncGenerator
+from types import AsyncGeneratorType
+from typing import NamedTuple, cast
 
 import anyio
 import httpx
 
 from triverse.core.events import Attempt, Outcome
 from triverse.core.secret import Secret
-from triverse.wire.connections import FreeList, TransportSettings
+from triverse.wire.async_lines import BorrowedLines, Lines, OwnLines
 from triverse.wire.gate import AsyncGate
 from triverse.wire.loops import running_loop
 from triverse.wire.messages import (
-    Addressed,
     Body,
     no_connection,
     seconds_left,
@@ -30,37 +28,12 @@ from triverse.wire.origin import parse_base_url
 __all__ = ["AsyncWire"]
 
 
-class Line(Protocol):
-    """What carries one request at a time."""
+class Home(NamedTuple):
+    """What belongs to one event loop."""
 
-    @property
-    def put(self) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
-        """Sends a request and reads the head of the response."""
-        ...
-
-    async def keep(self) -> None:
-        """It did well, and may be used again."""
-        ...
-
-    async def drop(self) -> None:
-        """It failed."""
-        ...
-
-
-class Lines(Protocol):
-    """Where lines come from."""
-
-    def request(self, attempt: Attempt, key: Secret, /) -> httpx.Request:
-        """The request, as these lines carry it."""
-        ...
-
-    def take(self) -> Line:
-        """A line for one attempt."""
-        ...
-
-    async def close(self) -> None:
-        """Close what is idle now, and what is in use when it comes back."""
-        ...
+    gate: AsyncGate
+    lines: Lines
+    until_the_end: AsyncGeneratorType[None, None]
 
 
 class AsyncWire:
@@ -78,19 +51,26 @@ class AsyncWire:
 
     def _forget_loops(self) -> None:
         self._process = os.getpid()
-        self._loops: weakref.WeakKeyDictionary[object, tuple[AsyncGate, Lines]] = weakref.WeakKeyDictionary()
+        self._homes: dict[object, Home] = {}
 
-    def _here(self) -> tuple[AsyncGate, Lines]:
+    async def _home(self) -> Home:
         """What belongs to the running event loop."""
         if self._process != os.getpid():
             self._forget_loops()
         loop = running_loop()
-        here = self._loops.get(loop)
-        if here is None:
-            client = self._http_client
-            lines = OwnLines(self._base_url) if client is None else BorrowedLines(self._base_url, client)
-            here = self._loops[loop] = AsyncGate(self._max_connections), lines
-        return here
+        return self._homes.get(loop) or await self._settle(loop)
+
+    async def _settle(self, loop: object) -> Home:
+        for other, home in list(self._homes.items()):
+            if home.until_the_end.ag_frame is None:
+                self._homes.pop(other, None)
+        client = self._http_client
+        lines = OwnLines(self._base_url) if client is None else BorrowedLines(self._base_url, client)
+        # Which it is, though its annotation may only name the protocol.
+        until_the_end = cast("AsyncGeneratorType[None, None]", _until_the_loop_ends(lines))
+        await anext(until_the_end)
+        home = self._homes[loop] = Home(AsyncGate(self._max_connections), lines, until_the_end)
+        return home
 
     async def attempt(self, attempt: Attempt, key: Secret) -> Outcome:
         """Send the request once, and read the answer.
@@ -98,7 +78,7 @@ class AsyncWire:
         Raises:
             ConfigurationError: the request cannot be sent as it is. Nothing was sent.
         """
-        gate, lines = self._here()
+        gate, lines, _ = await self._home()
         request = lines.request(attempt, key)
         if not await gate.enter(turn_limit(attempt)):
             return no_connection(key)
@@ -115,6 +95,8 @@ class AsyncWire:
                 await line.drop()
                 raise
             await line.keep()
+            if self.closed:
+                await lines.close_idle()
             return to_reply(response, body, key)
         finally:
             gate.leave()
@@ -122,8 +104,19 @@ class AsyncWire:
     async def close(self) -> None:
         """Close the running loop's connections: idle ones now, those in use as their requests end."""
         self.closed = True
-        _, lines = self._here()
-        await lines.close()
+        _, _, until_the_end = await self._home()
+        await until_the_end.aclose()
+
+
+async def _until_the_loop_ends(lines: Lines) -> AsyncGenerator[None]:
+    """Closes the connections of a client that nobody closed.
+
+    When an event loop ends, it finishes the generators that still wait in it; afterwards it is too late.
+    """
+    try:
+        yield
+    finally:
+        await lines.close_idle()
 
 
 async def _read(response: httpx.Response) -> bytes | None:
@@ -132,96 +125,11 @@ async def _read(response: httpx.Response) -> bytes | None:
         if response.is_stream_consumed:
             return None
         body = Body(None)
-        async for chunk in response.aiter_raw():
-            if not body.wants_more(chunk):
-                break
+        # Breaking off would leave httpx's nested generators to the garbage collector, of which trio complains.
+        with anyio.CancelScope() as enough:
+            async for chunk in response.aiter_raw():
+                if not body.wants_more(chunk):
+                    enough.cancel()
         return body.bytes()
     finally:
         await response.aclose()
-
-
-class Connection:
-    """One connection of our own: an httpx transport."""
-
-    __slots__ = ("_lines", "_transport")
-
-    def __init__(self, lines: OwnLines, transport: httpx.AsyncHTTPTransport) -> None:
-        self._lines = lines
-        self._transport = transport
-
-    @property
-    def put(self) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
-        """Sends a request and reads the head of the response."""
-        return self._transport.handle_async_request
-
-    async def keep(self) -> None:
-        """Lie idle until the next request."""
-        await self._lines.keep(self)
-
-    async def drop(self) -> None:
-        """Close the socket, also in a task that is being cancelled."""
-        with anyio.CancelScope(shield=True):
-            await self._transport.aclose()
-
-
-class OwnLines:
-    """Connections of our own to the base URL's origin."""
-
-    def __init__(self, base_url: httpx.URL) -> None:
-        self.request: Callable[[Attempt, Secret], httpx.Request] = Addressed(base_url).request
-        self._settings = TransportSettings(base_url)
-        self._idle: FreeList[Connection] = FreeList()
-        self._closed = False
-
-    def take(self) -> Connection:
-        """The freshest idle connection, or a new one."""
-        return self._idle.take() or Connection(self, self._settings.make(httpx.AsyncHTTPTransport))
-
-    async def keep(self, line: Connection) -> None:
-        """Take a connection back."""
-        stale = self._idle.put(line)
-        if stale is not None:
-            await stale.drop()
-        if self._closed:
-            await self.close()
-
-    async def close(self) -> None:
-        """Close what is idle now, and what is in use when it comes back."""
-        self._closed = True
-        for line in self._idle.drain():
-            await line.drop()
-
-
-class BorrowedLines:
-    """The user's own client: its hooks, proxies, auth and mounts see every request, and it stays theirs to close."""
-
-    def __init__(self, base_url: httpx.URL, http_client: httpx.AsyncClient) -> None:
-        self._addressed = Addressed(base_url)
-        self._client = http_client
-        self.put: Callable[[httpx.Request], Awaitable[httpx.Response]] = partial(
-            http_client.send, stream=True, follow_redirects=False
-        )
-
-    def request(self, attempt: Attempt, key: Secret) -> httpx.Request:
-        """The request, with what the user's client adds to each."""
-        ready = self._addressed.request(attempt, key)
-        return self._client.build_request(
-            ready.method,
-            str(ready.url),
-            headers=ready.headers.raw,
-            content=ready.read() or None,
-            extensions=ready.extensions,
-        )
-
-    def take(self) -> BorrowedLines:
-        """The one line there is."""
-        return self
-
-    async def keep(self) -> None:
-        """Nothing to keep: the user's client does."""
-
-    async def drop(self) -> None:
-        """Nothing to close: the user's client does."""
-
-    async def close(self) -> None:
-        """Nothing of ours to close."""

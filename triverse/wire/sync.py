@@ -60,10 +60,6 @@ class Lines(Protocol):
         """Close what is not in use."""
         ...
 
-    def close(self) -> None:
-        """Close what is idle now, and what is in use when it comes back."""
-        ...
-
 
 class Wire:
     """Puts attempts on the wire, at most so many at once.
@@ -108,6 +104,8 @@ class Wire:
                 line.drop()
                 raise
             line.keep()
+            if self.closed:
+                self._lines.close_idle()
             return to_reply(response, body, key)
         finally:
             gate.leave()
@@ -115,7 +113,7 @@ class Wire:
     def close(self) -> None:
         """Close the connections: idle ones now, those in use as their requests end."""
         self.closed = True
-        self._lines.close()
+        self._lines.close_idle()
 
 
 def _read(response: httpx.Response, deadline: float | None) -> bytes | None:
@@ -170,7 +168,6 @@ class OwnLines:
         self.request: Callable[[Attempt, Secret], httpx.Request] = Addressed(base_url).request
         self._settings = TransportSettings(base_url)
         self._idle: FreeList[Connection] = FreeList()
-        self._closed = False
         # Sockets of a client that nobody closed go without a word, at the latest when the interpreter exits.
         weakref.finalize(self, _drop_all, self._idle)
 
@@ -184,17 +181,10 @@ class OwnLines:
         stale = self._idle.put(line)
         if stale is not None:
             stale.drop()
-        if self._closed:
-            self.close_idle()
 
     def close_idle(self) -> None:
         """Close what is not in use."""
         _drop_all(self._idle)
-
-    def close(self) -> None:
-        """Close what is idle now, and what is in use when it comes back."""
-        self._closed = True
-        self.close_idle()
 
 
 def _drop_all(idle: FreeList[Connection]) -> None:
@@ -234,7 +224,4 @@ class BorrowedLines:
         """Nothing to close: the user's client does."""
 
     def close_idle(self) -> None:
-        """Nothing of ours to close."""
-
-    def close(self) -> None:
         """Nothing of ours to close."""

@@ -1,0 +1,54 @@
+"""Calls by either client, so that one test speaks for sync, asyncio and trio."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Literal, TypeAlias, TypedDict, TypeVar, Unpack
+
+import anyio
+
+from triverse import AsyncTriverse, Timeout, Triverse
+
+__all__ = ["KEY", "MODES", "Mode", "Options", "drive", "run_async"]
+
+T = TypeVar("T")
+
+KEY = "tv-key-for-tests-0123456789"
+
+Mode: TypeAlias = Literal["sync", "asyncio", "trio"]
+MODES: tuple[Mode, ...] = ("sync", "asyncio", "trio")
+
+
+class Options(TypedDict, total=False):
+    """What both constructors take."""
+
+    api_key: str | Callable[[], str]
+    base_url: str
+    timeout: float | Timeout
+    deadline: float | None
+    max_retries: int
+    max_connections: int
+
+
+def run_async(mode: Mode, main: Callable[[], Awaitable[T]]) -> T:
+    """Run on the event loop of this name."""
+    return anyio.run(main, backend=mode)
+
+
+def drive(
+    mode: Mode,
+    sync_way: Callable[[Triverse], T],
+    async_way: Callable[[AsyncTriverse], Awaitable[T]],
+    **options: Unpack[Options],
+) -> T:
+    """Make a client of this mode, do the same work with it, and close it."""
+    options.setdefault("api_key", KEY)
+    if mode == "sync":
+        with Triverse(**options) as client:
+            return sync_way(client)
+
+    async def main() -> T:
+        async with AsyncTriverse(**options) as client:
+            return await async_way(client)
+
+    return run_async(mode, main)

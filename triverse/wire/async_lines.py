@@ -1,0 +1,166 @@
+"""What carries requests for tasks: connections of our own, or the user's client."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import Protocol
+
+import anyio
+import httpcore
+import httpx
+
+from triverse.core.events import Attempt
+from triverse.core.secret import Secret
+from triverse.wire.connections import FreeList, TransportSettings
+from triverse.wire.messages import Addressed
+
+__all__ = ["BorrowedLines", "Line", "Lines", "OwnLines"]
+
+
+class Line(Protocol):
+    """What carries one request at a time."""
+
+    @property
+    def put(self) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
+        """Sends a request and reads the head of the response."""
+        ...
+
+    async def keep(self) -> None:
+        """It did well, and may be used again."""
+        ...
+
+    async def drop(self) -> None:
+        """It failed."""
+        ...
+
+
+class Lines(Protocol):
+    """Where lines come from."""
+
+    def request(self, attempt: Attempt, key: Secret, /) -> httpx.Request:
+        """The request, as these lines carry it."""
+        ...
+
+    def take(self) -> Line:
+        """A line for one attempt."""
+        ...
+
+    async def close_idle(self) -> None:
+        """Close what is not in use."""
+        ...
+
+
+class Backend(httpcore.AsyncNetworkBackend):
+    """Makes a connection, and knows its socket from then on.
+
+    httpcore forgets a socket whose TLS handshake is cancelled; here it is still known, and is closed.
+    """
+
+    def __init__(self, inner: httpcore.AsyncNetworkBackend) -> None:
+        self._inner = inner
+        self._socket: httpcore.AsyncNetworkStream | None = None
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Make the connection."""
+        self._socket = await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
+        return self._socket
+
+    async def aclose(self) -> None:
+        """Close the socket."""
+        if self._socket is not None:
+            await self._socket.aclose()
+
+
+class Connection:
+    """One connection of our own: an httpx transport."""
+
+    __slots__ = ("_backend", "_lines", "_transport")
+
+    def __init__(self, lines: OwnLines, transport: httpx.AsyncHTTPTransport) -> None:
+        self._lines = lines
+        self._transport = transport
+        # httpx lets its transports choose everything but this; a test notices should the name change.
+        pool = transport._pool  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        self._backend = pool._network_backend = Backend(pool._network_backend)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+    @property
+    def put(self) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
+        """Sends a request and reads the head of the response."""
+        return self._transport.handle_async_request
+
+    async def keep(self) -> None:
+        """Lie idle until the next request."""
+        await self._lines.keep(self)
+
+    async def drop(self) -> None:
+        """Close the socket, also in a task that is being cancelled."""
+        with anyio.CancelScope(shield=True):
+            await self._transport.aclose()
+            await self._backend.aclose()
+
+
+class OwnLines:
+    """Connections of our own to the base URL's origin."""
+
+    def __init__(self, base_url: httpx.URL) -> None:
+        self.request: Callable[[Attempt, Secret], httpx.Request] = Addressed(base_url).request
+        self._settings = TransportSettings(base_url)
+        self._idle: FreeList[Connection] = FreeList()
+
+    def take(self) -> Connection:
+        """The freshest idle connection, or a new one."""
+        return self._idle.take() or Connection(self, self._settings.make(httpx.AsyncHTTPTransport))
+
+    async def keep(self, line: Connection) -> None:
+        """Take a connection back."""
+        stale = self._idle.put(line)
+        if stale is not None:
+            await stale.drop()
+
+    async def close_idle(self) -> None:
+        """Close what is not in use."""
+        for line in self._idle.drain():
+            await line.drop()
+
+
+class BorrowedLines:
+    """The user's own client: its hooks, proxies, auth and mounts see every request, and it stays theirs to close."""
+
+    def __init__(self, base_url: httpx.URL, http_client: httpx.AsyncClient) -> None:
+        self._addressed = Addressed(base_url)
+        self._client = http_client
+        self.put: Callable[[httpx.Request], Awaitable[httpx.Response]] = partial(
+            http_client.send, stream=True, follow_redirects=False
+        )
+
+    def request(self, attempt: Attempt, key: Secret) -> httpx.Request:
+        """The request, with what the user's client adds to each."""
+        ready = self._addressed.request(attempt, key)
+        return self._client.build_request(
+            ready.method,
+            str(ready.url),
+            headers=ready.headers.raw,
+            content=ready.read() or None,
+            extensions=ready.extensions,
+        )
+
+    def take(self) -> BorrowedLines:
+        """The one line there is."""
+        return self
+
+    async def keep(self) -> None:
+        """Nothing to keep: the user's client does."""
+
+    async def drop(self) -> None:
+        """Nothing to close: the user's client does."""
+
+    async def close_idle(self) -> None:
+        """Nothing of ours to close."""
