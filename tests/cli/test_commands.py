@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.clients import KEY
+from support.server import BALANCE, ME, Peer, Received, Server, answer, envelope, serving
+from support.shell import environment, run, start
+
+from triverse import __version__
+from triverse.cli import main
+
+
+@pytest.fixture
+def key(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The key that the environment holds."""
+    monkeypatch.setenv("TRIVERSE_API_KEY", KEY)
+    return KEY
+
+
+def ask(server: Server, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setenv("TRIVERSE_BASE_URL", server.url)
+    return main(arguments)
+
+
+def test_the_sandbox_shows_a_balance_without_key_or_network() -> None:
+    shown = run("balance", "--sandbox", HTTP_PROXY="http://127.0.0.1:9", TRIVERSE_BASE_URL="https://nowhere.invalid")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout == "available  1200\nfrozen     0\ntotal      1200\n"
+
+
+def test_the_sandbox_shows_a_user(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["me", "--sandbox"]) == 0
+    assert "email        demo@triverse.example\n" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("key")
+def test_the_balance_of_the_key_is_asked_of_the_service(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving() as server:
+        assert ask(server, monkeypatch, "balance") == 0
+    assert server.authorizations == [f"Bearer {KEY}"]
+    assert capsys.readouterr() == ("available  100\nfrozen     25\ntotal      125\n", "")
+
+
+@pytest.mark.usefixtures("key")
+@pytest.mark.parametrize(("command", "data"), [("me", ME), ("balance", BALANCE)])
+def test_json_is_the_object_that_the_service_sent(
+    command: str, data: dict[str, object], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sent = {**data, "new_field": [1, "é"]}
+    with serving(lambda _: answer(envelope(sent))) as server:
+        assert ask(server, monkeypatch, command, "--json") == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line) == sent
+
+
+@pytest.mark.parametrize(("below", "status"), [("100", 0), ("100.5", 3)])
+@pytest.mark.usefixtures("key")
+def test_a_balance_below_the_threshold_is_status_3(below: str, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving() as server:
+        assert ask(server, monkeypatch, "balance", "--below", below) == status
+
+
+@pytest.mark.usefixtures("key")
+def test_an_error_of_the_service_is_status_1_and_one_line_with_its_suggestion(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refusal = {"code": 1001, "message": "No such\nkey\x1b[31m.", "suggestion": "Ask the console."}
+    with serving(lambda _: answer(refusal, 401)) as server:
+        assert ask(server, monkeypatch, "balance") == 1
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert error.count("\n") == 1
+    assert "\x1b" not in error
+    assert "(HTTP 401, code 1001). Ask the console." in error
+
+
+@pytest.mark.usefixtures("key")
+def test_an_answer_that_is_not_documented_is_status_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(lambda _: answer(envelope({"balance": None, "frozen": 0}))) as server:
+        assert ask(server, monkeypatch, "balance") == 1
+    assert "data.balance: expected a number, got null" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("key")
+def test_no_answer_is_status_4(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("TRIVERSE_BASE_URL", "http://127.0.0.1:9")
+    assert main(["me"]) == 4
+    assert capsys.readouterr().err.startswith("triverse: GET /users/me: could not connect")
+
+
+def test_no_key_is_status_2_and_says_where_to_put_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["balance"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "triverse: no API key: set TRIVERSE_API_KEY, name a profile by --profile, or try --sandbox"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["balanec"], "No such command 'balanec'."),
+        (["me", "--jsno"], "No such option"),
+        (["me", "--jsno"], "Try: triverse me --help"),
+        (["balance", "--below", "many"], "Invalid value for '--below': 'many' is not a valid float"),
+        (["balance", "--watch", "--below", "1"], "--watch and --below do not go together"),
+    ],
+)
+def test_wrong_usage_is_status_2_and_one_line(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert said in error
+
+
+@pytest.mark.usefixtures("key")
+def test_debug_shows_the_attempts_and_not_the_key() -> None:
+    answers = [answer({"code": 5003, "message": "down"}, 503, {"Retry-After": "0"}), answer(envelope(BALANCE))]
+    with serving(lambda _: answers.pop(0)) as server:
+        shown = run("balance", "--debug", TRIVERSE_BASE_URL=server.url)
+    assert shown.returncode == 0
+    assert "debug: GET /users/balance: HTTP 503" in shown.stderr
+    assert "warning: GET /users/balance: attempt 1 got HTTP 503; trying again" in shown.stderr
+    assert "debug: GET /users/balance: HTTP 200" in shown.stderr
+    assert KEY not in shown.stderr
+
+
+@pytest.mark.usefixtures("key")
+def test_retries_are_silent_without_debug() -> None:
+    answers = [answer({"code": 5003, "message": "down"}, 503, {"Retry-After": "0"}), answer(envelope(BALANCE))]
+    with serving(lambda _: answers.pop(0)) as server:
+        assert run("balance", TRIVERSE_BASE_URL=server.url).stderr == ""
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"triverse {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["me", "-h"], ["balance", "-h"]])
+def test_help_fits_a_screen_and_has_examples(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 30
+    assert max(map(len, lines)) <= 80
+    assert any("Example" in line for line in lines)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_printed_for_each_shell(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    assert f"_TRIVERSE_COMPLETE={shell}_complete" in capsys.readouterr().out
+
+
+def test_the_shell_is_told_the_options() -> None:
+    completed = run(_TRIVERSE_COMPLETE="bash_complete", COMP_WORDS="triverse balance --w", COMP_CWORD="2")
+    assert completed.stdout == "plain,--watch\n"
+
+
+def test_ctrl_c_is_quiet_and_status_130() -> None:
+    def hang(peer: Peer) -> None:
+        peer.request()
+        peer.pause()
+
+    with Server(hang) as server:
+        waiting = start("balance", TRIVERSE_API_KEY=KEY, TRIVERSE_BASE_URL=server.url)
+        assert server.heard()
+        waiting.send_signal(signal.SIGINT)
+        assert waiting.communicate(timeout=30) == (b"", b"")
+    assert waiting.returncode == 130
+
+
+def test_a_reader_that_has_had_enough_is_no_error() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    writing = start("balance", "--sandbox", stdout=write)
+    os.close(write)
+    assert writing.communicate(timeout=30)[1] == b""
+    assert writing.returncode == 0
+
+
+def test_what_the_output_cannot_encode_is_escaped() -> None:
+    def named(_: Received) -> bytes:
+        return answer(envelope({**ME, "email": "zoë@example.com"}))
+
+    with serving(named) as server:
+        shown = run("me", TRIVERSE_API_KEY=KEY, TRIVERSE_BASE_URL=server.url, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert "zo\\xeb@example.com" in shown.stdout
+
+
+@pytest.mark.parametrize("command", ["me", "balance"])
+def test_a_command_imports_nothing_that_it_does_not_use(command: str) -> None:
+    program = (
+        "import sys; from triverse.cli import main; main(sys.argv[1:]);"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+    )
+    ran = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program, command, "--sandbox"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    unused = {"keyring", "platformdirs", "starlette", "tomllib", "uvicorn"}
+    assert set(ran.stderr.split()) & unused == set()
+
+
+@pytest.mark.parametrize("missing", ["click", "platformdirs"])
+def test_a_missing_extra_is_one_line_with_the_install_command(missing: str, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(f"import sys; sys.modules[{missing!r}] = None", encoding="utf-8")
+    path = os.pathsep.join([str(tmp_path), environment()["PYTHONPATH"]])
+    shown = run("me", "--profile", "work", PYTHONPATH=path)
+    said = f'triverse: {missing} is not installed: pip install "triverse[cli]"\n'
+    assert (shown.returncode, shown.stderr) == (2, said)
+
+
+def test_a_module_that_is_missing_for_another_reason_is_not_explained_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "triverse.cli.app", raising=False)
+    monkeypatch.setitem(sys.modules, "triverse.cli.connect", None)
+    with pytest.raises(ModuleNotFoundError):
+        main(["me"])

@@ -1,0 +1,43 @@
+"""The `triverse` command as a shell runs it: a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+__all__ = ["COMMAND", "environment", "run", "start"]
+
+# As the installed script does it, but found wherever the tests found the package.
+COMMAND = [sys.executable, "-c", "from triverse.cli import main; raise SystemExit(main())"]
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """The tests' environment with these variables; those that are empty are left out."""
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    merged = {**os.environ, "PYTHONPATH": path, **variables}
+    return {name: value for name, value in merged.items() if value}
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, with these environment variables."""
+    return subprocess.run(  # noqa: S603 - our own command
+        [*COMMAND, *arguments],
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def start(*arguments: str, stdout: int = subprocess.PIPE, **variables: str) -> subprocess.Popen[bytes]:
+    """Begin a command, with these environment variables."""
+    return subprocess.Popen(  # noqa: S603 - our own command
+        [*COMMAND, *arguments],
+        env=environment(**variables),
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+    )
