@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 
 import anyio
@@ -47,12 +47,11 @@ class Bank:
             step()
         if isinstance(step, int):
             return httpx.Response(step, json={"code": 5003, "message": "scripted"})
-        credits_ = step if isinstance(step, tuple) else self.accounts.get(key)
-        if credits_ is None:
+        owned = self.accounts.get(key) if step is None or callable(step) else step
+        if owned is None:
             return httpx.Response(401, json={"code": 1001, "message": "unknown key"})
-        return httpx.Response(
-            200, json={"code": 0, "message": "success", "data": dict(zip(("balance", "frozen"), credits_, strict=True))}
-        )
+        data = {"balance": owned[0], "frozen": owned[1]}
+        return httpx.Response(200, json={"code": 0, "message": "success", "data": data})
 
     def answer_held(self, request: httpx.Request) -> httpx.Response:
         response = self.answer(request)
@@ -68,7 +67,7 @@ class Bank:
     @contextmanager
     def client(
         self, key: KeySource = "key-of-one", *, max_connections: int = 100, deadline: float | None = 60
-    ) -> Iterator[Triverse]:
+    ) -> Generator[Triverse, None, None]:
         transport = httpx.MockTransport(self.answer_held)
         with (
             httpx.Client(transport=transport) as http_client,
@@ -86,7 +85,7 @@ class Bank:
     @asynccontextmanager
     async def async_client(
         self, key: AsyncKeySource = "key-of-one", *, max_connections: int = 100, deadline: float | None = 60
-    ) -> AsyncIterator[AsyncTriverse]:
+    ) -> AsyncGenerator[AsyncTriverse, None]:
         transport = httpx.MockTransport(self.answer_paused)
         async with (
             httpx.AsyncClient(transport=transport) as http_client,

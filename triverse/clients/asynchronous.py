@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING, Self, TypeVar, overload
 
 from attrs import evolve
 
+from triverse.api.accounts import AccountBalance
 from triverse.api.users import AsyncUsers, UserBalance, balance
+from triverse.clients.async_accounts import AsyncBalances, Crew
 from triverse.clients.async_purse import AsyncDesk, AsyncPurse
 from triverse.clients.settings import (
     DEFAULT_MAX_CONNECTIONS,
     SURROUNDINGS,
+    account_options,
     base_url_or_default,
+    client_closed,
     key_callable_failed,
     key_from,
     make_policy,
     policy_within,
 )
-from triverse.core.errors import ConfigurationError, DeadlineExceededError
+from triverse.core.errors import DeadlineExceededError, TriverseError
 from triverse.core.events import Attempt
 from triverse.core.exchange import Response, exchange
 from triverse.core.options import UNSET, Policy, Timeout, Unset, positive_int
@@ -82,8 +86,8 @@ class AsyncTriverse:
         self._key = key_from(api_key)
         del api_key  # else a traceback that shows variables shows it
         self._policy = make_policy(Policy(), self._key, timeout=timeout, deadline=deadline, max_retries=max_retries)
-        limit = positive_int("max_connections", max_connections)
-        self._wire = AsyncWire(base_url_or_default(base_url), limit, http_client)
+        self._max_connections = positive_int("max_connections", max_connections)
+        self._wire = AsyncWire(base_url_or_default(base_url), self._max_connections, http_client)
         self._owns_wire = True
         self._closed = False
         self._desk = AsyncDesk()
@@ -111,6 +115,7 @@ class AsyncTriverse:
         view = type(self).__new__(type(self))
         view._key = key
         view._policy = policy
+        view._max_connections = self._max_connections
         view._wire = self._wire
         view._owns_wire = False
         view._closed = self._closed
@@ -144,8 +149,7 @@ class AsyncTriverse:
             TriverseError: see `triverse.core.errors` for the whole tree.
         """
         if self._closed or self._wire.closed:
-            message = "the client is closed: make a new one"
-            raise ConfigurationError(message)
+            raise client_closed()
         with closing(exchange(request, self._policy, SURROUNDINGS)) as flow:
             attempt = next(flow)
             while True:
@@ -157,6 +161,35 @@ class AsyncTriverse:
                 except StopIteration as done:
                     response: Response[T] = done.value
                     return response
+
+    def balances(self, keys: Mapping[str, AsyncKeySource]) -> AsyncBalances:
+        """Ask for the balance of many accounts, and give each as its answer comes.
+
+        At most `max_connections` requests are under way at once. What is wrong with one account is its own error.
+        Leaving the loop early cancels the rest; `async with` around the iteration waits until that is done.
+
+        Args:
+            keys: the key of each account, by whatever name you give it. Read bit by bit, as the answers come.
+
+        Raises:
+            ConfigurationError: the client is closed.
+
+        Example:
+            ```python
+            async for account in client.balances({"ours": key, "theirs": other_key}):
+                print(account.name, account.balance or account.error)
+            ```
+        """
+        if self._closed or self._wire.closed:
+            raise client_closed()
+        return AsyncBalances(Crew(self._ask_account, keys, self._max_connections))
+
+    async def _ask_account(self, name: str, key: AsyncKeySource) -> AccountBalance:
+        try:
+            view = self._view(*account_options(self._policy, key))
+            return AccountBalance(name, await view.execute(balance()))
+        except TriverseError as error:
+            return AccountBalance(name, error=error.with_traceback(None))
 
     @overload
     async def request(

@@ -20,8 +20,10 @@ from triverse.core.secret import Secret
 __all__ = [
     "DEFAULT_MAX_CONNECTIONS",
     "SURROUNDINGS",
+    "account_options",
     "base_url_or_default",
     "call_for_key",
+    "client_closed",
     "key_callable_failed",
     "key_from",
     "make_policy",
@@ -78,6 +80,23 @@ def make_policy(
         max_retries=given(max_retries, base.max_retries),
         refreshes_key=not isinstance(key, Secret),
     )
+
+
+def account_options(policy: Policy, key: str | F) -> tuple[Secret | F, Policy]:
+    """Key and policy for one account of many.
+
+    Raises:
+        ConfigurationError: this cannot be a key. Nothing stands in for it, least of all the environment's key.
+    """
+    refreshes = callable(key)
+    if policy.refreshes_key is not refreshes:
+        policy = evolve(policy, refreshes_key=refreshes)
+    return key if callable(key) else Secret(key).checked(), policy
+
+
+def client_closed() -> ConfigurationError:
+    """The error of a call that comes too late."""
+    return ConfigurationError("the client is closed: make a new one")
 
 
 def policy_within(policy: Policy, seconds: float) -> Policy:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Self, TypeVar, overload
 
 from attrs import evolve
 
+from triverse.api.accounts import AccountBalance
 from triverse.api.users import UserBalance, Users, balance
+from triverse.clients.accounts import each_balance
 from triverse.clients.purse import Desk, Purse
 from triverse.clients.settings import (
     DEFAULT_MAX_CONNECTIONS,
     SURROUNDINGS,
+    account_options,
     base_url_or_default,
     call_for_key,
+    client_closed,
     key_from,
     make_policy,
     policy_within,
 )
-from triverse.core.errors import ConfigurationError
+from triverse.core.errors import TriverseError
 from triverse.core.exchange import Response, exchange
 from triverse.core.options import UNSET, Policy, Timeout, Unset, positive_int
 from triverse.core.request import JSON, Param, Request
@@ -80,8 +83,8 @@ class Triverse:
         self._key = key_from(api_key)
         del api_key  # else a traceback that shows variables shows it
         self._policy = make_policy(Policy(), self._key, timeout=timeout, deadline=deadline, max_retries=max_retries)
-        limit = positive_int("max_connections", max_connections)
-        self._wire = Wire(base_url_or_default(base_url), limit, http_client)
+        self._max_connections = positive_int("max_connections", max_connections)
+        self._wire = Wire(base_url_or_default(base_url), self._max_connections, http_client)
         self._owns_wire = True
         self._closed = False
         self._desk = Desk()
@@ -109,6 +112,7 @@ class Triverse:
         view = type(self).__new__(type(self))
         view._key = key
         view._policy = policy
+        view._max_connections = self._max_connections
         view._wire = self._wire
         view._owns_wire = False
         view._closed = self._closed
@@ -139,19 +143,51 @@ class Triverse:
             TriverseError: see `triverse.core.errors` for the whole tree.
         """
         if self._closed or self._wire.closed:
-            message = "the client is closed: make a new one"
-            raise ConfigurationError(message)
+            raise client_closed()
         with closing(exchange(request, self._policy, SURROUNDINGS)) as flow:
             attempt = next(flow)
             while True:
                 if attempt.after:
-                    time.sleep(attempt.after)
+                    self._wire.pause(attempt.after)
                 outcome = self._wire.attempt(attempt, self._current_key())
                 try:
                     attempt = flow.send(outcome)
                 except StopIteration as done:
                     response: Response[T] = done.value
                     return response
+
+    def balances(self, keys: Mapping[str, KeySource]) -> Generator[AccountBalance, None, None]:
+        """Ask for the balance of many accounts, and give each as its answer comes.
+
+        At most `max_connections` requests are under way at once, each in a thread. What is wrong with one account is
+        its own error. Leaving the loop early, or closing the generator, cuts the rest off.
+
+        Args:
+            keys: the key of each account, by whatever name you give it. Read bit by bit, as the answers come.
+
+        Raises:
+            ConfigurationError: the client is closed.
+
+        Example:
+            ```python
+            for account in client.balances({"ours": key, "theirs": other_key}):
+                print(account.name, account.balance or account.error)
+            ```
+        """
+        from triverse.wire.cut import Cut  # noqa: PLC0415 - as the wire itself
+
+        if self._closed or self._wire.closed:
+            raise client_closed()
+        view, cut = self._view(self._key, self._policy), Cut()
+        view._wire = self._wire.cut_by(cut)
+        return each_balance(view._ask_account, keys, self._max_connections, cut)
+
+    def _ask_account(self, name: str, key: KeySource) -> AccountBalance:
+        try:
+            view = self._view(*account_options(self._policy, key))
+            return AccountBalance(name, view.execute(balance()))
+        except TriverseError as error:
+            return AccountBalance(name, error=error.with_traceback(None))
 
     @overload
     def request(

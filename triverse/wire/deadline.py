@@ -10,6 +10,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 
 import httpcore
 
@@ -22,6 +23,16 @@ class DeadlineBackend(httpcore.SyncBackend):
     """Makes connections that give up at `deadline`, which is set anew for each request."""
 
     deadline: float | None = None
+    stream: httpcore.NetworkStream | None = None
+
+    def abort(self) -> None:
+        """Make whoever reads or writes fail at once. For other threads."""
+        self.deadline = 0.0
+        sock: object = None if self.stream is None else self.stream.get_extra_info("socket")
+        if isinstance(sock, socket.socket):
+            # The plain method, since that of a TLS socket is not for other threads.
+            with suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def limit(self, timeout: float | None, expired: type[Exception]) -> float | None:
         """The shorter of the phase's limit and what is left.
@@ -79,6 +90,7 @@ class DeadlineStream(httpcore.NetworkStream):
     def __init__(self, stream: httpcore.NetworkStream, backend: DeadlineBackend) -> None:
         self._stream = stream
         self._backend = backend
+        backend.stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read some bytes."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 import weakref
 from collections.abc import Callable
+from copy import copy
 from functools import partial
 from typing import Protocol
 
@@ -13,6 +16,7 @@ import httpx
 from triverse.core.events import Attempt, Outcome
 from triverse.core.secret import Secret
 from triverse.wire.connections import FreeList, TransportSettings
+from triverse.wire.cut import Cut, CuttableLines
 from triverse.wire.deadline import DeadlineBackend
 from triverse.wire.gate import Gate
 from triverse.wire.messages import (
@@ -44,6 +48,10 @@ class Line(Protocol):
         """It failed."""
         ...
 
+    def abort(self) -> None:
+        """Make whoever uses it fail at once, if that is in our power. For other threads."""
+        ...
+
 
 class Lines(Protocol):
     """Where lines come from."""
@@ -72,7 +80,8 @@ class Wire:
         url = parse_base_url(base_url)
         self._max_connections = max_connections
         self._lines: Lines = OwnLines(url) if http_client is None else BorrowedLines(url, http_client)
-        self.closed: bool = False
+        self._closing = threading.Event()
+        self.pause: Callable[[float], object] = time.sleep
         self._begin()
 
     def _begin(self) -> None:
@@ -110,9 +119,21 @@ class Wire:
         finally:
             gate.leave()
 
+    def cut_by(self, cut: Cut) -> Wire:
+        """The same wire, until the cut."""
+        wire = copy(self)
+        wire._lines = CuttableLines(self._lines, cut)  # noqa: SLF001 - a copy of our own class
+        wire.pause = cut.pause
+        return wire
+
+    @property
+    def closed(self) -> bool:
+        """Whether it carries nothing more."""
+        return self._closing.is_set()
+
     def close(self) -> None:
         """Close the connections: idle ones now, those in use as their requests end."""
-        self.closed = True
+        self._closing.set()
         self._lines.close_idle()
 
 
@@ -159,6 +180,10 @@ class Connection:
     def drop(self) -> None:
         """Close the socket."""
         self._transport.close()
+
+    def abort(self) -> None:
+        """Make whoever uses it fail at once."""
+        self._backend.abort()
 
 
 class OwnLines:
@@ -225,3 +250,6 @@ class BorrowedLines:
 
     def close_idle(self) -> None:
         """Nothing of ours to close."""
+
+    def abort(self) -> None:
+        """Not in our power: the sockets are the user's client's."""
