@@ -82,10 +82,10 @@ class Backend(httpcore.AsyncNetworkBackend):
 class Connection:
     """One connection of our own: an httpx transport."""
 
-    __slots__ = ("_backend", "_lines", "_transport")
+    __slots__ = ("_backend", "_idle", "_transport")
 
-    def __init__(self, lines: OwnLines, transport: httpx.AsyncHTTPTransport) -> None:
-        self._lines = lines
+    def __init__(self, idle: FreeList[Connection], transport: httpx.AsyncHTTPTransport) -> None:
+        self._idle = idle
         self._transport = transport
         # httpx lets its transports choose everything but this; a test notices should the name change.
         pool = transport._pool  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
@@ -98,7 +98,9 @@ class Connection:
 
     async def keep(self) -> None:
         """Lie idle until the next request."""
-        await self._lines.keep(self)
+        stale = self._idle.put(self)
+        if stale is not None:
+            await stale.drop()
 
     async def drop(self) -> None:
         """Close the socket, also in a task that is being cancelled."""
@@ -117,13 +119,7 @@ class OwnLines:
 
     def take(self) -> Connection:
         """The freshest idle connection, or a new one."""
-        return self._idle.take() or Connection(self, self._settings.make(httpx.AsyncHTTPTransport))
-
-    async def keep(self, line: Connection) -> None:
-        """Take a connection back."""
-        stale = self._idle.put(line)
-        if stale is not None:
-            await stale.drop()
+        return self._idle.take() or Connection(self._idle, self._settings.make(httpx.AsyncHTTPTransport))
 
     async def close_idle(self) -> None:
         """Close what is not in use."""

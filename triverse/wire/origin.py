@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import Final
 
 import httpx
 
 from triverse.core.errors import ConfigurationError
 
 __all__ = ["parse_base_url"]
+
+_LAST_PORT: Final = 65535
 
 
 def parse_base_url(text: str) -> httpx.URL:
@@ -28,9 +31,12 @@ def parse_base_url(text: str) -> httpx.URL:
 def _parse(text: object) -> httpx.URL:
     if isinstance(text, str) and text.isascii() and text.isprintable() and not set(text) & set(" \\"):
         try:
-            return httpx.URL(text)
+            url = httpx.URL(text)
         except (httpx.InvalidURL, ValueError):
             pass
+        else:
+            if url.port is None or 0 < url.port <= _LAST_PORT:
+                return url
     message = "base_url is not a URL, such as https://api.triverse.ai/api/v1"
     raise ConfigurationError(message)
 

@@ -154,10 +154,10 @@ def _read(response: httpx.Response, deadline: float | None) -> bytes | None:
 class Connection:
     """One connection of our own: an httpx transport that keeps the deadline."""
 
-    __slots__ = ("_backend", "_lines", "_transport")
+    __slots__ = ("_backend", "_idle", "_transport")
 
-    def __init__(self, lines: OwnLines, transport: httpx.HTTPTransport) -> None:
-        self._lines = lines
+    def __init__(self, idle: FreeList[Connection], transport: httpx.HTTPTransport) -> None:
+        self._idle = idle
         self._transport = transport
         self._backend = DeadlineBackend()
         # httpx lets its transports choose everything but this; a test notices should the name change.
@@ -175,7 +175,9 @@ class Connection:
 
     def keep(self) -> None:
         """Lie idle until the next request."""
-        self._lines.keep(self)
+        stale = self._idle.put(self)
+        if stale is not None:
+            stale.drop()
 
     def drop(self) -> None:
         """Close the socket."""
@@ -198,14 +200,8 @@ class OwnLines:
 
     def take(self, attempt: Attempt) -> Connection:
         """The freshest idle connection, or a new one."""
-        line = self._idle.take() or Connection(self, self._settings.make(httpx.HTTPTransport))
+        line = self._idle.take() or Connection(self._idle, self._settings.make(httpx.HTTPTransport))
         return line.begin(attempt.deadline)
-
-    def keep(self, line: Connection) -> None:
-        """Take a connection back."""
-        stale = self._idle.put(line)
-        if stale is not None:
-            stale.drop()
 
     def close_idle(self) -> None:
         """Close what is not in use."""

@@ -1,0 +1,178 @@
+"""Closing: when, how often, by whom, and what happens to calls that are under way."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from functools import partial
+
+import anyio
+import pytest
+from support.clients import KEY, MODES, Mode, drive
+from support.server import BALANCE, Received, answer, envelope, serving
+
+from triverse import AsyncTriverse, ConfigurationError, Triverse
+
+each_mode = pytest.mark.parametrize("mode", MODES)
+
+
+@each_mode
+def test_closing_closes_the_connections_and_twice_is_fine(mode: Mode) -> None:
+    def sync_way(client: Triverse) -> None:
+        client.users.balance()
+        client.close()
+        assert server.settled()
+        client.close()
+
+    async def async_way(client: AsyncTriverse) -> None:
+        await client.users.balance()
+        await client.aclose()
+        assert server.settled()
+        await client.aclose()
+
+    with serving() as server:
+        drive(mode, sync_way, async_way, base_url=server.url)
+
+
+@each_mode
+def test_a_client_that_was_never_used_closes_too(mode: Mode) -> None:
+    async def async_way(client: AsyncTriverse) -> None:
+        await client.aclose()
+
+    drive(mode, Triverse.close, async_way)
+
+
+@each_mode
+def test_a_call_after_closing_is_a_clear_error(mode: Mode) -> None:
+    def sync_way(client: Triverse) -> None:
+        view = client.with_options(max_retries=0)
+        client.close()
+        for closed in (client, view, client.with_options(max_retries=1)):
+            with pytest.raises(ConfigurationError, match="closed"):
+                closed.users.balance()
+
+    async def async_way(client: AsyncTriverse) -> None:
+        view = client.with_options(max_retries=0)
+        await client.aclose()
+        for closed in (client, view, client.with_options(max_retries=1)):
+            with pytest.raises(ConfigurationError, match="closed"):
+                await closed.users.balance()
+
+    with serving() as server:
+        drive(mode, sync_way, async_way, base_url=server.url)
+    assert server.connections == 0
+
+
+@each_mode
+def test_closing_a_view_leaves_the_connections_to_the_others(mode: Mode) -> None:
+    def sync_way(client: Triverse) -> None:
+        with client.with_options(api_key="tv-tenant-key") as view:
+            view.users.balance()
+        with pytest.raises(ConfigurationError, match="closed"):
+            view.users.balance()
+        client.users.balance()
+
+    async def async_way(client: AsyncTriverse) -> None:
+        async with client.with_options(api_key="tv-tenant-key") as view:
+            await view.users.balance()
+        with pytest.raises(ConfigurationError, match="closed"):
+            await view.users.balance()
+        await client.users.balance()
+
+    with serving() as server:
+        drive(mode, sync_way, async_way, base_url=server.url)
+        assert (server.connections, len(server.requests)) == (1, 2)
+
+
+@each_mode
+def test_calls_that_are_under_way_end_well_and_their_connections_close(mode: Mode) -> None:
+    go_on = threading.Event()
+
+    def slow(_: Received) -> bytes:
+        go_on.wait(10)
+        return answer(envelope(BALANCE))
+
+    totals: list[float] = []
+
+    def sync_way(client: Triverse) -> None:
+        threads = [threading.Thread(target=lambda: totals.append(client.users.balance().total)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        server.heard(3)
+        client.close()
+        go_on.set()
+        for thread in threads:
+            thread.join()
+        assert server.settled()
+
+    async def call(client: AsyncTriverse) -> None:
+        totals.append((await client.users.balance()).total)
+
+    async def async_way(client: AsyncTriverse) -> None:
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(call, client)
+            await anyio.to_thread.run_sync(server.heard, 3)
+            await client.aclose()
+            go_on.set()
+        assert await anyio.to_thread.run_sync(server.settled)
+
+    with serving(slow) as server:
+        drive(mode, sync_way, async_way, base_url=server.url)
+    assert totals == [125.0] * 3
+
+
+def test_a_client_that_is_forgotten_closes_its_sockets() -> None:
+    with serving() as server:
+        Triverse(KEY, base_url=server.url).users.balance()
+        gc.collect()
+        assert server.settled()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_an_async_client_that_is_forgotten_closes_its_sockets_while_its_loop_goes_on() -> None:
+    """With Python's own warning that nobody closed them."""
+
+    async def main() -> None:
+        await AsyncTriverse(KEY, base_url=server.url).users.balance()
+        gc.collect()
+        assert await anyio.to_thread.run_sync(server.settled)
+
+    with serving() as server:
+        anyio.run(main, backend="asyncio")
+
+
+@pytest.mark.anyio
+async def test_connections_that_lay_idle_for_long_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever one comes back, the one that has been idle for longest goes, if its time is over."""
+    with serving() as server:
+        async with AsyncTriverse(KEY, base_url=server.url) as client:
+            async with anyio.create_task_group() as group:
+                for _ in range(3):
+                    group.start_soon(client.users.balance)
+            most = server.open_now
+            monkeypatch.setattr("triverse.wire.connections.KEEPALIVE_SECONDS", 0.0)
+            for _ in range(most):
+                await client.users.balance()
+            assert await anyio.to_thread.run_sync(partial(server.settled, still_open=1))
+
+
+def test_idle_connections_of_threads_are_let_go_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(3)
+
+    def at_once(_: Received) -> bytes:
+        if len(server.requests) <= 3:
+            together.wait(10)
+        return answer(envelope(BALANCE))
+
+    with serving(at_once) as server, Triverse(KEY, base_url=server.url) as client:
+        threads = [threading.Thread(target=client.users.balance) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert server.open_now == 3
+        monkeypatch.setattr("triverse.wire.connections.KEEPALIVE_SECONDS", 0.0)
+        client.users.balance()
+        client.users.balance()
+        assert server.settled(still_open=1)

@@ -1,0 +1,266 @@
+"""Where the key comes from, when it is asked for, and that it reaches its own request alone."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+
+import anyio
+import anyio.lowlevel
+import pytest
+from support.clients import KEY, MODES, Mode, drive
+from support.server import BALANCE, ME, Received, Responder, answer, envelope, serving
+
+from triverse import AsyncTriverse, AuthenticationError, ConfigurationError, DeadlineExceededError, Triverse
+
+each_mode = pytest.mark.parametrize("mode", MODES)
+
+DENIED = answer({"code": 1001, "message": "who are you?"}, 401)
+
+
+def only(key: str) -> Responder:
+    """A server that knows one key."""
+    return lambda received: answer(envelope(BALANCE)) if received.header("Authorization") == f"Bearer {key}" else DENIED
+
+
+class Keys:
+    """Gives one key after another."""
+
+    def __init__(self, *keys: str) -> None:
+        self.keys = list(keys)
+        self.asked = 0
+
+    def __call__(self) -> str:
+        self.asked += 1
+        return self.keys.pop(0) if len(self.keys) > 1 else self.keys[0]
+
+
+@each_mode
+def test_the_key_is_read_from_the_environment_when_the_client_is_made(
+    mode: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(only("tv-from-environment")) as server:
+        monkeypatch.setenv("TRIVERSE_API_KEY", "tv-from-environment")
+        monkeypatch.setenv("TRIVERSE_BASE_URL", server.url)
+        with Triverse() as client:
+            assert client.users.balance().total == 125.0
+
+        async def main() -> float:
+            async with AsyncTriverse() as client:
+                return (await client.users.balance()).total
+
+        if mode != "sync":
+            assert anyio.run(main, backend=mode) == 125.0
+
+
+def test_without_any_key_nothing_is_made() -> None:
+    for kind in (Triverse, AsyncTriverse):
+        with pytest.raises(ConfigurationError, match="TRIVERSE_API_KEY"):
+            kind()
+
+
+@pytest.mark.parametrize(
+    "key", ["", " tv-secret", "tv-secret\n", "tv-sec\x00ret", "tv-sécret", "tv-sec\rret", "tv\x7fsecret"]
+)
+def test_a_bad_key_is_refused_and_not_shown(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind in (Triverse, AsyncTriverse):
+        with pytest.raises(ConfigurationError) as caught:
+            kind(key)
+        assert not key or key not in shown(caught.value)
+    with Triverse(KEY) as client, pytest.raises(ConfigurationError):
+        client.with_options(api_key=key)
+    if "\x00" not in key:
+        monkeypatch.setenv("TRIVERSE_API_KEY", key)
+        with pytest.raises(ConfigurationError):
+            Triverse()
+
+
+def shown(error: BaseException) -> str:
+    """All that a traceback with local variables shows of our frames; the test's own frame holds what it holds."""
+    rendered = traceback.TracebackException.from_exception(error, capture_locals=True)
+    return str(error) + "".join(
+        str(frame.locals)
+        for frame in rendered.stack
+        if "triverse/" in frame.filename.replace("\\", "/") and "tests" not in frame.filename
+    )
+
+
+@each_mode
+def test_a_callable_is_asked_for_each_attempt(mode: Mode) -> None:
+    keys = Keys("tv-first-key", "tv-second-key")
+    answers = [answer(b"", 503, {"Retry-After": "0"}), answer(envelope(BALANCE))]
+
+    with serving(lambda _: answers.pop(0)) as server:
+        drive(mode, lambda c: c.users.balance(), lambda c: c.users.balance(), base_url=server.url, api_key=keys)
+    assert server.authorizations == ["Bearer tv-first-key", "Bearer tv-second-key"]
+    assert keys.asked == 2
+
+
+@each_mode
+@pytest.mark.parametrize("max_retries", [0, 2])
+def test_a_key_that_was_rotated_costs_no_failed_call(mode: Mode, max_retries: int) -> None:
+    keys = Keys("tv-old-key", "tv-new-key")
+    with serving(only("tv-new-key")) as server:
+        balance = drive(
+            mode,
+            lambda c: c.users.balance(),
+            lambda c: c.users.balance(),
+            base_url=server.url,
+            api_key=keys,
+            max_retries=max_retries,
+        )
+    assert balance.total == 125.0
+    assert (len(server.requests), keys.asked) == (2, 2)
+
+
+@each_mode
+def test_a_key_that_stays_wrong_is_tried_once_more_and_no_oftener(mode: Mode) -> None:
+    keys = Keys("tv-wrong-key")
+    with serving(only("tv-other")) as server, pytest.raises(AuthenticationError):
+        drive(mode, lambda c: c.users.balance(), lambda c: c.users.balance(), base_url=server.url, api_key=keys)
+    assert len(server.requests) == 2
+
+
+@each_mode
+def test_a_plain_key_that_is_denied_is_not_tried_again(mode: Mode) -> None:
+    with serving(only("tv-other")) as server, pytest.raises(AuthenticationError):
+        drive(mode, lambda c: c.users.balance(), lambda c: c.users.balance(), base_url=server.url)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.anyio
+async def test_the_async_client_takes_an_async_callable() -> None:
+    async def vault() -> str:
+        await anyio.lowlevel.checkpoint()
+        return "tv-from-the-vault"
+
+    with serving(only("tv-from-the-vault")) as server:
+        async with AsyncTriverse(vault, base_url=server.url) as client:
+            assert (await client.users.balance()).total == 125.0
+
+
+@pytest.mark.anyio
+async def test_an_async_callable_has_no_longer_than_the_deadline() -> None:
+    async def stuck() -> str:
+        await anyio.sleep_forever()
+        return ""
+
+    async with AsyncTriverse(stuck, deadline=0.05) as client:
+        with pytest.raises(DeadlineExceededError, match="api_key"):
+            await client.users.me()
+
+
+@pytest.mark.anyio
+async def test_without_a_deadline_an_async_callable_has_all_the_time() -> None:
+    async def slow() -> str:
+        await anyio.sleep(0.01)
+        return KEY
+
+    with serving() as server:
+        async with AsyncTriverse(slow, base_url=server.url, deadline=None) as client:
+            assert (await client.users.balance()).total == 125.0
+
+
+def test_the_sync_client_says_that_it_cannot_await() -> None:
+    async def vault() -> str:
+        return KEY
+
+    source: Callable[[], Awaitable[str]] = vault
+    with Triverse(source) as client, pytest.raises(ConfigurationError, match="AsyncTriverse"):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the mistake that this is about
+        client.users.me()
+
+
+@each_mode
+def test_a_callable_that_fails_is_named_and_its_error_kept(mode: Mode) -> None:
+    def broken() -> str:
+        raise LookupError("the vault is sealed")
+
+    with serving() as server, pytest.raises(ConfigurationError, match="LookupError") as caught:
+        drive(mode, lambda c: c.users.me(), lambda c: c.users.me(), base_url=server.url, api_key=broken)
+    assert isinstance(caught.value.__cause__, LookupError)
+    assert server.connections == 0
+
+
+@each_mode
+@pytest.mark.parametrize("bad", ["tv-bad-key\n", "", 7, None, b"tv-bytes"])
+def test_what_a_callable_gives_is_checked_and_not_shown(mode: Mode, bad: object) -> None:
+    with serving() as server, pytest.raises(ConfigurationError) as caught:
+        drive(mode, lambda c: c.users.me(), lambda c: c.users.me(), base_url=server.url, api_key=lambda: bad)  # type: ignore[arg-type,return-value]  # pyright: ignore[reportArgumentType]  # programs are not all type checked
+    assert "tv-b" not in shown(caught.value)
+    assert server.connections == 0
+
+
+@each_mode
+def test_views_share_the_connection_and_keep_their_keys_apart(mode: Mode) -> None:
+    def sync_way(client: Triverse) -> None:
+        for number in range(4):
+            client.with_options(api_key=f"tv-tenant-{number}").users.balance()
+
+    async def async_way(client: AsyncTriverse) -> None:
+        for number in range(4):
+            await client.with_options(api_key=f"tv-tenant-{number}").users.balance()
+
+    with serving() as server:
+        drive(mode, sync_way, async_way, base_url=server.url)
+    assert server.authorizations == [f"Bearer tv-tenant-{number}" for number in range(4)]
+    assert server.connections == 1
+
+
+def test_a_view_is_made_at_once_and_without_a_connection() -> None:
+    """A view costs some microseconds; a client of its own costs a thousand times that over https."""
+    with Triverse(KEY) as client:
+        started = time.perf_counter()
+        views = [client.with_options(api_key=f"tv-tenant-{number}") for number in range(1000)]
+        seconds = time.perf_counter() - started
+    assert len(views) == 1000
+    assert seconds < 1
+
+
+def whose(received: Received) -> bytes:
+    """An account whose e-mail address names the key that asked."""
+    name = received.header("Authorization").removeprefix("Bearer ")
+    return answer(envelope({**ME, "email": f"{name}@example.com"}))
+
+
+def test_threads_of_many_tenants_never_get_each_others_answers() -> None:
+    wrong: list[str] = []
+
+    def work(client: Triverse, tenant: int) -> None:
+        mine = client.with_options(api_key=f"tv-tenant-{tenant:04}")
+        wrong.extend(
+            email for _ in range(15) if (email := mine.users.me().email) != f"tv-tenant-{tenant:04}@example.com"
+        )
+
+    with serving(whose) as server, Triverse(KEY, base_url=server.url, max_connections=8) as client:
+        threads = [threading.Thread(target=work, args=(client, tenant)) for tenant in range(40)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+    assert len(server.requests) == 600
+    assert server.most_open <= 8
+
+
+@pytest.mark.anyio
+async def test_tasks_of_many_tenants_never_get_each_others_answers() -> None:
+    wrong: list[str] = []
+
+    async def work(client: AsyncTriverse, tenant: int) -> None:
+        mine = client.with_options(api_key=f"tv-tenant-{tenant:04}")
+        for _ in range(5):
+            email = (await mine.users.me()).email
+            if email != f"tv-tenant-{tenant:04}@example.com":
+                wrong.append(email)
+
+    with serving(whose) as server:
+        async with (
+            AsyncTriverse(KEY, base_url=server.url, max_connections=8) as client,
+            anyio.create_task_group() as group,
+        ):
+            for tenant in range(60):
+                group.start_soon(work, client, tenant)
+        assert wrong == []
+    assert len(server.requests) == 300

@@ -1,0 +1,261 @@
+"""Life in real programs: forks, several event loops, exits without goodbye, connections that die in their sleep."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+
+import anyio
+import pytest
+from support.clients import KEY, MODES, Mode, drive
+from support.server import BALANCE, Peer, Server, answer, envelope, serving
+
+from triverse import AsyncTriverse, Triverse, api
+
+each_mode = pytest.mark.parametrize("mode", MODES)
+
+
+def program(source: str, url: str) -> subprocess.CompletedProcess[str]:
+    """Run a program that sees every warning, and give it half a minute."""
+    done = subprocess.run(  # noqa: S603 - a program of our own
+        [sys.executable, "-X", "dev", "-W", "always::ResourceWarning", "-c", textwrap.dedent(source)],
+        env={**os.environ, "TRIVERSE_API_KEY": KEY, "TRIVERSE_BASE_URL": url},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    # Developer mode also tells how long the event loop was busy, with importing for the most part.
+    done.stderr = "".join(line for line in done.stderr.splitlines(True) if not line.startswith("Executing <"))
+    return done
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        """
+        from triverse import Triverse
+        print(Triverse().users.balance().total)
+        """,
+        """
+        from triverse import Triverse
+        client = Triverse()
+        print(client.users.balance().total)
+        """,
+        """
+        import threading
+        from triverse import Triverse
+        client = Triverse()
+        threads = [threading.Thread(target=client.users.balance) for _ in range(5)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        print(client.users.balance().total)
+        """,
+        """
+        import asyncio
+        from triverse import AsyncTriverse
+        client = AsyncTriverse()
+        async def main():
+            await asyncio.gather(*[client.users.balance() for _ in range(5)])
+            print((await client.users.balance()).total)
+        asyncio.run(main())
+        """,
+        """
+        import asyncio
+        from triverse import AsyncTriverse
+        async def main():
+            print((await AsyncTriverse().users.balance()).total)
+        asyncio.run(main())
+        """,
+        """
+        import trio
+        from triverse import AsyncTriverse
+        client = AsyncTriverse()
+        async def main():
+            print((await client.users.balance()).total)
+        trio.run(main)
+        """,
+    ],
+)
+def test_a_program_that_ends_without_closing_ends_at_once_and_without_noise(source: str) -> None:
+    with serving() as server:
+        done = program(source, server.url)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "125.0\n", "")
+        assert server.settled()
+
+
+def test_a_program_that_exits_in_the_middle_of_a_call_exits() -> None:
+    source = """
+        import os, sys, threading
+        from triverse import Triverse
+        client = Triverse()
+        threading.Thread(target=client.users.balance, daemon=True).start()
+        import time; time.sleep(0.3)
+        sys.exit(3)
+    """
+    with Server(lambda peer: (peer.request(), peer.pause())[1]) as server:
+        done = program(source, server.url)
+    assert done.returncode == 3
+    assert done.stderr.count("ResourceWarning") <= 1
+
+
+def test_a_child_process_may_use_the_client_that_its_parent_used() -> None:
+    """As with gunicorn's preload: the parent's connections stay the parent's."""
+    source = """
+        import os
+        from triverse import Triverse
+        client = Triverse()
+        client.users.balance()
+        for _ in range(3):
+            if not (child := os.fork()):
+                client.users.balance()
+                client.users.balance()
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+        client.users.balance()
+        client.close()
+        print("done")
+    """
+    with serving() as server:
+        done = program(source, server.url)
+        assert (done.stdout, done.stderr) == ("done\n", "")
+    by_connection = [sum(r.connection == n for r in server.requests) for n in range(1, 5)]
+    assert by_connection == [2, 2, 2, 2]
+
+
+def test_a_child_of_a_busy_parent_does_not_wait_for_threads_that_it_does_not_have() -> None:
+    """Every permit is taken and others wait in line when the process forks."""
+    source = """
+        import os, threading, time
+        from triverse import Triverse
+        client = Triverse(max_connections=1, deadline=None, timeout=60.0)
+        for _ in range(3):
+            threading.Thread(target=client.request, args=("GET", "/slow"), daemon=True).start()
+        time.sleep(0.3)
+        if not (child := os.fork()):
+            print(client.with_options(deadline=5).users.balance().total, flush=True)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        os._exit(0)
+    """
+
+    def play(peer: Peer) -> None:
+        while (received := peer.request()) is not None:
+            if received.path.endswith("/slow"):
+                peer.pause()
+            peer.send(answer(envelope(BALANCE)))
+
+    with Server(play) as server:
+        done = program(source, server.url)
+    assert done.stdout == "125.0\n", done.stderr
+
+
+def test_a_child_may_run_an_async_client_that_its_parent_ran() -> None:
+    source = """
+        import asyncio, os
+        from triverse import AsyncTriverse
+        client = AsyncTriverse()
+        async def main():
+            return (await client.users.balance()).total
+        asyncio.run(main())
+        if not (child := os.fork()):
+            print(asyncio.run(main()), flush=True)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        print(asyncio.run(main()))
+    """
+    with serving() as server:
+        done = program(source, server.url)
+    assert (done.stdout, done.stderr) == ("125.0\n125.0\n", "")
+
+
+def test_one_client_serves_one_event_loop_after_another() -> None:
+    with serving() as server:
+        client = AsyncTriverse(KEY, base_url=server.url)
+
+        async def main() -> float:
+            return (await client.users.balance()).total
+
+        assert [asyncio.run(main()) for _ in range(3)] == [125.0] * 3
+        assert [anyio.run(main, backend="trio") for _ in range(3)] == [125.0] * 3
+        assert server.settled()
+        homes = client._wire._homes  # pyright: ignore[reportPrivateUsage]  # what belonged to a loop is seen nowhere else
+        assert len(homes) <= 1
+
+
+def test_one_client_serves_event_loops_in_several_threads_at_once() -> None:
+    totals: list[float] = []
+
+    with serving() as server:
+        client = AsyncTriverse(KEY, base_url=server.url)
+
+        async def main() -> None:
+            for _ in range(10):
+                totals.append((await client.users.balance()).total)
+
+        threads = [
+            threading.Thread(target=anyio.run, args=(main,), kwargs={"backend": backend})
+            for backend in ("asyncio", "trio", "asyncio", "trio")
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert totals == [125.0] * 40
+
+
+@each_mode
+@pytest.mark.parametrize("how", ["closed", "reset"])
+def test_a_connection_that_died_in_its_sleep_is_not_noticed(mode: Mode, how: str) -> None:
+    """The server drops every connection after its first answer, though it promised to keep it."""
+
+    def play(peer: Peer) -> None:
+        peer.request()
+        peer.send(answer(envelope(BALANCE)))
+        peer.close() if how == "closed" else peer.reset()
+
+    def sync_way(client: Triverse) -> int:
+        return sum(client.send(api.users.balance()).attempts for _ in range(4) if server.settled())
+
+    async def async_way(client: AsyncTriverse) -> int:
+        attempts: list[int] = []
+        while len(attempts) < 4:
+            attempts.append((await client.send(api.users.balance())).attempts)
+            await anyio.to_thread.run_sync(server.settled)
+        return sum(attempts)
+
+    with Server(play) as server:
+        assert drive(mode, sync_way, async_way, base_url=server.url, max_retries=0) == 4
+    assert server.connections == 4
+
+
+def test_the_sync_client_works_inside_of_a_running_event_loop() -> None:
+    """As in a notebook, whose cells run inside of one."""
+
+    async def cell() -> float:
+        with Triverse(KEY, base_url=server.url) as client:
+            return client.users.balance().total
+
+    with serving() as server:
+        for backend in ("asyncio", "trio"):
+            assert anyio.run(cell, backend=backend) == 125.0
+
+
+def test_a_loop_inside_of_a_loop_has_connections_of_its_own() -> None:
+    """What some notebooks do when a cell calls `asyncio.run`: another loop in another thread, while the first waits."""
+    with serving() as server:
+        client = AsyncTriverse(KEY, base_url=server.url)
+
+        async def inner() -> float:
+            return (await client.users.balance()).total
+
+        async def outer() -> float:
+            await inner()
+            total = await anyio.to_thread.run_sync(asyncio.run, inner())
+            return total + await inner()
+
+        assert asyncio.run(outer()) == 250.0

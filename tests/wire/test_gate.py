@@ -1,0 +1,166 @@
+"""Waiting in line: first come, first served, and nobody who leaves takes a place along."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+
+from triverse.wire.gate import AsyncGate, Gate
+
+
+def waiting(gate: Gate | AsyncGate) -> int:
+    return len(gate._waiting)  # pyright: ignore[reportPrivateUsage]  # the gate tells nobody
+
+
+def until(gate: Gate, count: int) -> None:
+    while waiting(gate) != count:
+        time.sleep(0.001)
+
+
+def test_threads_enter_in_the_order_they_came() -> None:
+    gate, order = Gate(1), list[int]()
+    assert gate.enter(None)
+
+    def take(number: int) -> None:
+        assert gate.enter(None)
+        order.append(number)
+        gate.leave()
+
+    threads = [threading.Thread(target=take, args=(number,)) for number in range(20)]
+    for number, thread in enumerate(threads, 1):
+        thread.start()
+        until(gate, number)
+    gate.leave()
+    for thread in threads:
+        thread.join()
+    assert order == list(range(20))
+    assert gate.enter(0)
+
+
+def test_a_thread_that_gives_up_leaves_no_hole() -> None:
+    gate = Gate(1)
+    assert gate.enter(None)
+    assert not gate.enter(0.01)
+    assert not gate.enter(0)
+    assert waiting(gate) == 0
+    gate.leave()
+    assert gate.enter(0)
+    assert not gate.enter(0)
+
+
+def test_a_thread_whose_permit_comes_as_it_gives_up_takes_it() -> None:
+    gate, took = Gate(1), 0
+
+    def take() -> None:
+        nonlocal took
+        if gate.enter(0.002):
+            took += 1
+            gate.leave()
+
+    for _ in range(50):
+        assert gate.enter(None)
+        thread = threading.Thread(target=take)
+        thread.start()
+        time.sleep(0.002)
+        gate.leave()
+        thread.join()
+    assert waiting(gate) == 0
+    assert gate.enter(0)
+
+
+class Interrupted(BaseException):
+    pass
+
+
+class Turn:
+    """A lock whose owner is interrupted while it waits, before or after the permit came."""
+
+    def __init__(self, gate: Gate, *, after: bool) -> None:
+        self._gate = gate
+        self._after = after
+        self._held = False
+
+    def acquire(self, timeout: float = -1) -> bool:
+        if not self._held:
+            self._held = True
+            return True
+        if self._after:
+            self._gate.leave()
+        raise Interrupted(timeout)
+
+    def release(self) -> None:
+        """The permit is handed over."""
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_an_interrupt_in_line_gives_the_permit_on(after: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001 - two cases of one test
+    gate = Gate(2)
+    assert gate.enter(None)
+    assert gate.enter(None)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading, "Lock", lambda: Turn(gate, after=after))
+        with pytest.raises(Interrupted):
+            gate.enter(None)
+    assert waiting(gate) == 0
+    assert gate.enter(0) is after
+    gate.leave()
+    assert gate.enter(0)
+
+
+@pytest.mark.anyio
+async def test_tasks_enter_in_the_order_they_came() -> None:
+    gate, order = AsyncGate(1), list[int]()
+    assert await gate.enter(None)
+
+    async def take(number: int) -> None:
+        assert await gate.enter(None)
+        order.append(number)
+        gate.leave()
+
+    async with anyio.create_task_group() as group:
+        for number in range(20):
+            group.start_soon(take, number)
+            while waiting(gate) <= number:
+                await checkpoint()
+        gate.leave()
+    assert order == list(range(20))
+
+
+@pytest.mark.anyio
+async def test_a_task_that_gives_up_leaves_no_hole() -> None:
+    gate = AsyncGate(1)
+    assert await gate.enter(None)
+    assert not await gate.enter(0.01)
+    assert not await gate.enter(0)
+    assert waiting(gate) == 0
+    gate.leave()
+    assert await gate.enter(0)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("handed_over", [False, True])
+async def test_a_task_that_is_cancelled_in_line_gives_the_permit_on(handed_over: bool) -> None:  # noqa: FBT001 - two cases of one test
+    """Also if the permit comes at the very moment of the cancellation."""
+    gate = AsyncGate(1)
+    assert await gate.enter(None)
+
+    async def take() -> None:
+        assert await gate.enter(None)
+        gate.leave()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(take)
+        while not waiting(gate):
+            await checkpoint()
+        if handed_over:
+            gate.leave()
+        group.cancel_scope.cancel()
+    assert waiting(gate) == 0
+    if not handed_over:
+        gate.leave()
+    with anyio.fail_after(1):
+        assert await gate.enter(None)
