@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Protocol
 
@@ -12,8 +13,10 @@ import httpx
 
 from triverse.core.events import Attempt
 from triverse.core.secret import Secret
+from triverse.wire.asyncio_backend import AsyncioBackend, watches_sockets
 from triverse.wire.connections import FreeList, TransportSettings
-from triverse.wire.messages import Addressed
+from triverse.wire.loops import running_loop
+from triverse.wire.messages import Addressed, seconds_left
 
 __all__ = ["BorrowedLines", "Line", "Lines", "OwnLines"]
 
@@ -24,6 +27,10 @@ class Line(Protocol):
     @property
     def put(self) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
         """Sends a request and reads the head of the response."""
+        ...
+
+    def within(self, deadline: float | None) -> AbstractContextManager[object]:
+        """Where to put the next request and read its answer, so that it keeps this deadline."""
         ...
 
     async def keep(self) -> None:
@@ -51,8 +58,8 @@ class Lines(Protocol):
         ...
 
 
-class Backend(httpcore.AsyncNetworkBackend):
-    """Makes a connection, and knows its socket from then on.
+class AnyBackend(httpcore.AsyncNetworkBackend):
+    """Makes a connection by httpcore's own means, which work on each event loop.
 
     httpcore forgets a socket whose TLS handshake is cancelled; here it is still known, and is closed.
     """
@@ -73,6 +80,10 @@ class Backend(httpcore.AsyncNetworkBackend):
         self._socket = await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
         return self._socket
 
+    def within(self, deadline: float | None) -> AbstractContextManager[object]:
+        """A scope that ends with the deadline."""
+        return anyio.fail_after(seconds_left(deadline))
+
     async def aclose(self) -> None:
         """Close the socket."""
         if self._socket is not None:
@@ -89,12 +100,18 @@ class Connection:
         self._transport = transport
         # httpx lets its transports choose everything but this; a test notices should the name change.
         pool = transport._pool  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        self._backend = pool._network_backend = Backend(pool._network_backend)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        usual = pool._network_backend  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        self._backend = AsyncioBackend() if watches_sockets(running_loop()) else AnyBackend(usual)
+        pool._network_backend = self._backend  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
     @property
     def put(self) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
         """Sends a request and reads the head of the response."""
         return self._transport.handle_async_request
+
+    def within(self, deadline: float | None) -> AbstractContextManager[object]:
+        """Where to put the next request and read its answer, so that it keeps this deadline."""
+        return self._backend.within(deadline)
 
     async def keep(self) -> None:
         """Lie idle until the next request."""
@@ -151,6 +168,10 @@ class BorrowedLines:
     def take(self) -> BorrowedLines:
         """The one line there is."""
         return self
+
+    def within(self, deadline: float | None) -> AbstractContextManager[object]:
+        """A scope that ends with the deadline."""
+        return anyio.fail_after(seconds_left(deadline))
 
     async def keep(self) -> None:
         """Nothing to keep: the user's client does."""

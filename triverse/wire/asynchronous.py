@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
 from types import AsyncGeneratorType
 from typing import NamedTuple, cast
 
-import anyio
 import httpx
 
 from triverse.core.events import Attempt, Outcome
@@ -18,7 +18,6 @@ from triverse.wire.loops import running_loop
 from triverse.wire.messages import (
     Body,
     no_connection,
-    seconds_left,
     to_reply,
     to_unreachable,
     turn_limit,
@@ -85,7 +84,7 @@ class AsyncWire:
         try:
             line = lines.take()
             try:
-                with anyio.fail_after(seconds_left(attempt.deadline)):
+                with line.within(attempt.deadline):
                     response = await line.put(request)
                     body = await _read(response)
             except Exception as error:  # noqa: BLE001 - whatever a library throws, the caller gets one of our errors
@@ -125,11 +124,22 @@ async def _read(response: httpx.Response) -> bytes | None:
         if response.is_stream_consumed:
             return None
         body = Body(None)
-        # Breaking off would leave httpx's nested generators to the garbage collector, of which trio complains.
-        with anyio.CancelScope() as enough:
-            async for chunk in response.aiter_raw():
-                if not body.wants_more(chunk):
-                    enough.cancel()
+        chunks = response.aiter_raw()
+        async for chunk in chunks:
+            if not body.wants_more(chunk):
+                await _cut_off(response, chunks)
+                break
         return body.bytes()
     finally:
         await response.aclose()
+
+
+async def _cut_off(response: httpx.Response, chunks: AsyncIterator[bytes]) -> None:
+    """Close the connection, then read on: that fails, and so ends httpx's nested generators.
+
+    Else they would be left to the garbage collector, of which trio complains.
+    """
+    await response.aclose()
+    with suppress(Exception):
+        async for _ in chunks:
+            pass
