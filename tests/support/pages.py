@@ -25,10 +25,11 @@ from types import ModuleType
 from typing import Final, Self
 
 from sybil import Document, Example, Region
+from sybil.document import PythonDocStringDocument
 from sybil.evaluators.python import pad
 from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 
-__all__ = ["ROOT", "Page", "blocks", "run_page"]
+__all__ = ["ROOT", "run_docstrings", "run_page"]
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -89,10 +90,14 @@ class Page:
     def _python(self, example: Example, title: str | None, source: str) -> None:
         if title is not None and title.startswith("test_"):
             self._command(f"{sys.executable} -m pytest -q -p no:cacheprovider {title}")
-            return
+        else:
+            self.paste(pad(source, example.line), example.path)
+
+    def paste(self, source: str, path: str) -> None:
+        """Run Python code in the page's module, on its event loop if it awaits."""
         self._printed()
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        code = compile(pad(source, example.line), example.path, "exec", flags=flags, dont_inherit=True)
+        code = compile(source, path, "exec", flags=flags, dont_inherit=True)
         coroutine = eval(code, vars(self._module))  # noqa: S307 - running the page's code is the point
         if inspect.iscoroutine(coroutine):
             self._loop.run(coroutine)
@@ -129,3 +134,14 @@ def run_page(path: Path, directory: Path, printed: Callable[[], str]) -> None:
     with Page(directory, printed) as page:
         for example in document.examples():
             page.run(example)
+
+
+def run_docstrings(path: Path, directory: Path, printed: Callable[[], str]) -> None:
+    """Run each example in the docstrings of a module, on its own, with the public names and a `client` at hand."""
+    for example in PythonDocStringDocument.parse(str(path), blocks).examples():
+        _, _, source = example.parsed
+        asynchronous = "async " in source or "await " in source
+        with Page(directory, printed) as page:
+            page.paste(f"from triverse import *; client = {'Async' * asynchronous}Triverse()", str(path))
+            page.run(example)
+            page.paste("await client.aclose()" if asynchronous else "client.close()", str(path))

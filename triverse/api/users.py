@@ -137,6 +137,8 @@ class Users:
             ```python
             for balance in client.users.watch_balance():
                 print(balance.balance, balance.frozen)
+                if not balance.frozen:
+                    break
             ```
         """
         return self._purse.watch(Pace.of(interval, min_interval, max_interval), on_error=on_error)
@@ -228,6 +230,8 @@ class AsyncUsers:
             ```python
             async for balance in client.users.watch_balance():
                 print(balance.balance, balance.frozen)
+                if not balance.frozen:
+                    break
             ```
         """
         return self._purse.watch(Pace.of(interval, min_interval, max_interval), on_error=on_error)
