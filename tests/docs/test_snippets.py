@@ -1,0 +1,77 @@
+"""The README and the pages of the documentation do what they say."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.pages import ROOT, run_docstrings, run_page
+from support.server import Received, answer, serving
+from support.shell import COMMAND
+
+from triverse.sandbox import Sandbox
+
+MODULES = sorted(path for path in ROOT.glob("triverse/**/*.py") if "```" in path.read_text(encoding="utf-8"))
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[str, str]]:
+    """Base URL and key of an account on a served sandbox."""
+    sandbox = Sandbox()
+    account = sandbox.add_account(email="ada@example.com", plan_name="Pro", api_credits=120.0, web_credits=10.0)
+
+    def respond(received: Received) -> bytes:
+        path = received.path.removeprefix("/api/v1")
+        said = sandbox.answer(received.method, path, received.header("Authorization"))
+        return answer(said.body, said.status)
+
+    with serving(respond) as server:
+        yield server.url, account.key
+
+
+@pytest.fixture
+def reader(served: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory to work in, with the key and the base URL in the environment and `triverse` on the path."""
+    command = tmp_path / "bin" / "triverse"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n', encoding="utf-8")
+    command.chmod(0o755)
+    desk = tmp_path / "desk"
+    desk.mkdir()
+    for name, value in {
+        "TRIVERSE_BASE_URL": served[0],
+        "TRIVERSE_API_KEY": served[1],
+        "HOME": str(tmp_path),
+        "XDG_CONFIG_HOME": str(tmp_path / ".config"),
+        "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PATH", str(command.parent), prepend=os.pathsep)
+    monkeypatch.chdir(desk)
+    return desk
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """What a page does to the logger is undone."""
+    logger = logging.getLogger("triverse")
+    handlers, level = logger.handlers[:], logger.level
+    yield
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_snippet_of_the_page_runs(page: Path, reader: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_page(page, reader, lambda: capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(ROOT)))
+def test_every_example_in_a_docstring_runs(module: Path, reader: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_docstrings(module, reader, lambda: capsys.readouterr().out)
