@@ -176,7 +176,7 @@ class AsyncTriverse:
 
         Example:
             ```python
-            async for account in client.balances({"ours": key, "theirs": other_key}):
+            async for account in client.balances({"ours": "one-key", "theirs": "another-key"}):
                 print(account.name, account.balance or account.error)
             ```
         """

@@ -170,7 +170,7 @@ class Triverse:
 
         Example:
             ```python
-            for account in client.balances({"ours": key, "theirs": other_key}):
+            for account in client.balances({"ours": "one-key", "theirs": "another-key"}):
                 print(account.name, account.balance or account.error)
             ```
         """
