@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, TypeVar
 
 import click
@@ -29,6 +30,7 @@ Examples:
   triverse balance --sandbox       try it: no key, no network
   triverse me --profile work
   triverse balance --below 100 || echo "buy credits"
+  triverse balance --accounts studio.toml --json
   triverse doctor                  find out why a call fails
 
 \b
@@ -124,11 +126,16 @@ def me(*, as_json: bool, profile: str | None, sandbox: bool, debug: bool) -> Non
 Examples:
   triverse balance --below 100      exit status 3 if fewer are available
   triverse balance --watch          a live view; q ends it
+  triverse balance --accounts studio.toml
+
+FILE is TOML with lines such as studio = "env:STUDIO_KEY" under [accounts], or CSV with the columns name and key,
+or a list of names of environment variables.
 """
 )
 @_connection
 @click.option("--watch", is_flag=True, help="Stay, and show each change.")
 @click.option("--interval", type=click.FloatRange(min=0.1), default=5.0, help="Seconds between looks. [5]")
+@click.option("--accounts", metavar="FILE", type=click.Path(path_type=Path), help="Ask for each account in FILE.")
 @click.option("--below", metavar="N", type=float, help="Exit status 3 if fewer credits are available.")
 def balance(  # noqa: PLR0913 - one argument an option
     *,
@@ -138,11 +145,17 @@ def balance(  # noqa: PLR0913 - one argument an option
     debug: bool,
     watch: bool,
     interval: float,
+    accounts: Path | None,
     below: float | None,
 ) -> int:
     """Show the API credits, available and frozen."""
-    _refuse_together(**{"--watch": watch, "--below": below is not None and watch})
+    _refuse_together(**{"--watch": watch, "--accounts": accounts is not None, "--below": below is not None and watch})
     connection = Connection(profile, sandbox, debug)
+    if accounts is not None:
+        _refuse_together(**{"--accounts": True, "--sandbox": sandbox, "--profile": profile is not None})
+        from triverse.cli.accounts import show_accounts  # noqa: PLC0415 - not before it is used
+
+        return show_accounts(connection, accounts, below=below, as_json=as_json)
     if watch:
         from triverse.cli.watch import watch as watch_balance  # noqa: PLC0415 - as above
 

@@ -32,7 +32,7 @@ __all__ = ["examine"]
 PHASE_SECONDS: Final = 5.0
 CALL_SECONDS: Final = 12.0
 
-_SLOW_SECONDS: Final = 2.0
+SLOW_SECONDS: Final = 2.0
 _SKEW_SECONDS: Final = 30.0
 
 
@@ -80,7 +80,7 @@ def _findings(profile: str | None) -> Iterator[Finding]:
 def _check_key(profile: str | None) -> tuple[FoundKey | None, Finding]:
     try:
         key = find_key(profile)
-        Secret(key.value)
+        Secret(key.value).checked()
     except ConfigurationError as error:
         return None, failed("key", "none that could be used", f"{error}.", USAGE)
     return key, fine("key", f"from {key.source}")
@@ -114,7 +114,7 @@ def _ask(client: Triverse, request: Request[object], key: FoundKey) -> tuple[Hea
         headers: Headers = getattr(error, "headers", Headers())
         return headers, failed(name, error, diagnosis(error, key.source), status_of(error), took)
     took = response.elapsed
-    if took > _SLOW_SECONDS:
+    if took > SLOW_SECONDS:
         return response.headers, noted(name, f"HTTP {response.status_code}, but slow", "The service is slow now.", took)
     return response.headers, fine(name, f"HTTP {response.status_code}", took)
 

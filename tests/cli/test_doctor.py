@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from pathlib import Path
+
+import pytest
+from support import tls
+from support.clients import KEY
+from support.server import BALANCE, ME, Peer, Received, Script, Server, answer, envelope, keep_answering, serving, usual
+
+from triverse.cli import doctor, main
+
+Examined = tuple[int, str]
+
+
+@pytest.fixture
+def examine(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[str], Examined]:
+    """What the doctor says of a base URL, and its exit status."""
+    monkeypatch.setattr(doctor, "PHASE_SECONDS", 0.4)
+    monkeypatch.setattr(doctor, "CALL_SECONDS", 0.8)
+
+    def examine(url: str) -> Examined:
+        monkeypatch.setenv("TRIVERSE_API_KEY", KEY)
+        monkeypatch.setenv("TRIVERSE_BASE_URL", url)
+        status = main(["doctor"])
+        out, error = capsys.readouterr()
+        assert error == ""
+        assert KEY not in out
+        return status, out
+
+    return examine
+
+
+Examine = Callable[[str], Examined]
+
+
+def cause(said: str) -> str:
+    """The last line."""
+    return said.rstrip().splitlines()[-1]
+
+
+def test_all_is_well(examine: Examine) -> None:
+    with serving(
+        lambda r: answer(envelope(ME if r.path.endswith("/me") else BALANCE), headers={"Date": now()})
+    ) as server:
+        status, said = examine(server.url)
+    assert (status, cause(said)) == (0, "Everything works.")
+    names = [line[6:26].strip() for line in said.splitlines()[:-2]]
+    assert names == [
+        "versions", "key", "base URL", "proxy", "certificates", "DNS", "connection",
+        "clock", "GET /users/me", "GET /users/balance",
+    ]  # fmt: skip
+    assert "from TRIVERSE_API_KEY" in said
+    assert f"{server.url}, from TRIVERSE_BASE_URL" in said
+    assert {line[:4].strip() for line in said.splitlines()[:-2]} == {"ok"}
+
+
+def now(ahead: float = 0.0) -> str:
+    return formatdate(time.time() + ahead, usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "said"), [(3600, "3600 s behind the server's"), (-3600, "3600 s ahead of the server's")]
+)
+def test_a_wrong_clock_is_noted(ahead: float, said: str, examine: Examine) -> None:
+    with serving(lambda _: answer(envelope({**ME, **BALANCE}), headers={"Date": now(ahead)})) as server:
+        status, out = examine(server.url)
+    assert status == 0
+    # A second may pass on the way.
+    assert any(said.replace("3600", str(3600 + shift)) in out for shift in (-2, -1, 0, 1, 2))
+    assert "Set this machine's clock" in out
+
+
+def refuse(status: int, code: int, suggestion: str | None = None, **headers: str) -> Script:
+    return keep_answering(
+        lambda _: answer({"code": code, "message": "No", "suggestion": suggestion}, status, {**headers})
+    )
+
+
+def of_body(body: bytes | object, **headers: str) -> Script:
+    return keep_answering(lambda _: answer(body, headers={name.replace("_", "-"): v for name, v in headers.items()}))
+
+
+def hang(peer: Peer) -> None:
+    peer.request()
+    peer.pause()
+
+
+def trickle(peer: Peer) -> None:
+    received = peer.request()
+    if received is not None:
+        peer.trickle(usual(received), pause=0.05)
+
+
+def truncate(peer: Peer) -> None:
+    received = peer.request()
+    if received is not None:
+        peer.send(usual(received)[:-10])
+
+
+def reset(peer: Peer) -> None:
+    if peer.request() is not None:
+        peer.reset()
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "expected"),
+    [
+        (refuse(401, 1001), 1, "The service does not know the key from TRIVERSE_API_KEY"),
+        (refuse(403, 1003), 1, "does not allow it this call"),
+        (refuse(403, 2010, "Buy some."), 1, "The service refused the call: No. The service suggests: Buy some."),
+        (refuse(404, 1005), 1, "check the path of TRIVERSE_BASE_URL"),
+        (refuse(429, 2000), 1, "Too many requests were sent with this key: wait a while."),
+        (refuse(429, 2000, **{"Retry-After": "7"}), 1, "wait 7 s."),
+        (refuse(500, 5005), 1, "The service itself fails (HTTP 500)"),
+        (refuse(503, 5003, "Come back."), 1, "The service suggests: Come back."),
+        (of_body(b"{'nearly': json}"), 1, "The answer is damaged or no JSON"),
+        (of_body(b"<html>log in</html>", Content_Type="text/html"), 1, "A web page came in place of an answer"),
+        (of_body(envelope({**ME, "email": None})), 1, "The answer has not the documented form at data.email"),
+        (hang, 4, "no answer comes in time"),
+        (trickle, 4, "trickles in too slowly"),
+        (truncate, 4, "The connection broke before the whole answer was here"),
+        (reset, 4, "The connection broke before the whole answer was here"),
+    ],
+)
+def test_each_fault_is_named(script: Script, status: int, expected: str, examine: Examine) -> None:
+    with Server(script) as server:
+        examined, said = examine(server.url)
+    assert examined == status
+    assert expected in cause(said)
+    assert cause(said).startswith("Cause: ")
+
+
+def test_a_slow_answer_is_noted(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "SLOW_SECONDS", 0.0)
+    with serving() as server:
+        status, said = examine(server.url)
+    assert status == 0
+    assert "note  GET /users/me         HTTP 200, but slow" in said
+
+
+def test_one_endpoint_can_fail_alone(examine: Examine) -> None:
+    def broken_balance(received: Received) -> bytes:
+        return usual(received) if received.path.endswith("/me") else answer(b"", 503)
+
+    with serving(broken_balance) as server:
+        status, said = examine(server.url)
+    assert status == 1
+    assert "ok    GET /users/me " in said
+    assert "FAIL  GET /users/balance " in said
+
+
+@pytest.mark.parametrize(
+    ("url", "status", "expected"),
+    [
+        ("http://127.0.0.1:9", 4, "Nothing listens there: check that 127.0.0.1:9 is right"),
+        ("https://nowhere.invalid", 4, "The name of nowhere.invalid is not known here"),
+        ("http://example.com", 2, "Correct TRIVERSE_BASE_URL: base_url must be https://"),
+    ],
+)
+def test_a_base_url_that_leads_nowhere_is_named(url: str, status: int, expected: str, examine: Examine) -> None:
+    examined, said = examine(url)
+    assert examined == status
+    assert expected in cause(said)
+
+
+def test_a_host_that_does_not_answer_is_named(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(*_: object) -> None:
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr("socket.create_connection", silent)
+    status, said = examine("http://127.0.0.1:9")
+    assert status == 4
+    assert "It cannot be reached" in cause(said)
+
+
+def test_no_key_is_named_but_the_way_is_still_checked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving() as server:
+        monkeypatch.setenv("TRIVERSE_BASE_URL", server.url)
+        assert main(["doctor"]) == 2
+    said = capsys.readouterr().out
+    assert "FAIL  key " in said
+    assert "ok    connection " in said
+    assert cause(said).startswith("Cause: no API key: set TRIVERSE_API_KEY")
+
+
+def test_a_key_that_was_copied_wrong_is_named_without_showing_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TRIVERSE_API_KEY", f"{KEY}\n")
+    monkeypatch.setenv("TRIVERSE_BASE_URL", "http://127.0.0.1:9")
+    assert main(["doctor"]) == 2
+    said = capsys.readouterr().out
+    assert KEY not in said
+    assert "begins or ends with white space" in cause(said)
+
+
+def test_tls_that_is_trusted_is_shown(examine: Examine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tls.trust(monkeypatch, tmp_path)
+    with serving(tls=tls.server_context()) as server:
+        status, said = examine(server.url)
+    assert status == 0
+    assert "ok    TLS                   TLSv1.3, certificate valid until" in said
+    assert f"SSL_CERT_FILE={tmp_path}" in said
+
+
+@pytest.mark.parametrize(
+    ("context", "expected"),
+    [
+        (tls.expired, "check this machine's clock"),
+        (tls.wrong_name, "The certificate is another host's"),
+        (tls.self_signed, "The certificate is signed by nobody whom this machine trusts: set SSL_CERT_FILE"),
+    ],
+)
+def test_a_certificate_that_is_not_trusted_is_named(
+    context: Callable[[], ssl.SSLContext],
+    expected: str,
+    examine: Examine,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    tls.trust(monkeypatch, tmp_path)
+    with serving(tls=context()) as server:
+        status, said = examine(server.url)
+    assert status == 4
+    assert expected in cause(said)
+
+
+def test_a_server_that_speaks_no_tls_is_named(examine: Examine) -> None:
+    with serving() as server:
+        status, said = examine(server.url.replace("http:", "https:"))
+    assert status == 4
+    assert "does not speak TLS as it should" in cause(said)
+
+
+def test_certificates_that_cannot_be_read_are_named(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/not/there.pem")
+    status, said = examine("https://nowhere.invalid")
+    assert status == 2
+    assert "Correct SSL_CERT_FILE=/not/there.pem" in cause(said)
+
+
+def test_without_a_setting_the_certificates_are_those_of_certifi(examine: Examine) -> None:
+    assert "ok    certificates          those that come with certifi" in examine("https://nowhere.invalid")[1]
+
+
+def test_a_proxy_is_shown_without_its_password(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://ada:password@127.0.0.1:9")
+    status, said = examine("https://nowhere.invalid")
+    assert status == 4
+    assert "http://127.0.0.1:9, from the environment" in said
+    assert "password" not in said
+    assert "Nothing listens there: check that the proxy 127.0.0.1:9 is right" in cause(said)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:port", "gopher://127.0.0.1"])
+def test_a_proxy_that_is_no_url_is_named(url: str, examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", url)
+    status, said = examine("https://nowhere.invalid")
+    assert status == 2
+    assert "Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY" in cause(said)
+
+
+def test_a_proxy_that_refuses_is_named(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(lambda _: answer(b"", 407)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.origin)
+        status, said = examine("https://nowhere.invalid")
+    assert status == 4
+    assert "note  TLS                   made through the proxy, by the calls below" in said
+    assert "The proxy does not let the call through" in cause(said)
