@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import anyio
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from support.service import KEY, ok, service
+
+from triverse import AuthenticationError, UserBalance
+from triverse.fastapi import (
+    CurrentBalance,
+    TenantDep,
+    TriverseDep,
+    get_triverse,
+    install_error_handlers,
+    lifespan,
+)
+from triverse.sandbox import Sandbox
+
+
+def application() -> FastAPI:
+    app = FastAPI()
+    install_error_handlers(app)
+
+    @app.get("/mine")
+    async def mine(tenant: TenantDep) -> UserBalance:
+        return await tenant.users.balance()
+
+    @app.get("/mine-shared")
+    async def mine_shared(tenant: TenantDep) -> UserBalance:
+        return await tenant.users.balance(max_age=30.0)
+
+    @app.get("/ours")
+    async def ours(balance: CurrentBalance) -> UserBalance:
+        return balance
+
+    return app
+
+
+@pytest.mark.anyio
+async def test_two_hundred_requests_of_fifty_tenants_at_once_and_nobody_sees_anothers_data() -> None:
+    sandbox, app = Sandbox(), application()
+    accounts = [sandbox.add_account(api_credits=float(number)) for number in range(1, 51)]
+    calls = [(account, path) for account in accounts for path in ("/mine", "/mine", "/mine-shared", "/ours")]
+    random.Random(5).shuffle(calls)  # noqa: S311 - any order will do
+    seen: Counter[bool] = Counter()
+    http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app")
+
+    async def ask(key: str, path: str, expected: float) -> None:
+        response = await http.get(path, headers={"Authorization": f"Bearer {key}"})
+        seen[response.json() == {"balance": expected, "frozen": 0.0}] += 1
+
+    async with lifespan(app, sandbox.async_client()), http, anyio.create_task_group() as tasks:
+        for account, path in calls:
+            tasks.start_soon(ask, account.key, path, 1200.0 if path == "/ours" else account.api_credits)
+    assert seen == {True: 200}
+
+
+@pytest.mark.parametrize(
+    ("authorization", "challenge"),
+    [
+        (None, "Bearer"),
+        (b"Basic YTpi", "Bearer"),
+        (b"Bearer ", "Bearer"),
+        (b"Bearer tv-k\xe9y", 'Bearer error="invalid_token"'),
+    ],
+)
+def test_without_a_key_that_could_be_one_nothing_is_sent_and_the_answer_is_401(
+    authorization: bytes | None, challenge: str
+) -> None:
+    def refuse(_: httpx.Request) -> httpx.Response:
+        raise AssertionError  # pragma: no cover
+
+    app = application()
+    app.dependency_overrides[get_triverse] = lambda: service(refuse)
+    headers = {} if authorization is None else {b"Authorization": authorization}
+    response = TestClient(app).get("/mine", headers=headers)
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == challenge
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_the_key_is_a_security_scheme_of_the_openapi_page() -> None:
+    description = application().openapi()
+    assert description["components"]["securitySchemes"] == {
+        "TriverseKey": {"type": "http", "scheme": "bearer", "description": "Your own Triverse API key."}
+    }
+    assert description["paths"]["/mine"]["get"]["security"] == [{"TriverseKey": []}]
+    assert "security" not in description["paths"]["/ours"]["get"]
+
+
+def test_a_refused_key_can_be_caught_as_for_any_client() -> None:
+    app = FastAPI()
+    app.dependency_overrides[get_triverse] = lambda: Sandbox().async_client()
+
+    @app.get("/")
+    async def try_it(tenant: TenantDep) -> str:
+        try:
+            await tenant.users.me()
+        except AuthenticationError as error:
+            return f"{type(error).__name__}, from {type(error.__cause__).__name__}: {error.message}"
+        raise AssertionError  # pragma: no cover
+
+    response = TestClient(app).get("/", headers={"Authorization": "Bearer tv-unknown"})
+    assert response.json() == "TenantKeyError, from AuthenticationError: The API key is missing or wrong."
+
+
+def test_a_tenants_client_has_the_options_and_the_connections_of_the_shared_one() -> None:
+    sent: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers["Authorization"])
+        return ok({"balance": 1, "frozen": 0})
+
+    app = FastAPI()
+    shared = service(answer)
+    app.dependency_overrides[get_triverse] = lambda: shared
+
+    @app.get("/")
+    async def both(tenant: TenantDep, client: TriverseDep) -> None:
+        await tenant.with_options(deadline=5.0).users.balance()
+        await client.users.balance()
+
+    assert TestClient(app).get("/", headers={"Authorization": "bearer tv-tenant"}).status_code == 200
+    assert sent == ["Bearer tv-tenant", f"Bearer {KEY}"]

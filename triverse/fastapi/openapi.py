@@ -1,0 +1,49 @@
+"""What the application's OpenAPI description says of problems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from triverse.fastapi.problems import MEDIA_TYPE, SCHEMA
+from triverse.fastapi.tenants import BEARER
+
+__all__ = ["document_problems"]
+
+_METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
+_ONLY_WITH_A_KEY: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_NAME: Final = "TriverseProblem"
+
+
+def document_problems(app: FastAPI, statuses: Iterable[HTTPStatus]) -> None:
+    """Add problem documents of these statuses to each operation; what the application says of a status itself stays."""
+    describe, ordered = app.openapi, sorted(statuses)
+
+    def openapi() -> dict[str, Any]:
+        description = describe()
+        description.setdefault("components", {}).setdefault("schemas", {})[_NAME] = SCHEMA
+        for operation in _operations(description):
+            _document(operation, ordered)
+        return description
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the description
+
+
+def _operations(description: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in description.get("paths", {}).values():
+        yield from (operation for method, operation in path.items() if method in _METHODS)
+
+
+def _document(operation: dict[str, Any], statuses: list[HTTPStatus]) -> None:
+    takes_key = any(BEARER.scheme_name in requirement for requirement in operation.get("security", ()))
+    for status in statuses:
+        if takes_key or status not in _ONLY_WITH_A_KEY:
+            operation["responses"].setdefault(str(status.value), _response(status))
+
+
+def _response(status: HTTPStatus) -> dict[str, object]:
+    schema = {"$ref": f"#/components/schemas/{_NAME}"}
+    return {"description": status.phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
