@@ -40,6 +40,12 @@ def current_balance(*, max_age: float | None = None, client: ClientDependency = 
 
     Example:
         ```python
+        from typing import Annotated
+
+        from fastapi import Depends
+        from triverse import UserBalance
+        from triverse.fastapi import current_balance
+
         RecentBalance = Annotated[UserBalance, Depends(current_balance(max_age=2.0))]
         ```
     """
@@ -72,8 +78,18 @@ def credits_required(
 
     Example:
         ```python
+        from typing import Annotated
+
+        from fastapi import Depends, FastAPI
+        from triverse import UserBalance
+        from triverse.fastapi import credits_required, lifespan
+
+        app = FastAPI(lifespan=lifespan)
+
+
         @app.post("/models")
-        async def create(balance: Annotated[UserBalance, Depends(credits_required(30))]) -> None: ...
+        async def create(balance: Annotated[UserBalance, Depends(credits_required(30))]) -> float:
+            return balance.balance - 30
         ```
     """
     if not (math.isfinite(cost) and cost >= 0):

@@ -39,16 +39,29 @@ async def lifespan(
 
     Example:
         ```python
+        from fastapi import FastAPI
+        from triverse.fastapi import lifespan
+
         app = FastAPI(lifespan=lifespan)
         ```
 
         Or with a client and a lifespan of your own:
 
         ```python
+        from contextlib import asynccontextmanager
+
+        from fastapi import FastAPI
+        from triverse import AsyncTriverse
+        from triverse.fastapi import lifespan
+
+
         @asynccontextmanager
         async def my_lifespan(app: FastAPI):
             async with lifespan(app, AsyncTriverse(deadline=10.0)) as state:
                 yield {**state, "mine": 1}
+
+
+        app = FastAPI(lifespan=my_lifespan)
         ```
     """
     async with client or AsyncTriverse() as shared:
