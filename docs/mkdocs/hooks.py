@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 # Where users import from. Of other modules, only what hangs on names from these is public.
-PUBLIC_MODULES = ["triverse", "triverse.api.users"]
+PUBLIC_MODULES = ["triverse", "triverse.api.users", "triverse.fastapi"]
 
 log = logging.getLogger("mkdocs.hooks.reference")
 

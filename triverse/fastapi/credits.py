@@ -112,6 +112,7 @@ def _too_little(cost: float) -> ProblemError:
 
 
 get_current_balance = current_balance()
+"""The dependency behind `CurrentBalance`, to override in tests or to depend on by name."""
 
 CurrentUser = Annotated[UserInfo, Depends(get_current_user)]
 """The account that the application's own key belongs to. Asked for once a request."""
