@@ -1,4 +1,8 @@
-"""What the build checks beyond links: every public name is documented, and is in the reference."""
+"""What the build checks beyond links.
+
+Every public name is documented and in the reference, every page has its Markdown twin, and nothing is loaded from
+elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +21,26 @@ ROOT = Path(__file__).parents[2]
 # Where users import from. Of other modules, only what hangs on names from these is public.
 PUBLIC_MODULES = ["triverse", "triverse.api.users", "triverse.fastapi"]
 
-log = logging.getLogger("mkdocs.hooks.reference")
+_LOADS = r"""(?:src=["']?|<link [^>]*(?:stylesheet|icon|pre\w+)[^>]*href=["']?|url\(["']?|@import ["'])"""
+_LOADED_FROM_ELSEWHERE = re.compile(_LOADS + r"""((?:https?:)?//[^"'> )]+)""")
+
+log = logging.getLogger("mkdocs.hooks.checks")
 
 
 def on_post_build(config: MkDocsConfig) -> None:
-    """Warn, which fails a strict build, of each public name that has no docstring or no place in the reference."""
-    pages = (Path(config.site_dir) / "reference").glob("*.html")
+    """Warn of what is wrong, which fails a strict build."""
+    site = Path(config.site_dir)
+    _check_reference(site)
+    for path in site.rglob("*.html"):
+        if path.name != "404.html" and not path.with_suffix(".md").exists():
+            log.warning("%s has no Markdown twin: add it to the sections of llmstxt", path.relative_to(site))
+    for path in (*site.rglob("*.html"), *site.rglob("*.css")):
+        for url in _LOADED_FROM_ELSEWHERE.findall(path.read_text("utf-8")):
+            log.warning("%s loads %s", path.relative_to(site), url)
+
+
+def _check_reference(site: Path) -> None:
+    pages = (site / "reference").glob("*.html")
     shown = {name for page in pages for name in re.findall(r'id="(triverse[\w.]*)"', page.read_text("utf-8"))}
     package = griffe.load("triverse", search_paths=[ROOT], docstring_parser="google")
     places: dict[str, set[str]] = {}

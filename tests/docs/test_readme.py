@@ -40,3 +40,10 @@ def test_extras_that_a_page_installs_exist(page: str) -> None:
     named = re.findall(r'(?:"\.|triverse)\[([\w,]+)\]', page)
 
     assert {extra for names in named for extra in names.split(",")} <= set(project["optional-dependencies"])
+
+
+def test_what_the_readme_links_to_is_there() -> None:
+    links = re.findall(r"\]\((?!https://)([^)#]+)", README)
+
+    assert links
+    assert [link for link in links if not (ROOT / link).is_file()] == []
