@@ -93,10 +93,15 @@ def _print_rich_table(accounts: Iterable[AccountBalance], below: float | None) -
     table.add_column("available", justify="right", no_wrap=True)
     table.add_column("frozen", justify="right", no_wrap=True)
     table.add_column("")
+    console, errors = Console(), list[Text]()
     for account in accounts:
         name, available, frozen, error = _cells(account)
-        style = "red" if _status_of_one(account, below) != FINE else ""
-        remark = error or ("below the threshold" if style else "")
+        status = _status_of_one(account, below)
+        mark = {FINE: "", BELOW: "low"}.get(status, "error")
         # As Text, since a name or a message may look like markup.
-        table.add_row(Text(name), Text(available), Text(frozen), Text(remark), style=style)
-    Console().print(table)
+        table.add_row(Text(name), available, frozen, mark, style="red" if mark else "")
+        if error:
+            errors.append(Text(f"{name}: {error}", "red"))
+    console.print(table)
+    for line in errors:
+        console.print(line)

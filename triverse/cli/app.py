@@ -7,6 +7,7 @@ click, 95 by cyclopts, 190 by typer; and click is typed, completes in the shell,
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -92,7 +93,11 @@ def _connection(command: F) -> F:
 
 
 @click.group(
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96},
+    # click would not go below 50 columns by itself.
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "terminal_width": min(96, shutil.get_terminal_size().columns - 2),
+    },
     epilog=_EXAMPLES,
     invoke_without_command=True,
 )

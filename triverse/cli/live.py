@@ -10,7 +10,6 @@ import termios
 import tty
 from collections.abc import Callable, Generator
 from contextlib import aclosing, contextmanager
-from typing import NoReturn
 
 import anyio
 from rich.console import Console
@@ -34,15 +33,16 @@ def watch_live(connection: Connection, interval: float) -> None:
         TriverseError: an error that will not pass.
     """
     story = Story()
-    error = anyio.run(_show, connection, interval, story)
-    if error is not None:
-        raise error
+    end = anyio.run(_show, connection, interval, story)
+    if end is not None:
+        raise end
     if story.samples:
         print_balance(story.samples[-1][1])
 
 
-async def _show(connection: Connection, interval: float, story: Story) -> TriverseError | None:
-    ended: list[TriverseError] = []
+async def _show(connection: Connection, interval: float, story: Story) -> TriverseError | SystemExit | None:
+    """Draw the story while it happens; gives what ended it, if it was not the user."""
+    ends: list[TriverseError | SystemExit] = []
 
     async def follow() -> None:
         try:
@@ -53,16 +53,30 @@ async def _show(connection: Connection, interval: float, story: Story) -> Triver
                 async for balance in news:
                     story.add(balance)
         except TriverseError as error:
-            ended.append(error)
+            ends.append(error)
 
-    with _single_keys() as pressed, Live(story, console=Console(), screen=True, auto_refresh=False) as live:
+    with (
+        _terminating(ends),
+        _single_keys() as pressed,
+        Live(story, console=Console(), screen=True, auto_refresh=False) as view,
+    ):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(follow)
-            while not ended and not pressed("q"):
-                live.refresh()
+            while not ends and not pressed("q"):
+                view.refresh()
                 await anyio.sleep(_FRAME_SECONDS)
             tasks.cancel_scope.cancel()
-    return ended[0] if ended else None
+    return ends[0] if ends else None
+
+
+@contextmanager
+def _terminating(ends: list[TriverseError | SystemExit]) -> Generator[None]:
+    """Let SIGTERM be an end like others, since the terminal would be left without echo."""
+    before = signal.signal(signal.SIGTERM, lambda number, _: ends.append(SystemExit(128 + number)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -75,15 +89,8 @@ def _single_keys() -> Generator[Callable[[str], bool]]:
         ready, _, _ = select.select([keyboard], [], [], 0)
         return bool(ready) and key.encode() in os.read(keyboard, 64).lower()
 
-    # To be terminated is to unwind, too: the terminal would stay without echo.
-    terminate = signal.signal(signal.SIGTERM, _unwind)
     try:
         tty.setcbreak(keyboard)
         yield pressed
     finally:
         termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
-        signal.signal(signal.SIGTERM, terminate)
-
-
-def _unwind(number: int, _frame: object) -> NoReturn:
-    raise SystemExit(128 + number)

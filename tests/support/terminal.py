@@ -1,0 +1,110 @@
+"""A terminal with a command in it, as a user sits before it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable
+from typing import Self
+
+from support.shell import environment
+
+__all__ = ["Terminal"]
+
+# The command owns the terminal, so that Ctrl-C reaches it.
+_PROGRAM = (
+    "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    "from triverse.cli import main; raise SystemExit(main())"
+)
+# Where a new frame or another screen begins.
+_FRAMES = re.compile(r"\x1b\[(H|\?1049[hl])")
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_PATIENCE = 30.0
+
+
+def _text(said: str) -> str:
+    return _ESCAPES.sub("", _FRAMES.sub("\n", said))
+
+
+class Terminal:
+    """Runs a command; `said` is all that it wrote."""
+
+    def __init__(self, *arguments: str, columns: int = 80, rows: int = 24, **variables: str) -> None:
+        self._keyboard, self._far_end = pty.openpty()
+        self.resize(columns, rows)
+        self.modes = termios.tcgetattr(self._far_end)
+        self.said = ""
+        self.process = subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-c", _PROGRAM, *arguments],
+            env=environment(**{"TERM": "xterm-256color", "COLUMNS": "", "LINES": "", **variables}),
+            stdin=self._far_end,
+            stdout=self._far_end,
+            stderr=self._far_end,
+            start_new_session=True,
+        )
+
+    def resize(self, columns: int, rows: int) -> None:
+        size = struct.pack("HHHH", rows, columns, 0, 0)
+        fcntl.ioctl(self._far_end, termios.TIOCSWINSZ, size)
+
+    def press(self, keys: str) -> None:
+        os.write(self._keyboard, keys.encode())
+
+    def until(self, seen: Callable[[str], bool]) -> str:
+        """Read on until this is true of what was read since; gives that, without escapes.
+
+        Raises:
+            AssertionError: it never came true.
+        """
+        start, until = len(self.said), time.monotonic() + _PATIENCE
+        while time.monotonic() < until:
+            self._read(0.05)
+            new = _text(self.said[start:])
+            if seen(new):
+                return new
+        raise AssertionError(f"not seen: {self.said[start:]!r}")
+
+    def see(self, text: str) -> str:
+        """Read on until this text comes."""
+        return self.until(lambda new: text in new)
+
+    def ended(self) -> int:
+        """Read to the end of the command, and give its status."""
+        self.until(lambda _: self.process.poll() is not None)
+        while self._read(0.0):
+            pass
+        return self.process.returncode
+
+    def _read(self, patience: float) -> bool:
+        ready, _, _ = select.select([self._keyboard], [], [], patience)
+        if ready:
+            self.said += os.read(self._keyboard, 65536).decode("utf-8", "replace")
+        return bool(ready)
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines that were written, without escapes."""
+        return _text(self.said).splitlines()
+
+    def is_clean(self) -> bool:
+        """Whether the terminal works as before: keys echo, the cursor shows, and the usual screen is back."""
+        entered, left = self.said.rfind("\x1b[?1049h"), self.said.rfind("\x1b[?1049l")
+        hidden, shown = self.said.rfind("\x1b[?25l"), self.said.rfind("\x1b[?25h")
+        return termios.tcgetattr(self._far_end) == self.modes and left >= entered and shown >= hidden
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._keyboard)
+        os.close(self._far_end)
