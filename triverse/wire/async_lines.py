@@ -101,7 +101,7 @@ class Connection:
         # httpx lets its transports choose everything but this; a test notices should the name change.
         pool = transport._pool  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         usual = pool._network_backend  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        self._backend = AsyncioBackend() if watches_sockets(running_loop()) else AnyBackend(usual)
+        self._backend = AsyncioBackend(pool) if watches_sockets(running_loop()) else AnyBackend(usual)
         pool._network_backend = self._backend  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
     @property

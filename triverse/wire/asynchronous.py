@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import suppress
 from types import AsyncGeneratorType
 from typing import NamedTuple, cast
@@ -124,7 +124,8 @@ async def _read(response: httpx.Response) -> bytes | None:
         if response.is_stream_consumed:
             return None
         body = Body(None)
-        chunks = response.aiter_raw()
+        # Past `aiter_raw()`, which only cuts and counts: 2 % of a call.
+        chunks = aiter(cast("AsyncIterable[bytes]", response.stream))
         async for chunk in chunks:
             if not body.wants_more(chunk):
                 await _cut_off(response, chunks)
