@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from support.pages import ROOT, run_docstrings, run_page
-from support.server import Received, answer, serving
 from support.shell import COMMAND
 
 from triverse.sandbox import Sandbox
@@ -25,14 +24,8 @@ def served() -> Iterator[tuple[str, str]]:
     """Base URL and key of an account on a served sandbox."""
     sandbox = Sandbox()
     account = sandbox.add_account(email="ada@example.com", plan_name="Pro", api_credits=120.0, web_credits=10.0)
-
-    def respond(received: Received) -> bytes:
-        path = received.path.removeprefix("/api/v1")
-        said = sandbox.answer(received.method, path, received.header("Authorization"))
-        return answer(said.body, said.status)
-
-    with serving(respond) as server:
-        yield server.url, account.key
+    with sandbox.serve() as url:
+        yield url, account.key
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ async def test_two_hundred_requests_of_fifty_tenants_at_once_and_nobody_sees_ano
 
     async with lifespan(app, sandbox.async_client()), http, anyio.create_task_group() as tasks:
         for account, path in calls:
-            tasks.start_soon(ask, account.key, path, 1200.0 if path == "/ours" else account.api_credits)
+            tasks.start_soon(ask, account.key, path, 1200.0 if path == "/ours" else account.balance.balance)
     assert seen == {True: 200}
 
 

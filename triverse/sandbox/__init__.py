@@ -11,7 +11,9 @@ with sandbox.client() as client:
 
 from __future__ import annotations
 
-from triverse.sandbox.accounts import Account
-from triverse.sandbox.sandbox import Sandbox
+from triverse.sandbox.accounts import Account, Hold
+from triverse.sandbox.faults import Fault, Faults
+from triverse.sandbox.messages import Answer, Received
+from triverse.sandbox.sandbox import Handled, Sandbox
 
-__all__ = ["Account", "Sandbox"]
+__all__ = ["Account", "Answer", "Fault", "Faults", "Handled", "Hold", "Received", "Sandbox"]

@@ -1,0 +1,120 @@
+"""What comes in and what goes out, as values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
+from types import MappingProxyType
+from typing import Final
+
+from attrs import field, frozen
+
+from triverse.sandbox.errors import Documented
+
+__all__ = ["Answer", "Delivery", "Received", "failure", "success"]
+
+_REDACTED: Final = "[redacted]"
+_PREFIX: Final = "/api/v1"
+
+
+class Delivery(Enum):
+    """How an answer arrives."""
+
+    WHOLE = "whole"
+    TRUNCATED = "truncated"
+    TRICKLED = "trickled"
+    RESET = "reset"
+
+
+@frozen
+class Received:
+    """A request, as it came.
+
+    Attributes:
+        method: HTTP method.
+        path: below the base URL, such as `/users/me`, without the query.
+        headers: by lower-case name; several of one name are joined by a comma.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(hash=False)
+
+    @classmethod
+    def of(cls, method: str, path: str, headers: Iterable[tuple[str, str]]) -> Received:
+        """The request of these parts. Base URLs with and without `/api/v1` both lead here."""
+        merged: dict[str, str] = {}
+        for name, value in headers:
+            known = merged.get(name.lower())
+            merged[name.lower()] = value if known is None else f"{known}, {value}"
+        below = path.removeprefix(_PREFIX) if path.startswith(f"{_PREFIX}/") else path
+        return cls(method, below, MappingProxyType(merged))
+
+    @property
+    def key(self) -> str | None:
+        """The bearer token; None without one."""
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        return token.strip() or None if scheme.lower() == "bearer" else None
+
+    def redacted(self, keys: Iterable[str | None]) -> Received:
+        """The same request, for people to read: it shows none of these keys, nor any credentials."""
+        secrets = list(filter(None, keys))
+        shown = {name: _without(secrets, value) for name, value in self.headers.items()}
+        if "authorization" in shown:
+            scheme, space, _ = shown["authorization"].partition(" ")
+            shown["authorization"] = f"{scheme} {_REDACTED}" if space else _REDACTED
+        return Received(self.method, _without(secrets, self.path), MappingProxyType(shown))
+
+
+def _without(secrets: list[str], text: str) -> str:
+    for secret in secrets:
+        text = text.replace(secret, _REDACTED)
+    return text
+
+
+@frozen
+class Answer:
+    """An answer, and how it arrives.
+
+    Attributes:
+        status: HTTP status.
+        body: all of it, even where less arrives.
+        headers: its own, beside those that every server adds.
+        latency: seconds before anything arrives; infinite for never.
+        delivery: whether it arrives whole.
+        pause: seconds between two bytes of a body that trickles.
+    """
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(factory=dict[str, str], hash=False)
+    latency: float = 0.0
+    delivery: Delivery = Delivery.WHOLE
+    pause: float = 0.0
+
+    def pieces(self) -> Iterator[bytes]:
+        """What arrives of the body, bit by bit."""
+        if self.delivery is Delivery.TRICKLED:
+            yield from (self.body[at : at + 1] for at in range(len(self.body)))
+        elif self.delivery is Delivery.TRUNCATED:
+            yield self.body[: len(self.body) // 2]
+        else:
+            yield self.body
+
+
+def success(data: Mapping[str, object]) -> Answer:
+    """The documented frame around a result."""
+    return _json(200, {"code": 0, "message": "success", "data": data})
+
+
+def failure(error: Documented, headers: Mapping[str, str] | None = None) -> Answer:
+    """The documented frame around an error."""
+    body: dict[str, object] = {"code": error.code, "message": error.message}
+    if error.suggestion is not None:
+        body["suggestion"] = error.suggestion
+    return _json(error.status, body, headers)
+
+
+def _json(status: int, body: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(status, json.dumps(body).encode(), {"Content-Type": "application/json", **(headers or {})})

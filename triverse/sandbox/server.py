@@ -1,0 +1,150 @@
+"""The sandbox on a real port, by uvicorn."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import socket
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from uvicorn import Config, Server
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from triverse.core.errors import ConfigurationError
+from triverse.sandbox.asgi import TRANSPORT, application
+from triverse.sandbox.errors import DOCUMENTED
+from triverse.sandbox.messages import failure
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from triverse.sandbox.activity import Activity
+    from triverse.sandbox.sandbox import Sandbox
+
+__all__ = ["run_server", "serving"]
+
+# For who still sends while we refuse: closing at once would reset the connection under the answer.
+_LINGER: Final = 1.0
+
+_quiet: Final = logging.getLogger("triverse.sandbox")
+_quiet.addHandler(logging.NullHandler())
+
+
+@contextmanager
+def serving(sandbox: Sandbox) -> Generator[str]:
+    """Serve on a free loopback port, in a thread, and give the base URL."""
+    listener = _listen("127.0.0.1", 0)
+    server = _server(sandbox)
+    thread = threading.Thread(target=server.run, args=([listener],), name="triverse-sandbox", daemon=True)
+    thread.start()
+    try:
+        yield _base_url(listener)
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def run_server(
+    sandbox: Sandbox,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8787,
+    ready: Callable[[str], object],
+    activity: Activity | None = None,
+) -> None:
+    """Serve until Ctrl-C or a signal to end.
+
+    Args:
+        sandbox: what to serve.
+        host: address to listen at.
+        port: port to listen at; 0 for a free one.
+        ready: is called with the base URL as soon as requests can come.
+        activity: what goes on meanwhile; None for nothing.
+
+    Raises:
+        ConfigurationError: it cannot listen there.
+    """
+    with _listen(host, port) as listener, suppress(KeyboardInterrupt):
+        ready(_base_url(listener))
+        with nullcontext() if activity is None else activity.going_on():
+            _server(sandbox).run([listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        message = f"cannot listen at {host} port {port}: {error}. Choose another port, or 0 for a free one"
+        raise ConfigurationError(message) from error
+
+
+def _base_url(listener: socket.socket) -> str:
+    address, port = listener.getsockname()[:2]
+    if ipaddress.ip_address(address).is_unspecified:
+        address = "127.0.0.1"
+    host = f"[{address}]" if ":" in address else address
+    return f"http://{host}:{port}/api/v1"
+
+
+def _server(sandbox: Sandbox) -> Server:
+    config = Config(
+        application(sandbox),
+        http=Protocol,
+        loop="asyncio",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+    )
+    return Server(config)
+
+
+class Protocol(H11Protocol):
+    """uvicorn's own, but for what a sandbox does otherwise: it hands on the connection and refuses in the envelope."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - whatever uvicorn hands over
+        super().__init__(*args, **kwargs)
+        self.logger = _quiet
+        self._refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        """Let the application reach the connection."""
+        super().connection_made(transport)
+        self.app = _handing_on(self.app, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, also past a request that was refused."""
+        if not self._refused:
+            super().data_received(data)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP, in the documented envelope."""
+        self._refused = True
+        if self.cycle is None or self.cycle.response_complete:  # pyright: ignore[reportUnnecessaryComparison]  # None before the first request
+            self.transport.write(_refusal(msg))
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER, self.transport.close)
+
+    def shutdown(self) -> None:
+        """End now: what is not answered by now was asked not to be."""
+        self.transport.abort()
+
+
+def _handing_on(app: ASGIApp, transport: asyncio.Transport) -> ASGIApp:
+    async def handing_on(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["extensions"] = {TRANSPORT: transport}
+        await app(scope, receive, send)
+
+    return handing_on
+
+
+def _refusal(message: str) -> bytes:
+    answer = failure(DOCUMENTED[1004]._replace(message=message, suggestion="Send HTTP/1.1 with smaller headers."))
+    head = f"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: {len(answer.body)}\r\n"
+    return f"{head}Connection: close\r\n\r\n".encode() + answer.body
