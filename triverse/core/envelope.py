@@ -19,7 +19,6 @@ from triverse.core.errors import APIError, InvalidResponseError, TriverseError, 
 from triverse.core.events import Reply
 from triverse.core.mismatch import MismatchError
 from triverse.core.retry import retry_after
-from triverse.core.scalars import to_int
 from triverse.core.text import clipped
 
 __all__ = ["unwrap"]
@@ -38,11 +37,18 @@ def unwrap(reply: Reply, structure: Callable[[object, str], T], wall_clock: Call
             return _invalid(reply, str(error))
         answer = None
     try:
-        if success and to_int(_field(answer, "code")) == 0:
+        if success and _code(answer) == 0:
             return structure(_field(answer, "data"), "data")
     except MismatchError as error:
         return _invalid(reply, str(error), error.path)
     return _api_error(reply, answer, wall_clock)
+
+
+def _code(answer: object) -> int:
+    code = _field(answer, "code")
+    if type(code) is not int:
+        raise MismatchError.of("a whole number", code, "code")
+    return code
 
 
 def _field(answer: object, name: str) -> object:

@@ -71,8 +71,6 @@ def _named(value: object) -> str:
 
 
 def _number_named(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    if abs(value) == math.inf:
-        return "Infinity"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity"
     return f"the number {value}" if abs(value) < 1e15 else "a huge number"  # noqa: PLR2004 - legible

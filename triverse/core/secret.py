@@ -6,7 +6,7 @@ import html
 import json
 import re
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final, NoReturn, TypeAlias, cast
 from urllib.parse import quote, quote_plus
 
@@ -17,8 +17,8 @@ __all__ = ["AsyncKeySource", "KeySource", "Secret"]
 MASK: Final = "[redacted]"
 # A key shorter than this is no secret, and cutting it out of every text would only garble the text.
 _MIN_REDACTED: Final = 6
-# What its text is made of, beside its arguments.
-_OS_ERROR: Final = frozenset({"strerror", "filename", "filename2"})
+# What the text of an error is made of, beside its variables.
+_BUILT_IN: Final = ("args", "strerror", "filename", "filename2")
 
 
 class Secret:
@@ -69,18 +69,19 @@ class Secret:
         """
         for link in _family(error):
             link.with_traceback(None)
-            # Past the class, which may forbid it: attrs can freeze exceptions.
-            BaseException.__setattr__(link, "args", tuple(self._without(arg) for arg in link.args))
-            for name in vars(link).keys() | _OS_ERROR.intersection(dir(link)):
-                value = getattr(link, name)
-                redacted = self._without(value)
-                if redacted is not value:  # an OSError that is only told its `strerror` changes its text
-                    BaseException.__setattr__(link, name, redacted)
+            for name, value in _variables(link):
+                without = self._without(value)
+                if without is not value:
+                    # Past the class, which may forbid it: attrs can freeze exceptions.
+                    BaseException.__setattr__(link, name, without)
 
     def _without(self, value: object) -> object:
         """The value itself, or where it shows the key, what can be said of it without."""
-        if isinstance(value, list):  # of notes
-            return [self._without(member) for member in cast("list[object]", value)]
+        if isinstance(value, (list, tuple)):  # notes, arguments
+            members = cast("Sequence[object]", value)
+            without = [self._without(member) for member in members]
+            same = all(one is other for one, other in zip(members, without, strict=True))
+            return members if same else without
         said = value if isinstance(value, str) else _repr(value)
         redacted = self.redact(said)
         return value if redacted == said else redacted
@@ -134,6 +135,11 @@ def _family(error: BaseException) -> Iterator[BaseException]:
         if isinstance(link, BaseExceptionGroup):
             waiting += link.exceptions  # pyright: ignore[reportUnknownMemberType]  # of whatever kind
         yield link
+
+
+def _variables(error: BaseException) -> list[tuple[str, object]]:
+    slots = [name for cls in type(error).__mro__ for name in getattr(cls, "__slots__", ())]
+    return [(name, getattr(error, name, None)) for name in (*vars(error), *slots, *_BUILT_IN)]
 
 
 def _repr(value: object) -> str:

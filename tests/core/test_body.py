@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import tracemalloc
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.exchanges import BALANCE, balance_call, error_of, reply
+
+from triverse import InvalidResponseError, TriverseError, UserBalance
+from triverse.core.body import MAX_BODY_BYTES, BodyError, parse
+from triverse.core.events import Reply
+from triverse.core.headers import Headers
+
+ENVELOPE = json.dumps({"code": 0, "message": "success", "data": BALANCE}).encode()
+
+
+def problem(body: bytes, encoding: str | None = None) -> str:
+    headers = {} if encoding is None else {"Content-Encoding": encoding}
+    error = error_of(reply(body=body, headers=headers))
+    assert isinstance(error, InvalidResponseError), repr(error)
+    assert error.path is None
+    return str(error).partition(": the service, or something in front of it")[0]
+
+
+def padded(size: int) -> bytes:
+    return ENVELOPE + b" " * (size - len(ENVELOPE))
+
+
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
+def test_json_is_read_with_and_without_a_byte_order_mark(bom: bytes) -> None:
+    assert balance_call().response(reply(body=bom + ENVELOPE)).data == UserBalance(100.5, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "the response body is empty"),
+        (b" \r\n\t", "the response body is empty"),
+        (b"<html>", "the response body is not JSON"),
+        (b"{", "the response body is not JSON"),
+        (ENVELOPE + b"}", "the response body is not JSON"),
+        (b"\xff\xfe\xff", "the response body is not JSON"),
+        (b'"\xe9"', "the response body is not JSON"),
+        (b'{"code": ' + b"9" * 5000 + b"}", "the response body is not JSON"),
+        (b"[" * 200_000, "the response body is nested too deep"),
+        (b"[" * 200_000 + b"]" * 200_000, "the response body is nested too deep"),
+        (b'{"a":' * 200_000 + b"1" + b"}" * 200_000, "the response body is nested too deep"),
+    ],
+)
+def test_what_is_not_json_is_said_so(body: bytes, said: str) -> None:
+    assert problem(body) == said
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", " gzip ", "x-gzip", "deflate", "identity", ""])
+def test_a_compressed_body_is_read(encoding: str) -> None:
+    name = encoding.strip().lower()
+    body = {"deflate": zlib.compress(ENVELOPE), "identity": ENVELOPE, "": ENVELOPE}.get(name, gzip.compress(ENVELOPE))
+    call = balance_call()
+    assert call.response(reply(body=body, headers={"Content-Encoding": encoding})).data == UserBalance(100.5, 2.0)
+
+
+def test_an_empty_body_is_empty_whatever_its_encoding() -> None:
+    assert problem(b"", "gzip") == "the response body is empty"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        ENVELOPE,
+        gzip.compress(ENVELOPE)[:-9],
+        gzip.compress(ENVELOPE)[:10],
+        gzip.compress(ENVELOPE)[:-8] + b"\0" * 8,
+        gzip.compress(ENVELOPE) + b"and more",
+        gzip.compress(ENVELOPE) + gzip.compress(b" "),
+        b"\x1f\x8b",
+    ],
+)
+def test_a_damaged_compressed_body_is_said_so(body: bytes) -> None:
+    assert problem(body, "gzip") == "the response body is damaged: it does not decompress"
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "nonsense"])
+def test_an_encoding_that_was_not_asked_for_is_said_so(encoding: str) -> None:
+    assert (
+        problem(gzip.compress(ENVELOPE), encoding) == "the response body has a content encoding that was not asked for"
+    )
+
+
+def test_a_body_of_exactly_the_limit_is_read() -> None:
+    assert MAX_BODY_BYTES == 8 * 1024 * 1024
+    plain, packed = padded(MAX_BODY_BYTES), gzip.compress(padded(MAX_BODY_BYTES), 1)
+    assert balance_call().response(reply(body=plain)).attempts == 1
+    assert balance_call().response(reply(body=packed, headers={"Content-Encoding": "gzip"})).attempts == 1
+
+
+def test_one_byte_more_is_too_large() -> None:
+    said = "the response body is larger than 8 MiB"
+    assert problem(padded(MAX_BODY_BYTES + 1)) == said
+    assert problem(gzip.compress(padded(MAX_BODY_BYTES + 1), 1), "gzip") == said
+    assert problem(b"\0" * (MAX_BODY_BYTES + 1), "gzip") == said
+
+
+def test_too_large_is_said_of_failures_too_since_reading_stopped() -> None:
+    error = error_of(reply(404, body=b" " * (MAX_BODY_BYTES + 1)))
+    assert isinstance(error, InvalidResponseError)
+    assert error.status_code == 404
+
+
+def test_a_gzip_bomb_does_not_fill_memory() -> None:
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    zeros = bytes(1024 * 1024)
+    bomb = b"".join([packer.compress(zeros) for _ in range(64)]) + packer.flush()
+    assert len(bomb) < 80_000
+    tracemalloc.start()
+    try:
+        assert problem(bomb, "gzip") == "the response body is larger than 8 MiB"
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * MAX_BODY_BYTES
+
+
+@given(st.binary(max_size=200), st.sampled_from([None, b"gzip", b"deflate", b"br"]))
+def test_any_bytes_are_json_or_a_body_error(body: bytes, encoding: bytes | None) -> None:
+    headers = Headers([] if encoding is None else [(b"content-encoding", encoding)])
+    with contextlib.suppress(BodyError):
+        parse(body, headers)
+
+
+@given(st.binary(max_size=300), st.sampled_from([200, 201, 204, 400, 401, 403, 429, 500, 503, 302, 101, 999]))
+def test_any_bytes_from_any_server_give_the_right_value_or_a_triverse_error(body: bytes, status: int) -> None:
+    for encoding in ("gzip", "identity"):
+        packed = gzip.compress(body, 1) if encoding == "gzip" else body
+        answer = Reply(status, Headers([(b"content-encoding", encoding.encode())]), packed)
+        end = error_of(answer)
+        assert isinstance(end, TriverseError)

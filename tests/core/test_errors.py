@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import copy
+import pickle
+import textwrap
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from support.exchanges import Call, balance_call, reply, unreachable
+
+import triverse
+from triverse import (
+    APIError,
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionFailedError,
+    DeadlineExceededError,
+    InvalidResponseError,
+    RateLimitError,
+    RequestTimeoutError,
+    TransportError,
+    TriverseError,
+)
+from triverse.core.events import Failure, Outcome
+from triverse.core.headers import Headers
+from triverse.core.options import Policy
+
+TREE = """
+TriverseError
+    APIError
+        AuthenticationError
+        BadRequestError
+        ConflictError
+        InsufficientCreditsError
+        NotFoundError
+        PermissionDeniedError
+        RateLimitError
+        ServerError
+            ServiceUnavailableError
+    ConfigurationError
+    InvalidResponseError
+    TransportError
+        ConnectionFailedError
+        RequestTimeoutError
+            DeadlineExceededError
+"""
+
+HEADERS = Headers([(b"X-Request-Id", b"r-1"), (b"Set-Cookie", b"a"), (b"Set-Cookie", b"b")])
+
+
+def drawn(cls: type[TriverseError]) -> str:
+    below = sorted((sub for sub in cls.__subclasses__() if sub.__module__ == cls.__module__), key=lambda c: c.__name__)
+    return cls.__name__ + "\n" + "".join(textwrap.indent(drawn(sub), "    ") for sub in below)
+
+
+def kinds(of: type[TriverseError]) -> list[type[TriverseError]]:
+    return [of, *(kind for sub in of.__subclasses__() if sub.__module__ == of.__module__ for kind in kinds(sub))]
+
+
+def example(kind: type[TriverseError]) -> TriverseError:
+    if issubclass(kind, APIError):
+        return kind("What happened.", status_code=418, code=7, suggestion="Do that.", headers=HEADERS, retry_after=2.5)
+    if issubclass(kind, TransportError):
+        return kind("It broke", cause=OSError(5, "Input/output error"))
+    if issubclass(kind, InvalidResponseError):
+        return kind("It is odd", status_code=200, headers=HEADERS, path="data.balance")
+    return kind("It is wrong")
+
+
+def pickled(protocol: int) -> Callable[[TriverseError], TriverseError]:
+    def through(error: TriverseError) -> TriverseError:
+        restored = pickle.loads(pickle.dumps(error, protocol))  # noqa: S301 - our own bytes
+        assert isinstance(restored, TriverseError)
+        return restored
+
+    return through
+
+
+WAYS = [copy.copy, copy.deepcopy, *(pickled(protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1))]
+
+
+def facts(error: BaseException) -> object:
+    known = {name: repr(value) for name, value in vars(error).items()}
+    return type(error), error.args, str(error), repr(error), known
+
+
+def test_the_tree_is_the_documented_one() -> None:
+    assert "\n" + drawn(TriverseError) == TREE
+
+
+def test_each_class_of_the_tree_is_exported() -> None:
+    for kind in kinds(TriverseError):
+        assert getattr(triverse, kind.__name__) is kind
+
+
+def test_timeouts_are_builtin_timeouts_too() -> None:
+    assert issubclass(RequestTimeoutError, TimeoutError)
+    assert not issubclass(ConnectionFailedError, (TimeoutError, ConnectionError))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", kinds(TriverseError))
+def test_every_error_pickles_and_copies_whole(
+    kind: type[TriverseError], way: Callable[[TriverseError], TriverseError]
+) -> None:
+    error = example(kind)
+    error.add_note("seen on the way")
+    again = way(error)
+    assert again is not error
+    assert facts(again) == facts(error)
+    if isinstance(error, (APIError, InvalidResponseError)):
+        assert isinstance(again, (APIError, InvalidResponseError))
+        assert again.headers == error.headers
+        assert again.headers.raw == HEADERS.raw
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_error_of_a_call_pickles_and_copies_whole(way: Callable[[TriverseError], TriverseError]) -> None:
+    for outcome in (
+        reply(403, {"code": 2010}),
+        reply(429),
+        reply(body=b""),
+        unreachable(),
+        unreachable(Failure.TIMEOUT),
+    ):
+        error = balance_call(Policy(max_retries=0)).error(outcome)
+        assert facts(way(error)) == facts(error)
+
+
+class UnpicklableError(Exception):
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.lock = threading.Lock()
+
+
+class TwoArgumentsError(Exception):
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(one + two)
+
+
+@pytest.mark.parametrize("cause", [UnpicklableError("held"), TwoArgumentsError("he", "ld")])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_cause_that_cannot_be_pickled_is_told_by_a_stand_in(
+    cause: Exception, way: Callable[[TriverseError], TriverseError]
+) -> None:
+    again = way(ConnectionFailedError("It broke", cause=cause))
+    assert isinstance(again, ConnectionFailedError)
+    assert type(again.cause) is Exception
+    assert str(again.cause) == f"{type(cause).__name__}: held"
+
+
+def test_an_error_without_a_cause_has_none() -> None:
+    assert TransportError("x").cause is None
+    assert copy.copy(TransportError("x")).cause is None
+
+
+def test_headers_are_empty_where_there_were_none() -> None:
+    for error in (APIError("x", status_code=500), InvalidResponseError("x", status_code=200)):
+        assert error.headers == {}
+        assert error.request_id is None
+    assert RateLimitError("x", status_code=429).retry_after is None
+    assert InvalidResponseError("x", status_code=200).path is None
+
+
+@pytest.mark.parametrize("kind", kinds(APIError))
+def test_an_api_error_says_what_happened_and_what_to_do(kind: type[APIError]) -> None:
+    error = example(kind)
+    assert str(error) == "What happened (HTTP 418, code 7, request r-1). Do that."
+    bare = kind("Stop", status_code=500)
+    assert str(bare) == f"Stop (HTTP 500). {kind.remedy}"
+    assert kind.remedy.endswith(".")
+
+
+def test_no_two_kinds_have_a_remedy_of_their_own_in_the_same_words() -> None:
+    remedies = [vars(kind).get("remedy") for kind in kinds(APIError)]
+    assert len(set(remedies)) == len(remedies)
+
+
+def test_every_message_of_the_core_says_what_to_do_on_one_line() -> None:
+    outcomes: list[Outcome] = [*map(unreachable, Failure), reply(body=b""), reply(500), reply(302, body=b"")]
+    ends = [
+        balance_call(Policy(max_retries=0, deadline=1.0), seconds_per_attempt=s).error(outcome)
+        for s in (0.5, 1.5)
+        for outcome in outcomes
+    ]
+    assert {type(end) for end in ends} >= {
+        TransportError,
+        ConnectionFailedError,
+        DeadlineExceededError,
+        RequestTimeoutError,
+    }
+    for end in ends:
+        assert str(end).isprintable()
+        assert any(verb in str(end) for verb in ("Check ", "Try again ", "allow it more time"))
+
+
+@pytest.mark.parametrize("kind", kinds(TriverseError))
+def test_any_error_is_one_line(kind: type[TriverseError]) -> None:
+    arguments: dict[str, Any] = {"status_code": 500} if issubclass(kind, (APIError, InvalidResponseError)) else {}
+    error = kind("one\n\ttwo\x1b[0m\x00", **arguments)
+    assert str(error).startswith("one two?[0m?")
+    assert len(str(error).splitlines()) == 1
+
+
+def test_a_message_that_is_printable_stays_as_it_is() -> None:
+    assert str(ConfigurationError("two  spaces, ä, 汉")) == "two  spaces, ä, 汉"
+
+
+def test_an_error_after_a_refresh_is_the_second_one() -> None:
+    error = Call(triverse.api.users.me(), Policy(refreshes_key=True)).error(reply(401), reply(401, {"message": "2nd"}))
+    assert isinstance(error, AuthenticationError)
+    assert error.message == "2nd"

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from triverse.core.headers import Headers
+
+RAW = [(b"Content-Type", b"application/json"), (b"Set-Cookie", b"a=1"), (b"set-cookie", b"b=2"), (b"X-Odd", b"\xe9")]
+
+
+def test_case_does_not_matter_and_repeats_are_joined() -> None:
+    headers = Headers(RAW)
+    assert headers["CONTENT-TYPE"] == headers["content-type"] == "application/json"
+    assert headers["Set-Cookie"] == "a=1, b=2"
+    assert headers["x-odd"] == "é"
+    assert "SET-COOKIE" in headers
+    assert list(headers) == ["content-type", "set-cookie", "x-odd"]
+    assert len(headers) == 3
+
+
+@pytest.mark.parametrize("name", ["x", "", "naïve", "汉"])
+def test_a_name_that_is_not_there_is_a_key_error(name: str) -> None:
+    with pytest.raises(KeyError) as caught:
+        Headers(RAW)[name]
+    assert caught.value.args == (name,)
+    assert name not in Headers(RAW)
+
+
+def test_the_first_of_several_names_that_is_there_is_found() -> None:
+    assert Headers(RAW).find(b"x-none", b"x-odd", b"content-type") == "é"
+    assert Headers(RAW).find(b"x-none") is None
+
+
+def test_they_are_values() -> None:
+    same = Headers([(name.upper(), value) for name, value in RAW])
+    assert Headers(RAW) == same
+    assert hash(Headers(RAW)) == hash(same)
+    assert Headers(RAW) == {"content-type": "application/json", "set-cookie": "a=1, b=2", "x-odd": "é"}
+    assert Headers(RAW) != Headers()
+    assert repr(Headers([(b"A", b"1")])) == "Headers({'a': '1'})"
+    assert Headers(RAW).raw == tuple(RAW)
+
+
+def test_they_pickle_and_copy_whole() -> None:
+    headers = Headers(RAW)
+    ways = [pickle.loads(pickle.dumps(headers, p)) for p in range(pickle.HIGHEST_PROTOCOL + 1)]  # noqa: S301 - our own bytes
+    for again in (*ways, copy.copy(headers), copy.deepcopy(headers)):
+        assert again.raw == headers.raw
+
+
+def test_a_request_id_is_found_under_either_name() -> None:
+    assert Headers([(b"X-Request-Id", b"a"), (b"Request-Id", b"b")]).request_id == "a"
+    assert Headers([(b"Request-Id", b"b")]).request_id == "b"
+    assert Headers([(b"X-Request-Id", b"")]).request_id is None
+    assert Headers().request_id is None

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from triverse import ConfigurationError, Timeout
+from triverse.core.options import UNSET, Policy, as_timeout, given, positive_int
+
+
+def test_the_defaults_are_the_documented_ones() -> None:
+    assert Policy() == Policy(timeout=Timeout(), deadline=60.0, max_retries=2, refreshes_key=False)
+    assert (Timeout().connect, Timeout().read, Timeout().write, Timeout().pool) == (5.0, 15.0, 15.0, None)
+
+
+def test_a_number_stands_for_each_phase_but_the_wait_for_a_connection() -> None:
+    assert as_timeout(3) == Timeout(connect=3, read=3, write=3, pool=None)
+    assert as_timeout(Timeout(read=None)) == Timeout(read=None)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, math.nan, math.inf, -math.inf, True, "5", [5]])
+@pytest.mark.parametrize("phase", ["connect", "read", "write", "pool"])
+def test_a_timeout_that_is_no_positive_number_is_refused(phase: str, seconds: object) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Timeout(**{phase: seconds})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # callers are not all type checked
+    assert str(caught.value) == f"{phase} must be a positive number of seconds or None, not {seconds!r}"
+
+
+@pytest.mark.parametrize("seconds", [0, -1.5, math.nan, math.inf, False, "5"])
+def test_a_deadline_that_is_no_positive_number_is_refused(seconds: object) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Policy(deadline=seconds)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as above
+    assert str(caught.value) == f"deadline must be a positive number of seconds or None, not {seconds!r}"
+
+
+@pytest.mark.parametrize("seconds", [None, 0.001, 1, 10**400])
+def test_other_limits_are_taken(seconds: float | None) -> None:
+    assert Policy(deadline=seconds).deadline == seconds
+    assert Timeout(connect=seconds).connect == seconds
+
+
+@pytest.mark.parametrize("value", [0, -1, None, "5", math.nan])
+def test_a_timeout_in_one_number_is_checked_too(value: object) -> None:
+    with pytest.raises(ConfigurationError):
+        as_timeout(value)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as above
+
+
+def test_no_timeout_at_all_is_asked_for_phase_by_phase() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        as_timeout(None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as above
+    assert str(caught.value) == "timeout must be seconds or a Timeout; Timeout(read=None) lifts one limit"
+
+
+@pytest.mark.parametrize("count", [-1, 1.0, True, None, "2"])
+def test_retries_that_are_no_count_are_refused(count: object) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Policy(max_retries=count)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as above
+    assert str(caught.value) == f"max_retries must be 0 or a positive whole number, not {count!r}"
+
+
+def test_no_retries_are_fine() -> None:
+    assert Policy(max_retries=0).max_retries == 0
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.0, True, None, "2"])
+def test_a_limit_below_one_is_refused(count: object) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        positive_int("max_connections", count)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as above
+    assert str(caught.value) == f"max_connections must be a positive whole number, not {count!r}"
+
+
+def test_a_limit_of_one_is_fine() -> None:
+    assert positive_int("max_connections", 1) == 1
+
+
+def test_unset_is_not_none() -> None:
+    assert given(UNSET, 5) == 5
+    assert given(None, 5) is None
+    assert repr(UNSET) == "UNSET"

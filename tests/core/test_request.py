@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import pickle
+
+import attrs
+import pytest
+
+from triverse import ConfigurationError, Request, UserBalance, UserInfo
+from triverse.api import users
+
+
+def test_builders_give_plain_values() -> None:
+    assert users.me() == Request("GET", "/users/me", UserInfo)
+    assert users.balance() == Request("GET", "/users/balance", UserBalance)
+    assert hash(users.me()) == hash(Request("GET", "/users/me", UserInfo))
+
+
+def test_a_request_is_frozen() -> None:
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        users.me().path = "/users/balance"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]  # the point
+
+
+def test_a_request_pickles() -> None:
+    request = Request("POST", "/x", UserBalance, {"a": 1}, {"b": [1]})
+    assert pickle.loads(pickle.dumps(request)) == request  # noqa: S301 - our own bytes
+
+
+def test_a_request_with_parameters_and_a_body_is_hashable() -> None:
+    one, same, other = (Request("POST", "/x", UserBalance, {"a": a}, {"b": [1]}) for a in (1, 1, 2))
+    assert hash(one) == hash(same)
+    assert one == same
+    assert one != other
+    assert len({one, same, other}) == 2
+
+
+def test_a_request_keeps_its_parameters_when_the_caller_changes_theirs() -> None:
+    params: dict[str, str | int | float | bool | None] = {"a": 1}
+    request = Request("GET", "/x", object, params)
+    params["a"] = 2
+    assert request.params == {"a": 1}
+
+
+def test_methods_are_upper_case() -> None:
+    assert Request("get", "/x", object).method == "GET"
+
+
+def test_parameters_and_body_default_to_none() -> None:
+    request = Request("GET", "/x", object)
+    assert (request.params, request.json) == (None, None)
+
+
+@pytest.mark.parametrize("method", ["", "GE T", "GET\n", "GÉT", "G3T", "1", None, 5, b"GET"])
+def test_what_is_no_method_is_refused(method: object) -> None:
+    with pytest.raises(ConfigurationError, match="not an HTTP method: ") as caught:
+        Request(method, "/x", object)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # callers are not all type checked
+    assert repr(method) in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["/", "/users/me", "/a?b=c&d", "/ä/%20", "//host/x", "/..", "/@x:1"])
+def test_a_path_that_stays_below_the_base_url_is_taken(path: str) -> None:
+    assert Request("GET", path, object).path == path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "users",
+        "https://example.com/",
+        "@x",
+        "/a b",
+        "/a\n",
+        "/a\x00",
+        "/a\x7f",
+        "/a\x9b",
+        "/a\u2028",
+        "/a#b",
+        "/\ud800",
+    ],
+)
+def test_any_other_path_is_refused(path: str) -> None:
+    with pytest.raises(ConfigurationError, match="a path begins with '/' and has no white space: ") as caught:
+        Request("GET", path, object)
+    assert repr(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("path", [None, 5, b"/x"])
+def test_a_path_that_is_no_text_is_refused(path: object) -> None:
+    with pytest.raises(ConfigurationError):
+        Request("GET", path, object)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as above
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"])
+def test_these_methods_may_be_sent_twice(method: str) -> None:
+    assert Request(method, "/x", object).idempotent
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "TRACE"])
+def test_other_methods_may_be_sent_twice_only_with_an_order_id(method: str) -> None:
+    assert Request(method, "/x", object).idempotent is False
+    assert Request(method, "/x", object, json={"client_order_id": "o-1"}).idempotent is True
+    assert Request(method, "/x", object, json={"client_order_id": ""}).idempotent is False
+    assert Request(method, "/x", object, json=["client_order_id"]).idempotent is False
+    assert Request(method, "/x", object, {"client_order_id": "o-1"}).idempotent is False
