@@ -161,16 +161,23 @@ def test_without_a_suggestion_the_class_says_what_to_do() -> None:
     [
         ("Not authenticated", "Not authenticated"),
         (
-            [{"loc": ["query", "limit"], "msg": "Input should be an integer"}],
-            '[{"loc": ["query", "limit"], "msg": "Input should be an integer"}]',
+            [{"loc": ["query", "limit"], "msg": "Input should be an integer", "type": "int"}],
+            "query.limit: Input should be an integer",
         ),
-        ({"reason": "Größe"}, '{"reason": "Größe"}'),
-        ([], "[]"),
+        (
+            [{"loc": ["body", 0, None, {}], "msg": "One"}, {"loc": [], "msg": "Two"}, {"loc": ["x"]}, {"msg": "y"}, 5],
+            "body.0: One; : Two",
+        ),
+        ([{"loc": ["x"], "msg": 5}, {"loc": "x", "msg": "y"}], "Unprocessable Entity"),
+        ({"message": "Größe"}, "Größe"),
+        ({"message": ["x"]}, "Unprocessable Entity"),
+        ({"reason": "x"}, "Unprocessable Entity"),
+        ([], "Unprocessable Entity"),
+        (["text"], "Unprocessable Entity"),
         (None, "Unprocessable Entity"),
         (5, "Unprocessable Entity"),
         ("", "Unprocessable Entity"),
         ("\ud800", "?"),
-        (["\ud800"], '["?"]'),
     ],
 )
 def test_fastapi_s_own_errors_say_what_their_detail_says(detail: object, message: str) -> None:
@@ -181,12 +188,6 @@ def test_fastapi_s_own_errors_say_what_their_detail_says(detail: object, message
 
 def test_the_message_goes_before_the_detail() -> None:
     assert api_error(400, {"message": "First", "detail": "Second"}).message == "First"
-
-
-def test_a_detail_that_is_nested_too_deep_to_write_down_is_left_out() -> None:
-    for depth in (100, 700, 800, 850, 900, 950, 980):
-        body = b'{"detail": ' + b"[" * depth + b"]" * depth + b"}"
-        assert api_error(500, body=body).message in {"[" * depth + "]" * depth, "Internal Server Error"}
 
 
 def test_text_of_the_server_is_one_line_in_the_error_and_whole_in_its_attributes() -> None:
@@ -289,10 +290,10 @@ def test_a_key_that_the_server_speaks_back_shows_nowhere(status: int) -> None:
 
 
 def test_a_key_in_a_detail_shows_nowhere() -> None:
-    key = Secret('q"uo\\te-0123456789')
-    error = error_of(reply(400, {"detail": [f"bad key {key.reveal()}"]}, key=key))
-    assert isinstance(error, APIError)
-    assert error.message == '["bad key [redacted]"]'
+    for detail in (KEY.reveal(), {"message": KEY.reveal()}, [{"loc": [KEY.reveal()], "msg": KEY.reveal()}]):
+        error = error_of(reply(400, {"detail": detail}, key=KEY))
+        assert isinstance(error, APIError)
+        assert error.message in {"[redacted]", "[redacted]: [redacted]"}
 
 
 def test_a_key_in_a_path_shows_nowhere() -> None:

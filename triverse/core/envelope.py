@@ -9,7 +9,6 @@ the body.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import TypeVar, cast
@@ -86,13 +85,22 @@ def _api_error(reply: Reply, answer: object, wall_clock: Callable[[], float]) ->
 
 
 def _detail(detail: object) -> object:
-    """What FastAPI's own errors say: a text, or JSON."""
-    if not isinstance(detail, (list, dict)):
-        return detail
-    try:
-        return json.dumps(detail, ensure_ascii=False)
-    except RecursionError:
+    """What FastAPI's own errors say: a text, an object with a message, or a list of complaints."""
+    if isinstance(detail, dict):
+        return cast("dict[str, object]", detail).get("message")
+    if isinstance(detail, list):
+        return "; ".join(filter(None, map(_complaint, cast("list[object]", detail))))
+    return detail
+
+
+def _complaint(entry: object) -> str | None:
+    """One complaint of FastAPI about a request: where, and what."""
+    fields = cast("dict[str, object]", entry) if isinstance(entry, dict) else {}
+    steps, said = fields.get("loc"), fields.get("msg")
+    if not isinstance(steps, list) or not isinstance(said, str):
         return None
+    where = ".".join(str(step) for step in cast("list[object]", steps) if isinstance(step, (str, int)))
+    return f"{where}: {said}"
 
 
 def _shown(reply: Reply, text: object) -> str | None:
