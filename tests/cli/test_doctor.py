@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from email.utils import formatdate
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from support import tls
@@ -12,29 +13,33 @@ from support.clients import KEY
 from support.server import BALANCE, ME, Peer, Received, Script, Server, answer, envelope, keep_answering, serving, usual
 
 from triverse.cli import doctor, main
+from triverse.sandbox import Fault, Sandbox
 
 Examined = tuple[int, str]
 
 
+class Examine(Protocol):
+    """Asks the doctor about a base URL."""
+
+    def __call__(self, url: str, key: str = KEY) -> Examined: ...
+
+
 @pytest.fixture
-def examine(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[str], Examined]:
+def examine(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Examine:
     """What the doctor says of a base URL, and its exit status."""
     monkeypatch.setattr(doctor, "PHASE_SECONDS", 0.4)
     monkeypatch.setattr(doctor, "CALL_SECONDS", 0.8)
 
-    def examine(url: str) -> Examined:
-        monkeypatch.setenv("TRIVERSE_API_KEY", KEY)
+    def examine(url: str, key: str = KEY) -> Examined:
+        monkeypatch.setenv("TRIVERSE_API_KEY", key)
         monkeypatch.setenv("TRIVERSE_BASE_URL", url)
         status = main(["doctor"])
         out, error = capsys.readouterr()
         assert error == ""
-        assert KEY not in out
+        assert key not in out
         return status, out
 
     return examine
-
-
-Examine = Callable[[str], Examined]
 
 
 def cause(said: str) -> str:
@@ -118,7 +123,11 @@ def reset(peer: Peer) -> None:
         (refuse(500, 5005), 1, "The service itself fails (HTTP 500)"),
         (refuse(503, 5003, "Come back."), 1, "The service suggests: Come back."),
         (of_body(b"{'nearly': json}"), 1, "The answer is damaged or no JSON"),
-        (of_body(b"<html>log in</html>", Content_Type="text/html"), 1, "A web page came in place of an answer"),
+        (
+            of_body(b"<html>log in</html>", Content_Type="text/html"),
+            1,
+            "A web page (HTTP 200) came in place",
+        ),
         (of_body(envelope({**ME, "email": None})), 1, "The answer has not the documented form at data.email"),
         (hang, 4, "no answer comes in time"),
         (trickle, 4, "trickles in too slowly"),
@@ -132,6 +141,33 @@ def test_each_fault_is_named(script: Script, status: int, expected: str, examine
     assert examined == status
     assert expected in cause(said)
     assert cause(said).startswith("Cause: ")
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "expected"),
+    [
+        (Fault(status=401), 1, "The service does not know the key"),
+        (Fault(code=2010), 1, "The service refused the call"),
+        (Fault(status=429, retry_after=7), 1, "wait 7 s"),
+        (Fault(status=503), 1, "The service itself fails (HTTP 503)"),
+        (Fault(code=5005), 1, "The service itself fails (HTTP 500)"),
+        (Fault.malformed_json(), 1, "The answer is damaged or no JSON"),
+        (Fault.wrong_types(), 1, "The answer has not the documented form at data.id"),
+        (Fault.html(), 1, "A web page (HTTP 502) came"),
+        (Fault.truncated(), 4, "The connection broke"),
+        (Fault.trickled(), 4, "trickles in too slowly"),
+        (Fault.reset(), 4, "The connection broke"),
+        (Fault.silent(), 4, "no answer comes in time"),
+    ],
+)
+def test_each_fault_of_the_sandbox_is_named(fault: Fault, status: int, expected: str, examine: Examine) -> None:
+    sandbox = Sandbox()
+    sandbox.faults.add(fault, match="/users/me")
+    with sandbox.serve() as url:
+        examined, said = examine(url, sandbox.demo.key)
+    assert examined == status
+    assert expected in cause(said)
+    assert "ok    GET /users/balance " in said
 
 
 def test_a_slow_answer_is_noted(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:

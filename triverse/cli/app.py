@@ -198,6 +198,34 @@ def doctor(*, profile: str | None, debug: bool) -> int:
     return examine(profile, debug=debug)
 
 
+@triverse.command(
+    epilog="""\b
+Examples:
+  triverse sandbox --activity       balances move as tasks come and go
+  triverse sandbox --accounts accounts.toml --port 9000
+
+FILE is TOML with an [[accounts]] table each: email, plan_name, api_credits, web_credits.
+"""
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=8787, help="Port to listen at; 0: a free one. [8787]")
+@click.option("--host", metavar="ADDRESS", help="Address to listen at, if others shall reach it. [127.0.0.1]")
+@click.option("--accounts", metavar="FILE", type=click.Path(path_type=Path), help="Open the accounts in FILE.")
+@click.option("--activity", is_flag=True, help="Let tasks start, succeed and fail.")
+def sandbox(*, port: int, host: str | None, accounts: Path | None, activity: bool) -> int:
+    """Serve a local Triverse to develop and test against."""
+    from triverse.cli.serve import serve  # noqa: PLC0415 - not before it is used
+
+    return serve(host or "127.0.0.1", port, accounts, active=activity)
+
+
+@triverse.command(epilog="Example: triverse openapi > triverse.json")
+def openapi() -> None:
+    """Print the description of the API: OpenAPI 3.1, as JSON."""
+    from triverse.sandbox.openapi import document  # noqa: PLC0415 - not before it is used
+
+    click.echo(document(), nl=False)
+
+
 @triverse.command(epilog='Example, for your shell\'s start-up file: eval "$(triverse completion bash)"')
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:

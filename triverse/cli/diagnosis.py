@@ -18,18 +18,28 @@ from triverse import (
     TriverseError,
 )
 from triverse.cli.network import tls_advice
+from triverse.core.headers import Headers
 
 __all__ = ["diagnosis"]
 
 
 def diagnosis(error: TriverseError, key_source: str) -> str:
     """Why the call failed, and what to do."""
+    if isinstance(error, (APIError, InvalidResponseError)) and _is_page(error.headers):
+        return (
+            f"A web page (HTTP {error.status_code}) came in place of an answer of the API: a gateway, a proxy or the "
+            "network's login page answers, or the base URL is wrong."
+        )
     if isinstance(error, APIError):
         said = f" The service suggests: {error.suggestion}" if error.suggestion else ""
         return _refused(error, key_source) + said
     if isinstance(error, InvalidResponseError):
         return _not_understood(error)
     return _no_answer(error) if isinstance(error, TransportError) else str(error)
+
+
+def _is_page(headers: Headers) -> bool:
+    return "html" in headers.get("content-type", "").lower()
 
 
 def _refused(error: APIError, key_source: str) -> str:
@@ -50,12 +60,6 @@ def _refused(error: APIError, key_source: str) -> str:
 
 
 def _not_understood(error: InvalidResponseError) -> str:
-    kind = error.headers.get("content-type", "")
-    if "html" in kind.lower():
-        return (
-            "A web page came in place of an answer of the API: a proxy or the network's login page answers, "
-            "or the base URL is wrong."
-        )
     if error.path is not None:
         return f"The answer has not the documented form at {error.path}: update triverse, or tell the service."
     return "The answer is damaged or no JSON: something in between changes it, or the base URL is wrong."

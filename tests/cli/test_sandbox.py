@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import pytest
+from support.shell import environment, run, start
+
+from triverse import Triverse
+from triverse.cli import main
+
+
+@contextmanager
+def served(*arguments: str) -> Generator[tuple[subprocess.Popen[bytes], str]]:
+    """The sandbox on a free port, and all that it says once it is ready."""
+    process = start("sandbox", "--port", "0", *arguments)
+    try:
+        yield process, said_until_ready(process)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def said_until_ready(process: subprocess.Popen[bytes]) -> str:
+    said = ""
+    output: IO[bytes] | None = process.stdout
+    while output is not None and "TRIVERSE_BASE_URL" not in said and (line := output.readline()):
+        said += line.decode()
+    return said
+
+
+def exported(said: str) -> dict[str, str]:
+    return dict(re.findall(r"^export (\w+)=(.+)$", said, re.MULTILINE))
+
+
+def test_the_export_lines_lead_to_it() -> None:
+    with served() as (_, said):
+        variables = exported(said)
+        balance = run("balance", "--json", **variables)
+        doctor = run("doctor", **variables)
+    assert json.loads(balance.stdout) == {"balance": 1200.0, "frozen": 0.0}
+    assert doctor.stdout.endswith("Everything works.\n")
+    assert variables["TRIVERSE_API_KEY"] in said.partition("export")[0]
+
+
+def test_ctrl_c_is_quiet_and_status_130() -> None:
+    with served() as (process, _):
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=30) == (b"", b"")
+        assert process.returncode == 130
+
+
+def test_accounts_come_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "accounts.toml"
+    path.write_text(
+        '[[accounts]]\nemail = "ada@example.com"\napi_credits = 120.5\n'
+        '[[accounts]]\nemail = "bob@example.com"\nplan_name = "Pro"\n',
+        encoding="utf-8",
+    )
+    with served("--accounts", str(path)) as (_, said):
+        variables = exported(said)
+        with Triverse(variables["TRIVERSE_API_KEY"], base_url=variables["TRIVERSE_BASE_URL"]) as client:
+            assert client.users.me().email == "ada@example.com"
+    assert "  ada@example.com, 120.5 credits\n" in said
+    assert "  bob@example.com, 0 credits\n" in said
+
+
+def test_activity_moves_the_balance() -> None:
+    with served("--activity") as (_, said):
+        variables = exported(said)
+        with Triverse(variables["TRIVERSE_API_KEY"], base_url=variables["TRIVERSE_BASE_URL"]) as client:
+            news = client.users.watch_balance(interval=0.1, max_interval=0.2)
+            assert next(news) != next(news)
+            news.close()
+
+
+def test_a_port_that_is_taken_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert main(["sandbox", "--port", str(taken.getsockname()[1])]) == 2
+    assert capsys.readouterr().err.startswith("triverse: cannot listen at 127.0.0.1 port")
+
+
+def test_a_missing_extra_is_one_line_with_the_install_command(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['uvicorn'] = None", encoding="utf-8")
+    path = os.pathsep.join([str(tmp_path), environment()["PYTHONPATH"]])
+    shown = run("sandbox", PYTHONPATH=path)
+    assert shown.returncode == 2
+    assert shown.stderr.count("\n") == 1
+    assert 'pip install "triverse[sandbox]"' in shown.stderr
+
+
+def test_the_description_is_openapi(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["openapi"]) == 0
+    description = json.loads(capsys.readouterr().out)
+    assert description["openapi"].startswith("3.1")
+    assert set(description["paths"]) == {"/users/me", "/users/balance"}
