@@ -134,9 +134,9 @@ def test_a_fault_that_passes_is_ridden_out_without_the_customer_noticing(served:
 def test_the_office_does_not_ask_the_service_for_each_screen(served: Studio, sandbox: Sandbox) -> None:
     before = len([line for line in sandbox.requests if line.path == "/users/balance"])
     with ThreadPoolExecutor(20) as screens:
-        answers = list(screens.map(lambda _: served.ask("/office/status").status_code, range(40)))
+        answers = list(screens.map(served.ask, ["/office/status"] * 40))
     asked = len([line for line in sandbox.requests if line.path == "/users/balance"]) - before
-    assert answers == [200] * 40
+    assert {answer.status_code for answer in answers} == {200}
     assert asked < 20
 
 
