@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
+from typing import Final
 from uuid import UUID
 
 from triverse.api.users import UserBalance, UserInfo
 from triverse.sandbox.ledger import Ledger, exactly
 
-__all__ = ["Account", "Hold", "new_account", "new_key"]
+__all__ = ["KEY", "Account", "Hold", "new_account", "new_key"]
 
 
 class Account:
@@ -115,6 +117,10 @@ class Hold:
             ConflictError: it is settled already.
         """
         self._ledger.settle(self, deduct=False)
+
+
+# What every key looks like that a sandbox makes.
+KEY: Final = re.compile("tv-sandbox-[0-9a-f]{32}")
 
 
 def new_key(random: Random) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 
 from attrs import field, frozen
 
+from triverse.sandbox.accounts import KEY
 from triverse.sandbox.errors import Documented
 
 __all__ = ["Answer", "Delivery", "Received", "failure", "success"]
@@ -57,20 +58,18 @@ class Received:
         scheme, _, token = self.headers.get("authorization", "").partition(" ")
         return token.strip() or None if scheme.lower() == "bearer" else None
 
-    def redacted(self, keys: Iterable[str | None]) -> Received:
-        """The same request, for people to read: it shows none of these keys, nor any credentials."""
-        secrets = list(filter(None, keys))
-        shown = {name: _without(secrets, value) for name, value in self.headers.items()}
+    def redacted(self) -> Received:
+        """The same request, for people to read: it shows no key of a sandbox's, nor any credentials."""
+        shown = {name: _without(self.key, value) for name, value in self.headers.items()}
         if "authorization" in shown:
             scheme, space, _ = shown["authorization"].partition(" ")
             shown["authorization"] = f"{scheme} {_REDACTED}" if space else _REDACTED
-        return Received(self.method, _without(secrets, self.path), MappingProxyType(shown))
+        return Received(self.method, _without(self.key, self.path), MappingProxyType(shown))
 
 
-def _without(secrets: list[str], text: str) -> str:
-    for secret in secrets:
-        text = text.replace(secret, _REDACTED)
-    return text
+def _without(key: str | None, text: str) -> str:
+    text = KEY.sub(_REDACTED, text)
+    return text.replace(key, _REDACTED) if key else text
 
 
 @frozen
