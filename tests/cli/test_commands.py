@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -199,6 +201,13 @@ def test_what_the_output_cannot_encode_is_escaped() -> None:
     assert "zo\\xeb@example.com" in shown.stdout
 
 
+def test_it_can_be_called_with_its_output_caught() -> None:
+    caught = io.StringIO()
+    with redirect_stdout(caught):
+        assert main(["balance", "--sandbox"]) == 0
+    assert caught.getvalue().startswith("available  1200\n")
+
+
 @pytest.mark.parametrize("command", ["me", "balance"])
 def test_a_command_imports_nothing_that_it_does_not_use(command: str) -> None:
     program = (
@@ -212,7 +221,7 @@ def test_a_command_imports_nothing_that_it_does_not_use(command: str) -> None:
         text=True,
         check=True,
     )
-    unused = {"keyring", "platformdirs", "starlette", "tomllib", "uvicorn"}
+    unused = {"keyring", "platformdirs", "starlette", "uvicorn"}
     assert set(ran.stderr.split()) & unused == set()
 
 

@@ -302,6 +302,21 @@ def test_a_proxy_that_is_no_url_is_named(url: str, examine: Examine, monkeypatch
     assert "Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY" in cause(said)
 
 
+def test_a_certificate_behind_a_proxy_that_is_not_trusted_is_named(
+    examine: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tunnel(peer: Peer) -> None:
+        if peer.request() is not None:
+            peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
+            peer.start_tls(tls.self_signed())
+
+    with Server(tunnel) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.origin)
+        status, said = examine("https://nowhere.invalid")
+    assert status == 4
+    assert "set SSL_CERT_FILE" in cause(said) or "another host's" in cause(said)
+
+
 def test_a_proxy_that_refuses_is_named(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(lambda _: answer(b"", 407)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.origin)

@@ -82,6 +82,16 @@ def test_activity_moves_the_balance() -> None:
             news.close()
 
 
+def test_a_file_without_accounts_is_served_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "accounts.toml"
+    path.write_text("accounts = []", encoding="utf-8")
+    process = start("sandbox", "--port", "0", "--accounts", str(path))
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith(b"A local Triverse answers at http://127.0.0.1:")
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[1] == b""
+
+
 def test_a_port_that_is_taken_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert main(["sandbox", "--port", str(taken.getsockname()[1])]) == 2

@@ -63,7 +63,7 @@ def test_the_doctor_wraps_what_is_long(columns: int) -> None:
     ):
         assert it.ended() == 1
     assert max(map(len, it.lines)) <= columns
-    assert "Cause: A web page came" in " ".join(it.lines)
+    assert "Cause: A web page" in " ".join(it.lines)
 
 
 @pytest.mark.parametrize("columns", [80, 40])

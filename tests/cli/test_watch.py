@@ -55,6 +55,13 @@ def test_the_view_shows_the_balance_and_each_change_until_q() -> None:
         assert KEY not in terminal.said
 
 
+def test_the_view_of_the_sandbox() -> None:
+    with Terminal("balance", "--watch", "--sandbox") as terminal:
+        terminal.see("1200")
+        terminal.press("q")
+        assert terminal.ended() == 0
+
+
 def test_other_keys_do_nothing_and_are_not_seen() -> None:
     with watching(in_turn(credits_of(1200))) as terminal:
         terminal.see("1200")

@@ -230,8 +230,7 @@ def openapi() -> None:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print what makes your shell complete commands and options."""
-    from click.shell_completion import get_completion_class  # noqa: PLC0415 - not before it is used
+    from click.shell_completion import BashComplete, FishComplete, ZshComplete  # noqa: PLC0415 - not before it is used
 
-    kind = get_completion_class(shell)
-    if kind is not None:
-        click.echo(kind(triverse, {}, "triverse", _COMPLETION).source())
+    kind = {"bash": BashComplete, "fish": FishComplete, "zsh": ZshComplete}[shell]
+    click.echo(kind(triverse, {}, "triverse", _COMPLETION).source())

@@ -76,14 +76,11 @@ def check_certificates(service: Place) -> Finding:
 
 
 def check_network(service: Place, proxy: Place | None) -> Iterator[Finding]:
-    """Go there step by step, up to the first that fails."""
+    """Go there step by step. Whoever reads this stops at the first that fails, and what follows is not tried."""
     target = service if proxy is None else proxy
     whose = "" if proxy is None else "the proxy "
-    for step in (_resolve, _connect):
-        finding = step(target, whose)
-        yield finding
-        if finding.status:
-            return
+    yield _resolve(target, whose)
+    yield _connect(target, whose)
     if service.scheme == "https":
         yield _handshake(service) if proxy is None else noted("TLS", "made through the proxy, by the calls below")
 
