@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 # Where users import from. Of other modules, only what hangs on names from these is public.
-PUBLIC_MODULES = ["triverse", "triverse.api.users", "triverse.fastapi", "triverse.sandbox"]
+PUBLIC_MODULES = ["triverse", "triverse.api.users", "triverse.fastapi", "triverse.sandbox", "triverse.pytest_plugin"]
 
 _LOADS = r"""(?:src=["']?|<link [^>]*(?:stylesheet|icon|pre\w+)[^>]*href=["']?|url\(["']?|@import ["'])"""
 _LOADED_FROM_ELSEWHERE = re.compile(_LOADS + r"""((?:https?:)?//[^"'> )]+)""")

@@ -16,6 +16,7 @@ import doctest
 import inspect
 import json
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -28,6 +29,8 @@ from sybil import Document, Example, Region
 from sybil.document import PythonDocStringDocument
 from sybil.evaluators.python import pad
 from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
+
+from support.plugin import LOAD_PLUGIN
 
 __all__ = ["ROOT", "run_docstrings", "run_page"]
 
@@ -89,7 +92,9 @@ class Page:
 
     def _python(self, example: Example, title: str | None, source: str) -> None:
         if title is not None and title.startswith("test_"):
-            self._command(f"{sys.executable} -m pytest -q -p no:cacheprovider {title}")
+            self._command(
+                shlex.join([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *LOAD_PLUGIN, title])
+            )
         else:
             self.paste(pad(source, example.line), example.path)
 
