@@ -30,7 +30,7 @@ def program(source: str, url: str) -> subprocess.CompletedProcess[str]:
         check=False,
     )
     # Developer mode also tells how long the event loop was busy, with importing for the most part.
-    done.stderr = "".join(line for line in done.stderr.splitlines(True) if not line.startswith("Executing <"))
+    done.stderr = "".join(line for line in done.stderr.splitlines(keepends=True) if not line.startswith("Executing <"))
     return done
 
 
@@ -88,6 +88,11 @@ def test_a_program_that_ends_without_closing_ends_at_once_and_without_noise(sour
         assert server.settled()
 
 
+def _never_answer(peer: Peer) -> None:
+    peer.request()
+    peer.pause()
+
+
 def test_a_program_that_exits_in_the_middle_of_a_call_exits() -> None:
     source = """
         import os, sys, threading
@@ -97,7 +102,7 @@ def test_a_program_that_exits_in_the_middle_of_a_call_exits() -> None:
         import time; time.sleep(0.3)
         sys.exit(3)
     """
-    with Server(lambda peer: (peer.request(), peer.pause())[1]) as server:
+    with Server(_never_answer) as server:
         done = program(source, server.url)
     assert done.returncode == 3
     assert done.stderr.count("ResourceWarning") <= 1
@@ -195,7 +200,8 @@ def test_one_client_serves_event_loops_in_several_threads_at_once() -> None:
 
         async def main() -> None:
             for _ in range(10):
-                totals.append((await client.users.balance()).total)
+                balance = await client.users.balance()
+                totals.append(balance.total)
 
         threads = [
             threading.Thread(target=anyio.run, args=(main,), kwargs={"backend": backend})
