@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from support.bank import BASE_URL, Bank
 from support.held import HeldService
+from support.tls import server_context, trust
 
 from triverse import (
     AccountBalance,
@@ -20,6 +22,7 @@ from triverse import (
     UserBalance,
 )
 from triverse.core.secret import KeySource
+from triverse.wire.deadline import DeadlineBackend
 
 
 @pytest.fixture
@@ -175,6 +178,27 @@ def test_an_exception_in_the_body_of_the_loop_cuts_it_off_too(service: HeldServi
     gc.collect()
     assert crew() == []
     eventually(lambda: service.hung_up == 8)
+
+
+def test_leaving_the_loop_cuts_off_what_is_under_way_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trust(monkeypatch, tmp_path)
+    keys = {"quick": "key-quick"} | {str(number): f"hold-{number}" for number in range(20)}
+    with (
+        HeldService.running(tls=server_context()) as service,
+        Triverse("key-of-nobody", base_url=service.base_url, max_connections=4) as client,
+    ):
+        with closing(client.balances(keys)) as answers:
+            assert next(answers).balance == UserBalance(1, 0)
+            eventually(lambda: service.held == 4)
+        assert crew() == []
+        eventually(lambda: service.hung_up == 4)
+
+
+def test_a_line_that_is_cut_while_it_connects_sends_nothing_afterwards() -> None:
+    backend = DeadlineBackend()
+    backend.abort()
+    with pytest.raises(LookupError):
+        backend.limit(5.0, LookupError)
 
 
 def test_pauses_between_attempts_are_cut_off_too() -> None:

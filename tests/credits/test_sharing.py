@@ -21,6 +21,7 @@ from triverse import (
     Triverse,
     UserBalance,
 )
+from triverse.core.sharing import Answer, Sharing
 
 TWO = {"key-of-one": (1.0, 0.0), "key-of-two": (2.0, 0.0)}
 
@@ -292,3 +293,14 @@ def test_each_event_loop_shares_on_its_own() -> None:
     anyio.run(ask_twice)
     anyio.run(ask_twice)
     assert bank.asked.total() == 2
+
+
+def test_a_program_with_ever_more_keys_remembers_the_answers_of_the_last_ones_alone() -> None:
+    sharing: Sharing[int, object] = Sharing(object)
+    for number in range(5000):
+        flight, leads = sharing.join(number)
+        assert leads
+        sharing.land(flight, Answer(number, at=float(number)))
+    kept = [number for number in range(5000) if sharing.fresh(number, max_age=9999, now=5000)]
+    assert kept == list(range(5000 - len(kept), 5000))
+    assert 500 <= len(kept) <= 2000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import select
 import socket
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Generator
@@ -27,8 +28,11 @@ class HeldService(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1000
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
+        self.scheme = "https" if tls else "http"
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
         self.asked: Counter[str] = Counter()
         self.hung_up = 0
         self.release = threading.Event()
@@ -36,7 +40,7 @@ class HeldService(ThreadingHTTPServer):
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        return f"{self.scheme}://127.0.0.1:{self.server_address[1]}"
 
     @property
     def held(self) -> int:
@@ -46,8 +50,8 @@ class HeldService(ThreadingHTTPServer):
 
     @classmethod
     @contextmanager
-    def running(cls) -> Generator[Self, None, None]:
-        with cls() as service:
+    def running(cls, tls: ssl.SSLContext | None = None) -> Generator[Self, None, None]:
+        with cls(tls) as service:
             thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
             thread.start()
             try:
