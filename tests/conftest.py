@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+# For runs of many suites in a row.
+settings.register_profile("few", max_examples=10, derandomize=True, database=None, deadline=None)
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -1,0 +1,102 @@
+"""Turn what mutmut found into a page of evidence; fail if too many mutants live, or one for no stated reason.
+
+Run it after `mutmut run`, at the root of the project. Reasons stand in `equivalent.toml` by function and changed line,
+so that they outlive the numbers that mutmut gives.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import platform
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+HERE = Path(__file__).parent
+RESULTS = Path("mutants/triverse/core")
+PAGE = Path("docs/evidence/mutation.md")
+REQUIRED = 95.0
+
+# Exit codes of pytest as mutmut records them; a mutant that hangs or breaks the run was noticed, too.
+SURVIVED, NO_TESTS, NOT_RUN = 0, 33, None
+
+
+class Survivor(NamedTuple):
+    """A mutant that no test noticed."""
+
+    function: str
+    change: str
+    reason: str
+
+
+def main() -> int:
+    """Write the page, and say whether all is well."""
+    outcomes = read_outcomes()
+    reasons = read_reasons()
+    living = [describe(name, reasons) for name, code in outcomes.items() if code in {SURVIVED, NO_TESTS}]
+    not_run = sum(code is NOT_RUN for code in outcomes.values())
+    score = 100 * (1 - len(living) / len(outcomes))
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(page(outcomes, sorted(living), score), "utf-8")
+    unexplained = [survivor for survivor in living if not survivor.reason]
+    for survivor in unexplained:
+        print(f"no reason is given for {survivor.function}: {survivor.change}")  # noqa: T201 - a program's words
+    print(f"{score:.1f} % of {len(outcomes)} mutants were killed")  # noqa: T201 - as above
+    return int(score < REQUIRED or bool(unexplained) or not_run > 0)
+
+
+def read_outcomes() -> dict[str, int | None]:
+    """What became of each mutant."""
+    outcomes: dict[str, int | None] = {}
+    for path in sorted(RESULTS.glob("*.meta")):
+        outcomes |= json.loads(path.read_text("utf-8"))["exit_code_by_key"]
+    return outcomes
+
+
+def read_reasons() -> dict[tuple[str, str], str]:
+    """Why a mutant may live, by function and changed line."""
+    table = tomllib.loads((HERE / "equivalent.toml").read_text("utf-8"))
+    return {(entry["function"], entry["change"]): entry["reason"] for entry in table["equivalent"]}
+
+
+def describe(name: str, reasons: dict[tuple[str, str], str]) -> Survivor:
+    """The mutant in words: where, what was changed, and why no test can notice."""
+    diff = subprocess.run(  # noqa: S603 - a program of our own choice
+        [sys.executable, "-m", "mutmut", "show", name], capture_output=True, text=True, check=True
+    ).stdout
+    added = [line[1:].strip() for line in diff.splitlines() if line.startswith("+") and not line.startswith("+++")]
+    function = name.rpartition("__mutmut_")[0].replace(".x_", ".").replace("ǁ", ".").replace(".x.", ".")
+    change = " ".join(added)
+    return Survivor(function, change, reasons.get((function, change), ""))
+
+
+def page(outcomes: dict[str, int | None], living: list[Survivor], score: float) -> str:
+    """The evidence as Markdown."""
+    files = Counter(name.split(".")[2] for name in outcomes)
+    rows = "".join(f"| `triverse/core/{file}.py` | {count} |\n" for file, count in sorted(files.items()))
+    survivors = "".join(f"- `{s.function}`: `{s.change}`  \n  {s.reason}\n" for s in living)
+    return f"""# Mutation testing of the core
+
+mutmut changes the code of `triverse/core` in one small place at a time, and runs the tests: a change that no test
+notices is a mutant that survives. **{score:.1f} %** of {len(outcomes)} mutants are killed; at least {REQUIRED:.0f} %
+is required, and each survivor needs a reason.
+
+Run on {dt.datetime.now(dt.UTC):%Y-%m-%d} by `nox -s mutation`, with CPython {platform.python_version()}, mutmut
+{version("mutmut")}, pytest {version("pytest")} and Hypothesis {version("hypothesis")}.
+
+| file | mutants |
+|---|---|
+{rows}
+## Survivors
+
+{survivors or "None."}
+"""
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
