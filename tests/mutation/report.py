@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import platform
+import re
 import subprocess
 import sys
 import tomllib
@@ -21,6 +22,8 @@ HERE = Path(__file__).parent
 RESULTS = Path("mutants/triverse/core")
 PAGE = Path("docs/evidence/mutation.md")
 REQUIRED = 95.0
+# What a mutant of the first argument of `cast` may differ in.
+CAST = re.compile(r'(?<=cast\()(None|"[^"]*")')
 
 # Exit codes of pytest as mutmut records them; a mutant that hangs or breaks the run was noticed, too.
 SURVIVED, NO_TESTS, NOT_RUN = 0, 33, None
@@ -69,10 +72,17 @@ def describe(name: str, reasons: dict[tuple[str, str], str]) -> Survivor:
     diff = subprocess.run(  # noqa: S603 - a program of our own choice
         [sys.executable, "-m", "mutmut", "show", name], capture_output=True, text=True, check=True
     ).stdout
-    added = [line[1:].strip() for line in diff.splitlines() if line.startswith("+") and not line.startswith("+++")]
-    function = name.rpartition("__mutmut_")[0].replace(".x_", ".").replace("ǁ", ".").replace(".x.", ".")
-    change = " ".join(added)
-    return Survivor(function, change, reasons.get((function, change), ""))
+    before, after = changed(diff, "-"), changed(diff, "+")
+    function = name.rpartition("__mutmut_")[0].replace("x_", "", 1).replace("xǁ", "").replace("ǁ", ".")
+    if CAST.sub("", before) == CAST.sub("", after):
+        return Survivor(function, after, "`typing.cast` does nothing when the program runs.")
+    return Survivor(function, after, reasons.get((function, after), ""))
+
+
+def changed(diff: str, sign: str) -> str:
+    """The lines with this sign, as one."""
+    lines = [line[1:].strip() for line in diff.splitlines() if line.startswith(sign) and not line.startswith(sign * 3)]
+    return " ".join(lines)
 
 
 def page(outcomes: dict[str, int | None], living: list[Survivor], score: float) -> str:

@@ -26,7 +26,7 @@ from cattrs import Converter
 
 from triverse.core.mismatch import MismatchError, mismatch, step
 
-__all__ = ["FACTORIES", "Hook", "only", "scalar"]
+__all__ = ["FACTORIES", "Hook", "enum_member", "only", "scalar", "unknown"]
 
 Hook: TypeAlias = Callable[[Any, Any], Any]  # Any: what cattrs itself says of a hook
 Factory: TypeAlias = Callable[[Any, Converter], Hook]
@@ -157,6 +157,11 @@ def _is_other_collection(into: object) -> bool:
 
 
 def _refused(into: object, _converter: Converter) -> Hook:
+    return unknown(into)
+
+
+def unknown(into: object) -> Hook:
+    """Refuse a type, when its hook is asked for and not only when it is used."""
     message = f"no strict way into {into!r}"
     raise TypeError(message)
 
@@ -164,20 +169,11 @@ def _refused(into: object, _converter: Converter) -> Hook:
 # --- Choices -------------------------------------------------------------------------------------
 
 
-def _is_enum(into: object) -> bool:
-    return isinstance(into, type) and issubclass(into, Enum)
-
-
-def _enum(into: type[Enum], _converter: Converter) -> Hook:
-    kinds: set[type] = {type(member.value) for member in into}
-
-    def structure(value: object, _into: object) -> object:
-        # Else 1.0 and true would be the member whose value is 1.
-        if type(value) not in kinds:
-            raise MismatchError.of(f"a value of {into.__name__}", value)
-        return _member(into, value)
-
-    return structure
+def enum_member(value: object, into: type[Enum]) -> object:
+    """The member with this value. Else 1.0 and true would be the member whose value is 1."""
+    if type(value) not in {type(member.value) for member in into}:
+        raise MismatchError.of(f"a value of {into.__name__}", value)
+    return _member(into, value)
 
 
 def _is_literal(into: object) -> bool:
@@ -227,7 +223,6 @@ FACTORIES: Final[tuple[tuple[Callable[[Any], bool], Factory], ...]] = (
     (_is_array, _array),
     (_is_fixed_tuple, _fixed_tuple),
     (_is_object, _object),
-    (_is_enum, _enum),
     (_is_literal, _literal),
     (_is_scalar_union, _scalar_union),
 )

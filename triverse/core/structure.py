@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Hashable
+from enum import Enum
 from functools import lru_cache
 from types import NoneType
 from typing import Any, Final, TypeVar, cast, get_origin, is_typeddict
@@ -22,7 +23,7 @@ from cattrs.gen.typeddicts import (
 )
 
 from triverse.core.errors import ConfigurationError
-from triverse.core.hooks import FACTORIES, Hook, only, scalar
+from triverse.core.hooks import FACTORIES, Hook, enum_member, only, scalar, unknown
 from triverse.core.mismatch import EXTRA, mismatch
 from triverse.core.result import Result
 from triverse.core.scalars import to_bool, to_bytes, to_float, to_int, to_json, to_null, to_str, to_uuid
@@ -85,7 +86,7 @@ def _has_fields(into: type[Any]) -> bool:
 
 
 def _make_converter() -> Converter:
-    converter = Converter(detailed_validation=True)
+    converter = Converter(structure_fallback_factory=unknown)
     scalars: dict[type, Callable[[object], object]] = {
         bool: to_bool,
         bytes: to_bytes,
@@ -96,6 +97,7 @@ def _make_converter() -> Converter:
     }
     for kind, check in scalars.items():
         converter.register_structure_hook(kind, scalar(kind, check))
+    converter.register_structure_hook(Enum, enum_member)
     for applies, factory in FACTORIES:
         converter.register_structure_hook_factory(applies, factory)
     converter.register_structure_hook_factory(is_typeddict, _typed_dict_hook)
