@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 from support.clients import KEY
-from support.server import Received, Responder, answer, envelope, serving
+from support.server import Peer, Received, Responder, Server, answer, envelope, serving
 from support.terminal import Terminal
 
 from triverse import UserBalance
@@ -53,6 +53,21 @@ def test_the_view_shows_the_balance_and_each_change_until_q() -> None:
         assert terminal.is_clean()
         assert terminal.lines[-3:] == ["available  1174.5", "frozen     25.5", "total      1200"]
         assert KEY not in terminal.said
+
+
+def test_the_view_can_be_left_before_there_is_a_balance() -> None:
+    def hang(peer: Peer) -> None:
+        peer.request()
+        peer.pause()
+
+    with (
+        Server(hang) as server,
+        Terminal("balance", "--watch", TRIVERSE_API_KEY=KEY, TRIVERSE_BASE_URL=server.url) as terminal,
+    ):
+        terminal.see("asking")
+        terminal.press("q")
+        assert terminal.ended() == 0
+        assert terminal.is_clean()
 
 
 def test_the_view_of_the_sandbox() -> None:

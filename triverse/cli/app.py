@@ -164,7 +164,8 @@ def balance(  # noqa: PLR0913 - one argument an option
     if watch:
         from triverse.cli.watch import watch as watch_balance  # noqa: PLC0415 - as above
 
-        return watch_balance(connection, interval=interval, as_json=as_json)
+        watch_balance(connection, interval=interval, as_json=as_json)
+        return FINE
     from triverse.cli.output import print_balance, print_json, sent  # noqa: PLC0415 - as above
 
     with connection.client() as client:

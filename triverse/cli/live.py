@@ -43,30 +43,36 @@ def watch_live(connection: Connection, interval: float) -> None:
 async def _show(connection: Connection, interval: float, story: Story) -> TriverseError | SystemExit | None:
     """Draw the story while it happens; gives what ended it, if it was not the user."""
     ends: list[TriverseError | SystemExit] = []
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_follow, connection, interval, story, ends)
+        tasks.start_soon(_draw, story, ends, tasks.cancel_scope)
+    return ends[0] if ends else None
 
-    async def follow() -> None:
-        try:
-            async with (
-                connection.async_client() as client,
-                aclosing(client.users.watch_balance(interval=interval, on_error=story.note)) as news,
-            ):
-                async for balance in news:
-                    story.add(balance)
-        except TriverseError as error:
-            ends.append(error)
 
+async def _follow(
+    connection: Connection, interval: float, story: Story, ends: list[TriverseError | SystemExit]
+) -> None:
+    try:
+        async with (
+            connection.async_client() as client,
+            aclosing(client.users.watch_balance(interval=interval, on_error=story.note)) as news,
+        ):
+            async for balance in news:
+                story.add(balance)
+    except TriverseError as error:
+        ends.append(error)
+
+
+async def _draw(story: Story, ends: list[TriverseError | SystemExit], everything: anyio.CancelScope) -> None:
     with (
         _terminating(ends),
         _single_keys() as pressed,
         Live(story, console=Console(), screen=True, auto_refresh=False) as view,
     ):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(follow)
-            while not ends and not pressed("q"):
-                view.refresh()
-                await anyio.sleep(_FRAME_SECONDS)
-            tasks.cancel_scope.cancel()
-    return ends[0] if ends else None
+        while not ends and not pressed("q"):
+            view.refresh()
+            await anyio.sleep(_FRAME_SECONDS)
+    everything.cancel()
 
 
 @contextmanager

@@ -11,13 +11,13 @@ from importlib.util import find_spec
 
 from triverse import UserBalance
 from triverse.cli.connect import Connection
-from triverse.cli.outcome import FINE, complain
+from triverse.cli.outcome import complain
 from triverse.cli.output import credits_text, print_json, sent
 
 __all__ = ["watch"]
 
 
-def watch(connection: Connection, *, interval: float, as_json: bool) -> int:
+def watch(connection: Connection, *, interval: float, as_json: bool) -> None:
     """Show the balance and each change, until the user has seen enough.
 
     Raises:
@@ -27,15 +27,14 @@ def watch(connection: Connection, *, interval: float, as_json: bool) -> int:
         from triverse.cli.live import watch_live  # noqa: PLC0415 - only a terminal needs it
 
         watch_live(connection, interval)
-        return FINE
+        return
     show: Callable[[UserBalance], None] = _show_json if as_json else _show_line
     with (
         connection.client() as client,
         closing(client.users.watch_balance(interval=interval, on_error=complain)) as news,
     ):
-        for balance in news:
-            show(balance)
-    return FINE
+        while True:
+            show(next(news))
 
 
 def _can_be_live() -> bool:
