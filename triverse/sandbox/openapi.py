@@ -101,7 +101,9 @@ def _type(hint: object) -> dict[str, Any]:
 
 
 def _error_schema() -> dict[str, object]:
-    meanings = "; ".join(f"{row.code}: {row.message.rstrip('.').lower()}" for row in DOCUMENTED.values())
+    meanings = "; ".join(
+        f"{row.code}: {row.message[0].lower() + row.message[1:].rstrip('.')}" for row in DOCUMENTED.values()
+    )
     return {
         "type": "object",
         "required": ["code", "message"],

@@ -29,6 +29,7 @@ __all__ = ["run_server", "serving"]
 
 # For who still sends while we refuse: closing at once would reset the connection under the answer.
 _LINGER: Final = 1.0
+_LAST_PORT: Final = 65535
 
 _quiet: Final = logging.getLogger("triverse.sandbox")
 _quiet.addHandler(logging.NullHandler())
@@ -75,10 +76,13 @@ def run_server(
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= _LAST_PORT:
+        message = f"a port is a number from 0 to {_LAST_PORT}, not {port}"
+        raise ConfigurationError(message)
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         message = f"cannot listen at {host} port {port}: {error}. Choose another port, or 0 for a free one"
         raise ConfigurationError(message) from error
 

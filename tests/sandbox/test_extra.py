@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from support.shell import environment
+
+_WITHOUT_EXTRA = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"starlette", "uvicorn"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+
+from triverse.sandbox import Fault, Sandbox
+
+sandbox = Sandbox()
+with sandbox.client() as client:
+    print(client.users.balance().balance)
+"""
+
+
+def run(last: str) -> subprocess.CompletedProcess[str]:
+    program = _WITHOUT_EXTRA + last
+    return subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment()
+    )
+
+
+def test_the_clients_in_process_need_no_extra() -> None:
+    assert run("").stdout == "1200.0\n"
+
+
+@pytest.mark.parametrize("needing", ["sandbox.app()", "sandbox.serve()"])
+def test_a_missing_extra_is_one_line_that_names_the_command_to_install_it(needing: str) -> None:
+    done = run(needing)
+    assert done.stdout == "1200.0\n"
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("ModuleNotFoundError: ")
+    assert last.endswith(' is not installed: pip install "triverse[sandbox]"')

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from support.shell import environment
+
+from triverse import ConfigurationError, Triverse
+from triverse.sandbox import Fault, Sandbox
+from triverse.sandbox.server import run_server
+
+
+def test_it_serves_on_a_free_loopback_port_for_as_long_as_the_block_runs() -> None:
+    sandbox = Sandbox()
+    with sandbox.serve() as url, sandbox.serve() as other:
+        assert url != other
+        assert urlsplit(url).hostname == "127.0.0.1"
+        for base_url in (url, other):
+            with Triverse(sandbox.demo.key, base_url=base_url) as client:
+                assert client.users.balance().balance == 1200.0
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url)
+
+
+def test_requests_that_nobody_answers_do_not_keep_it_from_ending() -> None:
+    sandbox = Sandbox()
+    sandbox.faults.add(Fault.silent(), match="/users/me")
+    sandbox.faults.add(Fault.trickled(60), match="/users/balance")
+    began = time.monotonic()
+    with sandbox.serve() as url:
+        waiting = [threading.Thread(target=_ask, args=(url + path,)) for path in ("/users/me", "/users/balance")]
+        for thread in waiting:
+            thread.start()
+        while len(sandbox.requests) < 2:
+            time.sleep(0.01)
+    for thread in waiting:
+        thread.join()
+    assert time.monotonic() - began < 30
+
+
+def _ask(url: str) -> None:
+    with suppress(httpx.TransportError):
+        httpx.get(url, timeout=60)
+
+
+def test_a_refusal_does_not_wait_for_who_keeps_the_connection_open() -> None:
+    sandbox = Sandbox()
+    with sandbox.serve() as url:
+        parts = urlsplit(url)
+        with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
+            connection.sendall(b"nonsense\r\n\r\n")
+            stream = connection.makefile("rb")
+            assert stream.readline().startswith(b"HTTP/1.1 400")
+            with suppress(OSError):
+                connection.sendall(b"more nonsense")
+            stream.read()
+
+
+_PROGRAM = """
+from triverse.sandbox import Sandbox
+from triverse.sandbox.activity import Activity
+from triverse.sandbox.server import run_server
+
+sandbox = Sandbox()
+run_server(sandbox, port=0, activity=ACTIVITY, ready=lambda url: print(url, sandbox.demo.key, flush=True))
+print("ended well")
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "activity"), [(signal.SIGINT, "Activity([sandbox.demo])"), (signal.SIGTERM, "None")], ids=["ctrl-c", "kill"]
+)
+def test_it_runs_until_it_is_told_to_end_and_then_ends_cleanly(how: signal.Signals, activity: str) -> None:
+    process = subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-c", _PROGRAM.replace("ACTIVITY", activity)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    assert process.stdout is not None
+    url, key = process.stdout.readline().split()
+    with Triverse(key, base_url=url) as client:
+        assert client.users.me().email == "demo@triverse.example"
+        process.send_signal(how)
+        printed, complaints = process.communicate(timeout=30)
+    assert complaints == ""
+    if how is signal.SIGINT:
+        assert (process.returncode, printed) == (0, "ended well\n")
+
+
+def test_a_port_that_is_taken_is_a_clear_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"cannot listen at 127.0.0.1 port {port}"):
+            run_server(Sandbox(), port=port, ready=print)
+
+
+def test_a_port_that_cannot_be_is_a_clear_error() -> None:
+    with pytest.raises(ConfigurationError, match="a port is a number from 0 to 65535, not 99999"):
+        run_server(Sandbox(), port=99999, ready=print)
+
+
+def _interrupt(url: str) -> None:
+    urls.append(url)
+    raise KeyboardInterrupt
+
+
+urls: list[str] = []
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]")],  # noqa: S104 - on purpose
+)
+def test_the_base_url_is_one_that_clients_can_use(host: str, told: str) -> None:
+    if ":" in host and not Path("/proc/net/if_inet6").exists():
+        pytest.skip("this machine has no IPv6")
+    run_server(Sandbox(), host=host, port=0, ready=_interrupt)
+    assert urls.pop().startswith(f"http://{told}:")
