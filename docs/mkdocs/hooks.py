@@ -27,6 +27,13 @@ _LOADED_FROM_ELSEWHERE = re.compile(_LOADS + r"""((?:https?:)?//[^"'> )]+)""")
 log = logging.getLogger("mkdocs.hooks.checks")
 
 
+def on_config(config: MkDocsConfig) -> None:
+    """Put the pages that programs write at the end of the navigation, whichever there are."""
+    written = sorted(path.name for path in (Path(config.docs_dir) / "evidence").glob("*.md"))
+    names = ["index.md", *(name for name in written if name != "index.md")]
+    config.nav.append({"Evidence": [f"evidence/{name}" for name in names]})
+
+
 def on_post_build(config: MkDocsConfig) -> None:
     """Warn of what is wrong, which fails a strict build."""
     site = Path(config.site_dir)
