@@ -47,7 +47,7 @@ class Status(BaseModel):
 @asynccontextmanager
 async def studio_lifespan(app: FastAPI) -> AsyncGenerator[dict[str, object], None]:
     """Open what the studio needs, and close it after the last request."""
-    client = AsyncTriverse(deadline=10.0, max_connections=50)
+    client = AsyncTriverse(deadline=30.0, max_connections=50)
     async with lifespan(app, client) as state:
         yield {**state}
 

@@ -181,6 +181,12 @@ def test_every_problem_is_in_the_openapi() -> None:
     assert described(app, "/credits")["429"] == {
         "description": "Too Many Requests",
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/TriverseProblem"}}},
+        "headers": {
+            "Retry-After": {
+                "description": "Seconds to wait, where Triverse says so.",
+                "schema": {"type": "integer"},
+            }
+        },
     }
     schema = app.openapi()["components"]["schemas"]["TriverseProblem"]
     assert set(schema["required"]) == {"type", "title", "status", "detail"}

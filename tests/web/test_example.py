@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+import anyio
 import httpx
 import pytest
 
@@ -129,6 +130,26 @@ def test_a_fault_that_passes_is_ridden_out_without_the_customer_noticing(served:
     ada = sandbox.add_account(api_credits=40)
     sandbox.faults.add(Fault(status=503, retry_after=0), times=1)
     assert served.ask("/customers/me", ada).status_code == 200
+
+
+def test_two_hundred_requests_of_fifty_customers_at_once_each_get_their_own(served: Studio, sandbox: Sandbox) -> None:
+    customers = {sandbox.add_account(api_credits=number): f"{number}.0" for number in range(50)}
+    mixed_up: list[str] = []
+
+    async def ask(http: httpx.AsyncClient, path: str, customer: Account) -> None:
+        response = await http.get(path, headers={"Authorization": f"Bearer {customer.key}"})
+        if f'balance":{customers[customer]},' not in response.text:
+            mixed_up.append(response.text)
+
+    async def ask_all() -> None:
+        client = httpx.AsyncClient(base_url=served.http.base_url, timeout=PATIENCE, trust_env=False)
+        async with client as http, anyio.create_task_group() as tasks:
+            for path in ("/customers/me", "/customers/me/credits") * 2:
+                for customer in customers:
+                    tasks.start_soon(ask, http, path, customer)
+
+    anyio.run(ask_all)
+    assert mixed_up == []
 
 
 def test_the_office_does_not_ask_the_service_for_each_screen(served: Studio, sandbox: Sandbox) -> None:

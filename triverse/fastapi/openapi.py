@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -16,6 +16,13 @@ __all__ = ["document_problems"]
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
 _ONLY_WITH_A_KEY: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _NAME: Final = "TriverseProblem"
+_RETRY_AFTER: Final = ("Retry-After", "integer", "Seconds to wait, where Triverse says so.")
+_HEADERS: Final[Mapping[HTTPStatus, tuple[str, str, str]]] = {
+    HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate", "string", "How to send the key."),
+    HTTPStatus.TOO_MANY_REQUESTS: _RETRY_AFTER,
+    HTTPStatus.BAD_GATEWAY: _RETRY_AFTER,
+    HTTPStatus.SERVICE_UNAVAILABLE: _RETRY_AFTER,
+}
 
 
 def document_problems(app: FastAPI, statuses: Iterable[HTTPStatus]) -> None:
@@ -46,4 +53,8 @@ def _document(operation: dict[str, Any], statuses: list[HTTPStatus]) -> None:
 
 def _response(status: HTTPStatus) -> dict[str, object]:
     schema = {"$ref": f"#/components/schemas/{_NAME}"}
-    return {"description": status.phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
+    response: dict[str, object] = {"description": status.phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
+    if status in _HEADERS:
+        name, kind, description = _HEADERS[status]
+        response["headers"] = {name: {"description": description, "schema": {"type": kind}}}
+    return response
