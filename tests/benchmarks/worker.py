@@ -1,0 +1,72 @@
+"""One contender in a process of its own. It does what it reads, a JSON object a line, and answers what it took."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import contenders
+
+
+async def _in_flight(call: Callable[[], Awaitable[object]], calls: int, at_once: int) -> int:
+    """Make so many calls, so many at once; how many failed."""
+    left = iter(range(calls))
+    failed = 0
+
+    async def keep_calling() -> None:
+        nonlocal failed
+        for _ in left:
+            try:
+                await call()
+            except Exception:  # noqa: BLE001 - to fail in any way is what is counted
+                failed += 1
+
+    await asyncio.gather(*[keep_calling() for _ in range(at_once)])
+    return failed
+
+
+def _in_threads(call: Callable[[], object], calls: int, at_once: int) -> int:
+    with ThreadPoolExecutor(at_once) as threads:
+        for done in [threads.submit(call) for _ in range(calls)]:
+            done.result()
+    return 0
+
+
+def _one_after_another(call: Callable[[], object], calls: int, _at_once: int) -> int:
+    for _ in range(calls):
+        call()
+    return 0
+
+
+def main(contender: str, url: str, core: int) -> None:
+    """Work until standard input ends."""
+    os.sched_setaffinity(0, {core})
+    kind, _, _name = contender.partition("_")
+    make = getattr(contenders, contender)
+    with asyncio.Runner() as runner:
+        call = make(url)
+        for line in sys.stdin:
+            job = json.loads(line)
+            began, busy = time.perf_counter(), time.process_time()
+            if kind == "async":
+                failed = runner.run(_in_flight(call, job["calls"], job["at_once"]))
+            else:
+                work = _one_after_another if job["at_once"] == 1 else _in_threads
+                failed = work(call, job["calls"], job["at_once"])
+            wall, cpu = time.perf_counter() - began, time.process_time() - busy
+            sys.stdout.write(json.dumps({"wall": wall, "cpu": cpu, "failed": failed}) + "\n")
+            sys.stdout.flush()
+        # What is left open is of no interest here, and some contenders warn of it at length.
+        sys.stderr = None  # type: ignore[assignment]  # Python itself allows it
+        os._exit(0)
+
+
+main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
