@@ -53,6 +53,7 @@ def async_triverse_on_aiohttp(url: str) -> AsyncCall:
     """This package, over the user's own client on aiohttp."""
     import httpx
     from httpx_aiohttp import AiohttpTransport
+
     from triverse import AsyncTriverse
 
     client = httpx.AsyncClient(transport=AiohttpTransport())

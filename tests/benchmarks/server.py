@@ -46,7 +46,9 @@ ANSWERS: Final[dict[bytes, object]] = {
 
 def _bytes(answer: object) -> bytes:
     body = json.dumps(answer).encode()
-    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: 0123456789\r\ncontent-length: {len(body)}"
+    head = (
+        f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: 0123456789\r\ncontent-length: {len(body)}"
+    )
     return head.encode() + b"\r\n\r\n" + body
 
 
@@ -71,6 +73,7 @@ class Service(asyncio.Protocol):
         for request in requests:
             path = request.split(b" ", 2)[1].partition(b"?")[0]
             answer = _bytes(time.process_time()) if path == b"/cpu" else READY.get(path, MISSING)
+            self._last = b"\r\nconnection: close" in request.lower()
             if self._delay and path != b"/cpu":
                 asyncio.get_running_loop().call_later(self._delay, self._write, answer)
             else:
@@ -79,6 +82,8 @@ class Service(asyncio.Protocol):
     def _write(self, answer: bytes) -> None:
         if isinstance(self._transport, asyncio.Transport):
             self._transport.write(answer)
+            if self._last:
+                self._transport.close()
 
 
 async def main(core: int, certificate: str) -> None:
@@ -88,7 +93,12 @@ async def main(core: int, certificate: str) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     ports: dict[str, int] = {}
-    for name, delay, tls in (("plain", 0.0, None), ("slow", 0.02, None), ("tls", 0.0, context), ("slow_tls", 0.02, context)):
+    for name, delay, tls in (
+        ("plain", 0.0, None),
+        ("slow", 0.02, None),
+        ("tls", 0.0, context),
+        ("slow_tls", 0.02, context),
+    ):
         server = await loop.create_server(lambda delay=delay: Service(delay), "127.0.0.1", 0, ssl=tls, backlog=4096)
         ports[name] = server.sockets[0].getsockname()[1]
     sys.stdout.write(json.dumps(ports) + "\n")

@@ -9,11 +9,8 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import contenders
+from benchmarks import contenders
 
 
 async def _in_flight(call: Callable[[], Awaitable[object]], calls: int, at_once: int) -> int:
@@ -64,8 +61,7 @@ def main(contender: str, url: str, core: int) -> None:
             wall, cpu = time.perf_counter() - began, time.process_time() - busy
             sys.stdout.write(json.dumps({"wall": wall, "cpu": cpu, "failed": failed}) + "\n")
             sys.stdout.flush()
-        # What is left open is of no interest here, and some contenders warn of it at length.
-        sys.stderr = None  # type: ignore[assignment]  # Python itself allows it
+        # What is left open is of no interest here, and some contenders complain of it at length.
         os._exit(0)
 
 
