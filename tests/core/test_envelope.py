@@ -156,30 +156,30 @@ def test_without_a_suggestion_the_class_says_what_to_do() -> None:
         assert str(error) == "No (HTTP 401). Check the API key."
 
 
-@pytest.mark.parametrize(
-    ("detail", "message"),
-    [
-        ("Not authenticated", "Not authenticated"),
-        (
-            [{"loc": ["query", "limit"], "msg": "Input should be an integer", "type": "int"}],
-            "query.limit: Input should be an integer",
-        ),
-        (
-            [{"loc": ["body", 0, None, {}], "msg": "One"}, {"loc": [], "msg": "Two"}, {"loc": ["x"]}, {"msg": "y"}, 5],
-            "body.0: One; : Two",
-        ),
-        ([{"loc": ["x"], "msg": 5}, {"loc": "x", "msg": "y"}], "Unprocessable Entity"),
-        ({"message": "Größe"}, "Größe"),
-        ({"message": ["x"]}, "Unprocessable Entity"),
-        ({"reason": "x"}, "Unprocessable Entity"),
-        ([], "Unprocessable Entity"),
-        (["text"], "Unprocessable Entity"),
-        (None, "Unprocessable Entity"),
-        (5, "Unprocessable Entity"),
-        ("", "Unprocessable Entity"),
-        ("\ud800", "?"),
-    ],
-)
+DETAILS: list[tuple[object, str]] = [
+    ("Not authenticated", "Not authenticated"),
+    (
+        [{"loc": ["query", "limit"], "msg": "Input should be an integer", "type": "int"}],
+        "query.limit: Input should be an integer",
+    ),
+    (
+        [{"loc": ["body", 0, None, {}], "msg": "One"}, {"loc": [], "msg": "Two"}, {"loc": ["x"]}, {"msg": "y"}, 5],
+        "body.0: One; : Two",
+    ),
+    ([{"loc": ["x"], "msg": 5}, {"loc": "x", "msg": "y"}], "Unprocessable Entity"),
+    ({"message": "Größe"}, "Größe"),
+    ({"message": ["x"]}, "Unprocessable Entity"),
+    ({"reason": "x"}, "Unprocessable Entity"),
+    ([], "Unprocessable Entity"),
+    (["text"], "Unprocessable Entity"),
+    (None, "Unprocessable Entity"),
+    (5, "Unprocessable Entity"),
+    ("", "Unprocessable Entity"),
+    ("\ud800", "?"),
+]
+
+
+@pytest.mark.parametrize(("detail", "message"), DETAILS)
 def test_fastapi_s_own_errors_say_what_their_detail_says(detail: object, message: str) -> None:
     error = api_error(422, {"detail": detail})
     assert error.message.replace("Content", "Entity") == message

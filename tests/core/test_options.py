@@ -26,14 +26,14 @@ def test_a_timeout_that_is_no_positive_number_is_refused(phase: str, seconds: ob
     assert str(caught.value) == f"{phase} must be a positive number of seconds or None, not {seconds!r}"
 
 
-@pytest.mark.parametrize("seconds", [0, -1.5, math.nan, math.inf, False, "5"])
+@pytest.mark.parametrize("seconds", [0, -1.5, math.nan, math.inf, 1.1e9, 10**400, False, "5"])
 def test_a_deadline_that_is_no_positive_number_is_refused(seconds: object) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Policy(deadline=seconds)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as above
     assert str(caught.value) == f"deadline must be a positive number of seconds or None, not {seconds!r}"
 
 
-@pytest.mark.parametrize("seconds", [None, 0.001, 1, 10**400])
+@pytest.mark.parametrize("seconds", [None, 0.001, 1, 1e9])
 def test_other_limits_are_taken(seconds: float | None) -> None:
     assert Policy(deadline=seconds).deadline == seconds
     assert Timeout(connect=seconds).connect == seconds

@@ -7,6 +7,7 @@ import pytest
 
 from triverse import ConfigurationError, Request, UserBalance, UserInfo
 from triverse.api import users
+from triverse.core.request import Param
 
 
 def test_builders_give_plain_values() -> None:
@@ -82,6 +83,19 @@ def test_any_other_path_is_refused(path: str) -> None:
     with pytest.raises(ConfigurationError, match="a path begins with '/' and has no white space: ") as caught:
         Request("GET", path, object)
     assert repr(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "params", [{"a": "\ud800"}, {"\ud800": 1}, {"a": object()}, {"a": ["b"]}, {5: "a"}, {"a": 10**5000}, 5, "a=b", []]
+)
+def test_parameters_that_make_no_query_are_refused(params: object) -> None:
+    with pytest.raises(ConfigurationError, match="params are text, numbers, True, False or None"):
+        Request("GET", "/x", object, params)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # callers are not all type checked
+
+
+def test_parameters_of_every_kind_are_taken() -> None:
+    params: dict[str, Param] = {"a": "ä", "b": 1, "c": 2.5, "d": True, "e": None, "": ""}
+    assert Request("GET", "/x", object, params).params == params
 
 
 @pytest.mark.parametrize("path", [None, 5, b"/x"])

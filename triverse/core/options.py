@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from enum import Enum
 from typing import Any, Final, TypeVar
 
@@ -13,6 +12,9 @@ from triverse.core.errors import ConfigurationError
 __all__ = ["UNSET", "Policy", "Timeout", "Unset", "as_timeout", "given", "positive_int"]
 
 T = TypeVar("T")
+
+# Thirty years. Some timers take no more, and None is the way to say "no limit".
+_MOST_SECONDS: Final = 1e9
 
 
 class Unset(Enum):
@@ -36,7 +38,7 @@ def _seconds_or_none(_owner: object, attribute: Attribute[Any], value: float | N
     if value is None:
         return
     number = isinstance(value, (int, float)) and not isinstance(value, bool)  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are not all type checked
-    if not number or not 0 < value < math.inf:
+    if not number or not 0 < value <= _MOST_SECONDS:
         message = f"{attribute.name} must be a positive number of seconds or None, not {value!r}"
         raise ConfigurationError(message)
 

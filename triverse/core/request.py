@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from types import NoneType
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from attrs import field, frozen
@@ -30,7 +31,7 @@ def _upper(method: str) -> str:
 
 
 def _copied(params: Mapping[str, Param] | None) -> Mapping[str, Param] | None:
-    return params and dict(params)
+    return dict(params) if isinstance(params, Mapping) else params
 
 
 def _check_method(_request: object, _attribute: object, value: str) -> None:
@@ -43,6 +44,23 @@ def _check_path(_request: object, _attribute: object, value: str) -> None:
     if not isinstance(value, str) or not _PATH.fullmatch(value):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
         message = f"a path begins with '/' and has no white space: {value!r}"
         raise ConfigurationError(message)
+
+
+def _check_params(_request: object, _attribute: object, value: Mapping[str, Param] | None) -> None:
+    if value is None or (isinstance(value, Mapping) and all(map(_is_param, value.items()))):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
+        return
+    message = "params are text, numbers, True, False or None, each under a name, and UTF-8 can hold them"
+    raise ConfigurationError(message)
+
+
+def _is_param(item: tuple[object, object]) -> bool:
+    name, value = item
+    if not isinstance(name, str) or not isinstance(value, (str, int, float, NoneType)):
+        return False
+    try:
+        return bool(f"{name}={value}".encode())
+    except ValueError:  # a lone surrogate, or a number of many thousand digits
+        return False
 
 
 @frozen
@@ -62,7 +80,7 @@ class Request(Generic[T_co]):
     method: str = field(converter=_upper, validator=_check_method)
     path: str = field(validator=_check_path)
     into: type[T_co]
-    params: Mapping[str, Param] | None = field(default=None, converter=_copied, hash=False)
+    params: Mapping[str, Param] | None = field(default=None, converter=_copied, validator=_check_params, hash=False)
     json: JSON = field(default=None, hash=False)
 
     @property

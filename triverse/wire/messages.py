@@ -85,13 +85,14 @@ class Addressed:
 
     def request(self, attempt: Attempt, key: Secret) -> httpx.Request:
         """The request, ready for a transport."""
+        body, url = json_bytes(attempt.request), self.url(attempt.request)
+        # Not before nothing can go wrong any more: a traceback that shows variables would show the key.
         headers = [*self._headers, (b"Authorization", b"Bearer " + key.reveal().encode())]
-        body = json_bytes(attempt.request)
         if body is not None:
             headers += _content_headers(body)
         return httpx.Request(
             attempt.request.method,
-            self.url(attempt.request),
+            url,
             headers=headers,
             stream=httpx.ByteStream(body or b""),
             extensions={"timeout": phase_limits(attempt)},
