@@ -111,7 +111,7 @@ def _too_little(cost: float) -> ProblemError:
     return ProblemError(Problem(status.HTTP_402_PAYMENT_REQUIRED, detail, {"cost": cost}))
 
 
-get_current_balance = current_balance()
+get_current_balance: BalanceDependency = current_balance()
 """The dependency behind `CurrentBalance`, to override in tests or to depend on by name."""
 
 CurrentUser = Annotated[UserInfo, Depends(get_current_user)]
