@@ -14,7 +14,7 @@ from typing import IO
 import pytest
 from support.shell import environment, run, start
 
-from triverse import Triverse
+from triverse import AuthenticationError, Triverse
 from triverse.cli import main
 
 
@@ -51,8 +51,16 @@ def test_the_export_lines_lead_to_it() -> None:
     assert variables["TRIVERSE_API_KEY"] in said.partition("export")[0]
 
 
+def has_answered(url: str) -> bool:
+    """Whether a request came through: from then on, signals are the server's."""
+    with Triverse("some-key-or-other", base_url=url) as client, pytest.raises(AuthenticationError):
+        client.users.me()
+    return True
+
+
 def test_ctrl_c_is_quiet_and_status_130() -> None:
-    with served() as (process, _):
+    with served() as (process, said):
+        assert has_answered(exported(said)["TRIVERSE_BASE_URL"])
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=30) == (b"", b"")
         assert process.returncode == 130
@@ -87,7 +95,8 @@ def test_a_file_without_accounts_is_served_all_the_same(tmp_path: Path) -> None:
     path.write_text("accounts = []", encoding="utf-8")
     process = start("sandbox", "--port", "0", "--accounts", str(path))
     assert process.stdout is not None
-    assert process.stdout.readline().startswith(b"A local Triverse answers at http://127.0.0.1:")
+    (url,) = re.findall(rb"answers at (\S+);", process.stdout.readline())
+    assert has_answered(url.decode())
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=30)[1] == b""
 
