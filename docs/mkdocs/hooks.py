@@ -30,8 +30,8 @@ log = logging.getLogger("mkdocs.hooks.checks")
 def on_config(config: MkDocsConfig) -> None:
     """Put the pages that programs write at the end of the navigation, whichever there are."""
     written = sorted(path.name for path in (Path(config.docs_dir) / "evidence").glob("*.md"))
-    names = ["index.md", *(name for name in written if name != "index.md")]
-    config.nav.append({"Evidence": [f"evidence/{name}" for name in names]})
+    pages = [f"evidence/{name}" for name in written if name != "index.md"]
+    config.nav.append({"Evidence": [{"Overview": "evidence/index.md"}, *pages]})
 
 
 def on_post_build(config: MkDocsConfig) -> None:
