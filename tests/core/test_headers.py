@@ -37,6 +37,7 @@ def test_they_are_values() -> None:
     same = Headers([(name.upper(), value) for name, value in RAW])
     assert Headers(RAW) == same
     assert hash(Headers(RAW)) == hash(same)
+    assert hash(Headers(RAW)) != hash(Headers())
     assert Headers(RAW) == {"content-type": "application/json", "set-cookie": "a=1, b=2", "x-odd": "é"}
     assert Headers(RAW) != Headers()
     assert repr(Headers([(b"A", b"1")])) == "Headers({'a': '1'})"

@@ -183,7 +183,7 @@ def test_a_secret_has_no_variables() -> None:
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_a_secret_is_not_for_pickling(protocol: int) -> None:
     for holder in (KEY, [KEY], Reply(200, key=KEY)):
-        with pytest.raises(TypeError, match="environment variable"):
+        with pytest.raises(TypeError, match=r"^an API key is not for pickling: pass it on by environment variable"):
             pickle.dumps(holder, protocol)
     with pytest.raises(TypeError, match="environment variable"):
         copy.deepcopy(KEY)
@@ -226,6 +226,7 @@ def test_whole_spellings_leave_nothing_behind() -> None:
     assert Secret(ODD).redact(urllib.parse.quote(ODD, safe="").lower()) == "[redacted]"
     assert Secret(ODD).redact(json.dumps(ODD)) == '"[redacted]"'
     assert Secret(ODD).redact(html.escape(ODD)) == "[redacted]"
+    assert Secret(ODD).redact(repr(ODD)) == "'[redacted]'"
 
 
 def test_other_text_stays() -> None:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from support.exchanges import Call, data, error_of
 
 from triverse import ConfigurationError, InvalidResponseError, Request, TriverseError, UserBalance, UserInfo
+from triverse.core import structure
 from triverse.core.result import Result
 from triverse.core.structure import structurer
 
@@ -31,6 +32,13 @@ ADA = {
     "web_credits_balance": 1,
     "api_credits_balance": 2.5,
 }
+
+
+@pytest.fixture(autouse=True)
+def _fresh_hooks() -> None:
+    """Each test sees how types are made ready, not what another test left behind."""
+    structure._converter = structure._make_converter()  # type: ignore[misc]  # pyright: ignore[reportConstantRedefinition, reportPrivateUsage]  # as at import
+    structure._structurer.cache_clear()  # pyright: ignore[reportPrivateUsage]  # as at import
 
 
 class Status(StrEnum):
