@@ -14,7 +14,8 @@ from http import HTTPStatus
 from typing import TypeVar, cast
 
 from triverse.core.body import BodyError, TooLargeError, parse
-from triverse.core.errors import APIError, InvalidResponseError, TriverseError, error_class
+from triverse.core.classes import error_class
+from triverse.core.errors import APIError, InvalidResponseError, TriverseError
 from triverse.core.events import Reply
 from triverse.core.mismatch import MismatchError
 from triverse.core.retry import retry_after
