@@ -88,7 +88,7 @@ def test_a_program_that_ends_without_closing_ends_at_once_and_without_noise(sour
         assert server.settled()
 
 
-def _never_answer(peer: Peer) -> None:
+def never_answer(peer: Peer) -> None:
     peer.request()
     peer.pause()
 
@@ -102,7 +102,7 @@ def test_a_program_that_exits_in_the_middle_of_a_call_exits() -> None:
         import time; time.sleep(0.3)
         sys.exit(3)
     """
-    with Server(_never_answer) as server:
+    with Server(never_answer) as server:
         done = program(source, server.url)
     assert done.returncode == 3
     assert done.stderr.count("ResourceWarning") <= 1
@@ -228,11 +228,12 @@ def test_a_connection_that_died_in_its_sleep_is_not_noticed(mode: Mode, how: str
         return sum(client.send(api.users.balance()).attempts for _ in range(4) if server.settled())
 
     async def async_way(client: AsyncTriverse) -> int:
-        attempts: list[int] = []
-        while len(attempts) < 4:
-            attempts.append((await client.send(api.users.balance())).attempts)
-            await anyio.to_thread.run_sync(server.settled)
-        return sum(attempts)
+        return sum([await called(client) for _ in range(4)])
+
+    async def called(client: AsyncTriverse) -> int:
+        response = await client.send(api.users.balance())
+        await anyio.to_thread.run_sync(server.settled)
+        return response.attempts
 
     with Server(play) as server:
         assert drive(mode, sync_way, async_way, base_url=server.url, max_retries=0) == 4

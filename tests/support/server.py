@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import ssl
 import struct
@@ -112,8 +113,10 @@ class Peer:
             self.pause(pause)
 
     def pause(self, seconds: float = 30.0) -> None:
-        """Do nothing for a while, but not past the server's end."""
-        self.server.closing.wait(seconds)
+        """Do nothing for a while, but no longer than the client stays."""
+        watched = select.poll()
+        watched.register(self._sock, getattr(select, "POLLRDHUP", select.POLLHUP))
+        watched.poll(seconds * 1000)
 
     def reset(self) -> None:
         """Break the connection in the rudest way."""

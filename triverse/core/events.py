@@ -46,7 +46,7 @@ class Reply:
     """
 
     status: int
-    headers: Headers = field(factory=Headers)
+    headers: Headers = field(factory=Headers, repr=False)
     body: bytes = field(default=b"", repr=False)
     key: Secret | None = None
 

@@ -14,7 +14,7 @@ import httpx
 from triverse.core.events import Attempt
 from triverse.core.secret import Secret
 from triverse.wire.asyncio_backend import AsyncioBackend, watches_sockets
-from triverse.wire.connections import FreeList, TransportSettings
+from triverse.wire.connections import FreeList, TransportSettings, said_too_much
 from triverse.wire.loops import running_loop
 from triverse.wire.messages import Addressed, seconds_left
 
@@ -115,6 +115,9 @@ class Connection:
 
     async def keep(self) -> None:
         """Lie idle until the next request."""
+        if said_too_much(self._transport._pool):  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # as above
+            await self.drop()
+            return
         stale = self._idle.put(self)
         if stale is not None:
             await stale.drop()

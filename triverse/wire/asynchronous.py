@@ -90,8 +90,9 @@ class AsyncWire:
             except Exception as error:  # noqa: BLE001 - whatever a library throws, the caller gets one of our errors
                 await line.drop()
                 return to_unreachable(error, key)
-            except BaseException:
+            except BaseException as interrupt:
                 await line.drop()
+                key.scrub(interrupt)
                 raise
             await line.keep()
             if self.closed:

@@ -122,6 +122,8 @@ async def _connect(host: str, port: int) -> socket.socket:
         for task in racing:
             task.cancel()
             task.add_done_callback(_close_loser)
+        if racing:
+            await asyncio.wait(racing)
 
 
 async def _connect_to(family: int, address: tuple[object, ...]) -> socket.socket:
@@ -158,6 +160,10 @@ class PlainStream(httpcore.AsyncNetworkStream):
         if self._socket.fileno() < 0:
             message = "the connection is closed"
             raise httpcore.ReadError(message)
+        limit = self._backend.limit(timeout)
+        if limit == 0:  # where there is always more to read, a timer would never be asked
+            message = "the deadline has passed"
+            raise httpcore.ReadTimeout(message)
         loop = asyncio.get_running_loop()
         if not self._watched:
             loop.add_reader(self._socket, self._on_readable)
@@ -165,7 +171,6 @@ class PlainStream(httpcore.AsyncNetworkStream):
         self._wanted = max_bytes
         arrival: asyncio.Future[bytes] = loop.create_future()
         self._arrival = arrival
-        limit = self._backend.limit(timeout)
         timer = None if limit is None else loop.call_later(limit, _expire, arrival)
         try:
             return await arrival

@@ -17,7 +17,7 @@ from triverse.core.errors import ConfigurationError
 from triverse.wire.proxies import proxy_for
 from triverse.wire.tls import tls_context
 
-__all__ = ["KEEPALIVE_SECONDS", "FreeList", "TransportSettings"]
+__all__ = ["KEEPALIVE_SECONDS", "FreeList", "TransportSettings", "said_too_much"]
 
 C = TypeVar("C")
 
@@ -57,6 +57,20 @@ class FreeList(Generic[C]):
         while (connection := self.take()) is not None:
             drained.append(connection)
         return drained
+
+
+def said_too_much(pool: object) -> bool:
+    """Whether bytes have come past the end of the last answer: they would pass for the answer to the next request.
+
+    httpcore reuses such a connection, and tells of those bytes nowhere in public.
+    """
+    for connection in getattr(pool, "connections", ()):
+        while (inner := getattr(connection, "_connection", None)) is not None:
+            connection = inner  # noqa: PLW2901 - the way down, through what speaks to proxies
+        parser = getattr(connection, "_h11_state", None)
+        if parser is not None and parser.trailing_data[0]:
+            return True
+    return False
 
 
 class TransportSettings:

@@ -17,6 +17,7 @@ from triverse.core.events import Attempt, Failure, Reply, Unreachable
 from triverse.core.headers import Headers
 from triverse.core.request import Param, Request
 from triverse.core.secret import Secret
+from triverse.wire.logs import carried
 
 __all__ = [
     "Addressed",
@@ -85,6 +86,7 @@ class Addressed:
 
     def request(self, attempt: Attempt, key: Secret) -> httpx.Request:
         """The request, ready for a transport."""
+        carried.set(key)
         body, url = json_bytes(attempt.request), self.url(attempt.request)
         # Not before nothing can go wrong any more: a traceback that shows variables would show the key.
         headers = [*self._headers, (b"Authorization", b"Bearer " + key.reveal().encode())]

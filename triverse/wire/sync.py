@@ -15,7 +15,7 @@ import httpx
 
 from triverse.core.events import Attempt, Outcome
 from triverse.core.secret import Secret
-from triverse.wire.connections import FreeList, TransportSettings
+from triverse.wire.connections import FreeList, TransportSettings, said_too_much
 from triverse.wire.cut import Cut, CuttableLines
 from triverse.wire.deadline import DeadlineBackend
 from triverse.wire.gate import Gate
@@ -109,8 +109,9 @@ class Wire:
             except Exception as error:  # noqa: BLE001 - whatever a library throws, the caller gets one of our errors
                 line.drop()
                 return to_unreachable(error, key)
-            except BaseException:
+            except BaseException as interrupt:
                 line.drop()
+                key.scrub(interrupt)
                 raise
             line.keep()
             if self.closed:
@@ -176,6 +177,9 @@ class Connection:
 
     def keep(self) -> None:
         """Lie idle until the next request."""
+        if said_too_much(self._transport._pool):  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # as above
+            self.drop()
+            return
         stale = self._idle.put(self)
         if stale is not None:
             stale.drop()

@@ -1,0 +1,342 @@
+"""Every way in which a server, a proxy or the network can break the exchange: one small script each."""
+
+from __future__ import annotations
+
+import gzip
+import ssl
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from support import tls
+from support.server import BALANCE, ME, Peer, Received, Script, answer, envelope
+from triverse import (
+    APIError,
+    AuthenticationError,
+    ConnectionFailedError,
+    DeadlineExceededError,
+    InvalidResponseError,
+    PermissionDeniedError,
+    ServerError,
+    ServiceUnavailableError,
+    TriverseError,
+)
+
+__all__ = ["FAULTS", "Fault", "data_for"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong, and what must come of it.
+
+    Attributes:
+        name: what happens, in words.
+        script: how the server plays it; None where nobody answers the connection at all.
+        outcome: the class of the error; None if the call succeeds all the same.
+        retried: whether the call tries again.
+        context: speaks TLS, with this certificate.
+    """
+
+    name: str
+    script: Script | None
+    outcome: type[TriverseError] | None
+    retried: bool = False
+    context: Callable[[], ssl.SSLContext] | None = None
+
+
+def data_for(received: Received) -> dict[str, object]:
+    """What the service would answer."""
+    return envelope(ME if received.path.endswith("/me") else BALANCE)
+
+
+def once(act: Callable[[Peer, bytes], None]) -> Script:
+    """Read a request, do this with the right answer, and hang up."""
+
+    def play(peer: Peer) -> None:
+        received = peer.request()
+        if received is not None:
+            act(peer, answer(data_for(received)))
+
+    return play
+
+
+def says(response: bytes) -> Script:
+    """Answer this to each request, and leave it to the client to hang up."""
+
+    def play(peer: Peer) -> None:
+        while peer.request() is not None:
+            peer.send(response)
+
+    return play
+
+
+def says_once(response: bytes) -> Script:
+    """Read a request, answer this, and hang up."""
+    return once(lambda peer, _: peer.send(response))
+
+
+def head(*lines: str, status: str = "200 OK") -> bytes:
+    return "\r\n".join([f"HTTP/1.1 {status}", *lines, "", ""]).encode("latin-1")
+
+
+def part(share: float) -> Script:
+    """Send only the first part of the right answer, and hang up."""
+    return once(lambda peer, right: peer.send(right[: int(len(right) * share)]))
+
+
+def then(last: Callable[[Peer], None], share: float) -> Script:
+    """Send the first part of the right answer, and do this."""
+
+    def act(peer: Peer, right: bytes) -> None:
+        peer.send(right[: int(len(right) * share)])
+        # What was sent arrives before the connection breaks.
+        peer.pause(0.02)
+        last(peer)
+
+    return once(act)
+
+
+def rest(peer: Peer) -> None:
+    peer.pause()
+
+
+def half_closed(peer: Peer) -> None:
+    peer.half_close()
+    peer.pause()
+
+
+def trickled_body(peer: Peer, right: bytes) -> None:
+    peer.send(right[:-60])
+    peer.trickle(right[-60:])
+
+
+def with_body(change: Callable[[bytes], bytes], *lines: str) -> Script:
+    """The right answer with its body changed; its length is told rightly unless the lines tell another."""
+
+    def act(peer: Peer, right: bytes) -> None:
+        body = change(right.partition(b"\r\n\r\n")[2])
+        told = lines or (f"Content-Length: {len(body)}",)
+        peer.send(head(*told) + body)
+
+    return once(act)
+
+
+@cache
+def bomb(_: bytes) -> bytes:
+    squeezer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    return b"".join(squeezer.compress(bytes(1 << 20)) for _ in range(256)) + squeezer.flush()
+
+
+def gzipped(change: Callable[[bytes], bytes]) -> Script:
+    def act(peer: Peer, right: bytes) -> None:
+        body = change(gzip.compress(right.partition(b"\r\n\r\n")[2]))
+        peer.send(head("Content-Encoding: gzip", f"Content-Length: {len(body)}") + body)
+
+    return once(act)
+
+
+def flood(peer: Peer, _: bytes) -> None:
+    while not peer.server.closing.is_set():
+        peer.send(head(status="103 Early Hints") * 50)
+
+
+def chunk(body: bytes) -> bytes:
+    return f"{len(body):x}\r\n".encode() + body + b"\r\n"
+
+
+def smuggle(peer: Peer) -> None:
+    """Two responses to the first request: the second must never answer the next one."""
+    while (received := peer.request()) is not None:
+        peer.send(
+            answer(data_for(received))
+            + answer(envelope({**ME, "email": "evil@example.com", "balance": -1, "frozen": 0}))
+        )
+
+
+def alert(peer: Peer, right: bytes) -> None:
+    peer.send(right[: len(right) - 20])
+    # A fatal alert in the clear, where an encrypted record belongs.
+    peer.raw_send(b"\x15\x03\x03\x00\x02\x02\x28")
+
+
+def one_answer(peer: Peer) -> None:
+    received = peer.request()
+    assert received is not None
+    peer.send(answer(data_for(received)))
+
+
+GATEWAY = b"<html><head><title>502</title></head><body><h1>Bad Gateway</h1></body></html>"
+PORTAL = b"<!doctype html><form>Sign in to the hotel's network</form>"
+
+FAULTS: tuple[Fault, ...] = (
+    Fault("refused", None, ConnectionFailedError, retried=True),
+    Fault("nobody picks up", None, DeadlineExceededError),
+    Fault("hangs up at once", lambda peer: peer.close(), ConnectionFailedError, retried=True),
+    Fault("reset at once", lambda peer: peer.reset(), ConnectionFailedError, retried=True),
+    Fault("hangs up after the request", part(0), ConnectionFailedError, retried=True),
+    Fault("reset before the headers", once(lambda peer, _: peer.reset()), ConnectionFailedError, retried=True),
+    Fault("reset during the headers", then(Peer.reset, 0.1), ConnectionFailedError, retried=True),
+    Fault("reset during the body", then(Peer.reset, 0.9), ConnectionFailedError, retried=True),
+    Fault("reset after the body", then(Peer.reset, 1), None),
+    Fault("truncated in the status line", part(0.05), ConnectionFailedError, retried=True),
+    Fault("truncated in the headers", part(0.2), ConnectionFailedError, retried=True),
+    Fault("truncated in the body", part(0.9), ConnectionFailedError, retried=True),
+    Fault(
+        "half closed in the body",
+        then(half_closed, 0.9),
+        ConnectionFailedError,
+        retried=True,
+    ),
+    Fault("accepts and never reads", lambda peer: peer.pause(), DeadlineExceededError),
+    Fault("never answers", once(lambda peer, _: peer.pause()), DeadlineExceededError),
+    Fault("stalls in the headers", then(rest, 0.1), DeadlineExceededError),
+    Fault("stalls in the body", then(rest, 0.9), DeadlineExceededError),
+    Fault("trickles the headers", once(lambda peer, right: peer.trickle(right)), DeadlineExceededError),
+    Fault(
+        "trickles the body",
+        once(trickled_body),
+        DeadlineExceededError,
+    ),
+    Fault(
+        "length is too long", with_body(lambda body: body, "Content-Length: 5000"), ConnectionFailedError, retried=True
+    ),
+    Fault("length is too short", with_body(lambda body: body, "Content-Length: 10"), InvalidResponseError),
+    Fault(
+        "two lengths that differ",
+        with_body(lambda body: body, "Content-Length: 10", "Content-Length: 11"),
+        ConnectionFailedError,
+        retried=True,
+    ),
+    Fault(
+        "length is negative", with_body(lambda body: body, "Content-Length: -1"), ConnectionFailedError, retried=True
+    ),
+    Fault(
+        "length is no number", with_body(lambda body: body, "Content-Length: many"), ConnectionFailedError, retried=True
+    ),
+    Fault(
+        "length beyond all numbers",
+        with_body(lambda body: body, "Content-Length: " + "9" * 30),
+        ConnectionFailedError,
+        retried=True,
+    ),
+    Fault(
+        "length and chunks",
+        with_body(chunk, "Content-Length: 5", "Transfer-Encoding: chunked"),
+        ConnectionFailedError,
+        retried=True,
+    ),
+    Fault("no length, then the end", with_body(lambda body: body, "Connection: close"), None),
+    Fault(
+        "chunk size is no number",
+        with_body(lambda body: b"zz\r\n" + body, "Transfer-Encoding: chunked"),
+        ConnectionFailedError,
+        retried=True,
+    ),
+    Fault(
+        "chunk size beyond all numbers",
+        with_body(lambda body: b"f" * 40 + b"\r\n" + body, "Transfer-Encoding: chunked"),
+        ConnectionFailedError,
+        retried=True,
+    ),
+    Fault(
+        "chunk is cut short",
+        with_body(lambda body: b"ffff\r\n" + body, "Transfer-Encoding: chunked"),
+        ConnectionFailedError,
+        retried=True,
+    ),
+    Fault("last chunk is missing", with_body(chunk, "Transfer-Encoding: chunked"), ConnectionFailedError, retried=True),
+    Fault(
+        "transfer encoding nobody knows",
+        with_body(lambda body: body, "Transfer-Encoding: magic"),
+        ConnectionFailedError,
+        retried=True,
+    ),
+    Fault("good gzip", gzipped(lambda body: body), None),
+    Fault("damaged gzip", gzipped(lambda body: body[:20] + b"\x00\xff" + body[22:]), InvalidResponseError),
+    Fault("truncated gzip", gzipped(lambda body: body[:-12]), InvalidResponseError),
+    Fault(
+        "gzip that is none",
+        with_body(lambda body: body, "Content-Encoding: gzip", "Connection: close"),
+        InvalidResponseError,
+    ),
+    Fault(
+        "encoding that was not asked for",
+        with_body(lambda body: body, "Content-Encoding: br", "Connection: close"),
+        InvalidResponseError,
+    ),
+    Fault("gzip bomb", gzipped(bomb), InvalidResponseError),
+    Fault("body without end", with_body(lambda _: b" " * (12 << 20), "Connection: close"), InvalidResponseError),
+    Fault("one header of a megabyte", says(head("X-Big: " + "x" * (1 << 20))), ConnectionFailedError, retried=True),
+    Fault(
+        "fifty thousand headers", says(head(*[f"X-{n}: x" for n in range(50_000)])), ConnectionFailedError, retried=True
+    ),
+    Fault("header without a colon", says(head("this is no header")), ConnectionFailedError, retried=True),
+    Fault("header with control characters", says(head("X-Bad: a\x00b\x07")), ConnectionFailedError, retried=True),
+    Fault("header name with a space", says(head("X Bad: yes")), ConnectionFailedError, retried=True),
+    Fault(
+        "headers in another encoding",
+        with_body(lambda body: body, "X-Bad: \xff\xfe", "X-Request-Id: \xe9\xe8", "Connection: close"),
+        None,
+    ),
+    Fault(
+        "injected header lines",
+        with_body(lambda body: body, "X-Id: 1\nSet-Cookie: evil=1\n X: 2", "Connection: close"),
+        None,
+    ),
+    Fault("not HTTP at all", says_once(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"), ConnectionFailedError, retried=True),
+    Fault("HTTP/0.9", says_once(b'{"code": 0}'), ConnectionFailedError, retried=True),
+    Fault("HTTP/3.7", says(b"HTTP/3.7 200 OK\r\nContent-Length: 0\r\n\r\n"), InvalidResponseError),
+    Fault("status that is no number", says(head(status="abc OK")), ConnectionFailedError, retried=True),
+    Fault("status 999", says(head("Content-Length: 0", status="999 What")), APIError),
+    Fault(
+        "switches protocols",
+        says_once(head("Upgrade: magic", "Connection: Upgrade", status="101 Switching Protocols")),
+        ConnectionFailedError,
+        retried=True,
+    ),
+    Fault(
+        "informational answers, then the right one",
+        once(lambda peer, right: peer.send(head(status="103 Early Hints") * 20 + right)),
+        None,
+    ),
+    Fault("a flood of informational answers", once(flood), DeadlineExceededError),
+    Fault("a second answer smuggled in", smuggle, None),
+    Fault("empty answer", says(head("Content-Length: 0")), InvalidResponseError),
+    Fault("no content", says(head(status="204 No Content")), InvalidResponseError),
+    Fault("HTML with status 200", says(answer(PORTAL, headers={"Content-Type": "text/html"})), InvalidResponseError),
+    Fault("HTML of a gateway", says(answer(GATEWAY, 502)), ServerError, retried=True),
+    Fault("empty 503", says(answer(b"", 503)), ServiceUnavailableError, retried=True),
+    Fault("403 of a firewall", says(answer(b"<h1>Blocked</h1>", 403)), PermissionDeniedError),
+    Fault(
+        "401 with a challenge",
+        says(answer(b"", 401, {"WWW-Authenticate": "Basic realm=x"})),
+        AuthenticationError,
+        retried=True,
+    ),
+    Fault("407 of a proxy", says(answer(b"", 407, {"Proxy-Authenticate": "Basic"})), APIError),
+    Fault(
+        "redirect to elsewhere", says(answer(b"", 302, {"Location": "http://127.0.0.1:9/api/v1/users/me"})), APIError
+    ),
+    Fault("redirect in a circle", says(answer(b"", 301, {"Location": "/api/v1/users/me"})), APIError),
+    Fault("JSON nested too deep", says(answer(b"[" * 200_000)), InvalidResponseError),
+    Fault("JSON that is no UTF-8", says(answer(b'{"code": 0, "data": "\xff\xfe"}')), InvalidResponseError),
+    Fault(
+        "number of a million digits",
+        says(answer(b'{"code": 0, "data": {"balance": ' + b"9" * 1_000_000 + b', "frozen": 0}}')),
+        InvalidResponseError,
+    ),
+    Fault("hangs up after each answer", one_answer, None),
+    Fault("TLS: good", one_answer, None, context=tls.server_context),
+    Fault("TLS: another name", one_answer, ConnectionFailedError, retried=True, context=tls.wrong_name),
+    Fault("TLS: expired", one_answer, ConnectionFailedError, retried=True, context=tls.expired),
+    Fault("TLS: self-signed", one_answer, ConnectionFailedError, retried=True, context=tls.self_signed),
+    Fault("TLS: alert in the body", once(alert), ConnectionFailedError, retried=True, context=tls.server_context),
+    Fault("TLS: truncated in the body", part(0.9), ConnectionFailedError, retried=True, context=tls.server_context),
+    Fault(
+        "TLS: trickles the body",
+        once(lambda peer, right: peer.trickle(right)),
+        DeadlineExceededError,
+        context=tls.server_context,
+    ),
+)
