@@ -5,6 +5,7 @@
 - A `text` block with `title="Output"` is what the `python` block above it prints; `...` stands for anything.
 - `console` blocks are commands; lines without a `$` below a line with one are what it prints.
 - `toml` and `json` blocks are parsed, and saved where they have a title.
+- `javascript` blocks are run by Node, where it is installed.
 - What is not run says why, in a comment right above it: `<!-- not run: reason -->`.
 """
 
@@ -17,6 +18,7 @@ import inspect
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -38,7 +40,7 @@ ROOT: Final = Path(__file__).parents[2]
 
 _INFO: Final = re.compile(r'(?P<language>[\w-]*)(?:[^"]*\btitle="(?P<title>[^"]+)")?.*')
 _EXCUSE: Final = re.compile(r"<!-- not run: \w.+ -->\s*\Z")
-_SHOWN_ONLY: Final = frozenset({"text", "diff", "http", "javascript"})
+_SHOWN_ONLY: Final = frozenset({"text", "diff"})
 _LENIENT: Final = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -65,6 +67,7 @@ class Page:
             "console": self._console,
             "toml": self._toml,
             "json": self._json,
+            "javascript": self._javascript,
         }
 
     def __enter__(self) -> Self:
@@ -126,6 +129,11 @@ class Page:
 
     def _json(self, _example: Example, _title: str | None, source: str) -> None:
         json.loads(source)
+
+    def _javascript(self, _example: Example, _title: str | None, source: str) -> None:
+        (self.directory / "sample.mjs").write_text(source, encoding="utf-8")
+        if shutil.which("node"):
+            self._command("node sample.mjs")
 
 
 def _compare(expected: str, printed: str) -> None:
