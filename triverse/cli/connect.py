@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from triverse.sandbox import Sandbox
 
 __all__ = ["Connection", "show_attempts"]
+
+# httpx loads a command line of its own, rich and all, which takes a quarter of the time of `triverse balance`.
+_unused = ModuleType("httpx._main")
+vars(_unused)["main"] = lambda: None
+sys.modules.setdefault("httpx._main", _unused)
 
 
 @frozen
