@@ -1,6 +1,6 @@
 """User management: who the key belongs to, and how many credits there are.
 
-The service's own page is <https://api.triverse.ai/docs>, section "User Management".
+Its page in the service's own documentation is "User Management".
 """
 
 from __future__ import annotations
