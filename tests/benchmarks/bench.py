@@ -2,8 +2,8 @@
 
     PYTHONPATH=tests python -m benchmarks.bench ENVIRONMENTS [--quick]
 
-`ENVIRONMENTS` is a folder for the environments of the contenders; what is there already is used again. Client and server
-have a core each. Contenders take turns, round by round, in an order that rotates: so what disturbs the machine
+`ENVIRONMENTS` is a folder for the environments of the contenders; what is there already is used again. Client and
+server have a core each. Contenders take turns, round by round, in an order that rotates: so what disturbs the machine
 disturbs all of them.
 """
 

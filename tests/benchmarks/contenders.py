@@ -179,7 +179,7 @@ def sync_stripe(url: str) -> Call:
     from stripe import StripeClient
 
     client = StripeClient(KEY, base_addresses={"api": url})
-    return lambda: client.v1.balance.retrieve()
+    return client.v1.balance.retrieve
 
 
 def sync_elevenlabs(url: str) -> Call:
@@ -187,7 +187,7 @@ def sync_elevenlabs(url: str) -> Call:
     from elevenlabs.client import ElevenLabs
 
     client = ElevenLabs(api_key=KEY, base_url=url)
-    return lambda: client.user.subscription.get()
+    return client.user.subscription.get
 
 
 def async_tripo3d(url: str) -> AsyncCall:

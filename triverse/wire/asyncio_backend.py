@@ -139,6 +139,7 @@ async def _connect_to(family: int, address: tuple[object, ...]) -> socket.socket
 
 
 def _close_loser(task: asyncio.Task[socket.socket]) -> None:
+    """For a connection that was made at the very moment when it was given up."""
     if not task.cancelled() and task.exception() is None:
         task.result().close()
 
