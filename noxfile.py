@@ -13,7 +13,7 @@ import nox
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "architecture", "build", "types", "docs", "tests", "lowest"]
+nox.options.sessions = ["lint", "architecture", "build", "types", "docs", "tests", "lowest", "conformance"]
 
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml("pyproject.toml")
@@ -61,7 +61,7 @@ _built: list[Path] = []
 
 # The sources stay out of the way: what is tested is the installed package.
 INSTALLED = {"PYTHONSAFEPATH": "1"}
-IN_PARALLEL = ["-n", "4"]
+IN_PARALLEL = ["-n", "2"]
 
 
 @nox.session(python=PYTHONS)
@@ -71,7 +71,7 @@ def tests(session: nox.Session) -> None:
     if session.python != PYTHONS[0] or session.posargs:
         session.run("pytest", *IN_PARALLEL, *session.posargs, env=INSTALLED)
         return
-    env = {**INSTALLED, "COVERAGE_FILE": str(Path(session.create_tmp()) / "coverage")}
+    env = {**INSTALLED, "COVERAGE_FILE": str(session.cache_dir / "coverage")}
     session.run("coverage", "erase", env=env)
     session.run("coverage", "run", "-m", "pytest", *IN_PARALLEL, env=env)
     session.run("coverage", "combine", "--quiet", env=env)
@@ -84,7 +84,7 @@ def lowest(session: nox.Session) -> None:
     project = PROJECT["project"]
     needed = itertools.chain(project["dependencies"], *project["optional-dependencies"].values())
     floors = sorted({requirement.replace(">=", "==") for requirement in needed})
-    constraints = Path(session.create_tmp()) / "floors.txt"
+    constraints = session.cache_dir / "floors.txt"
     constraints.write_text("\n".join(floors), encoding="utf-8")
     session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("test"), "--constraint", str(constraints))
     session.run("pytest", *IN_PARALLEL, *session.posargs, env=INSTALLED)
@@ -133,4 +133,35 @@ def build(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation site into `site/`, with every warning an error."""
     session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("docs"))
-    session.run("mkdocs", "build", "--strict", "--config-file", "docs/mkdocs/mkdocs.yml", *session.posargs)
+    env = {"NO_MKDOCS_2_WARNING": "1"}
+    session.run("mkdocs", "build", "--strict", "--config-file", "docs/mkdocs/mkdocs.yml", *session.posargs, env=env)
+
+
+@nox.session(python=PYTHONS[0])
+def conformance(session: nox.Session) -> None:
+    """Let Schemathesis compare the served sandbox with its OpenAPI description."""
+    session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("conformance"))
+    session.run("pytest", "tests/sandbox/test_conformance.py", *session.posargs, env=INSTALLED)
+
+
+@nox.session(python=PYTHONS[0])
+def mutation(session: nox.Session) -> None:
+    """Change every line of the core and see whether a test notices; writes docs/evidence/mutation.md."""
+    session.install("--editable", f".[{EXTRAS}]", *_group("mutation"))
+    session.run("mutmut", "run", *session.posargs)
+    session.run("python", "tests/mutation/report.py")
+
+
+@nox.session(python=PYTHONS[0])
+def bench(session: nox.Session) -> None:
+    """Measure us and the peers in turns; writes docs/evidence/benchmarks.md. Needs two quiet cores."""
+    session.install("trustme")
+    environments = session.cache_dir / "contenders"
+    session.run("python", "-m", "benchmarks.bench", str(environments), *session.posargs, env={"PYTHONPATH": "tests"})
+
+
+@nox.session(python=PYTHONS[0])
+def audit(session: nox.Session) -> None:
+    """Ask whether any dependency has a known vulnerability. Needs the network."""
+    session.install(f"{_built_wheel(session)}[{EXTRAS}]", "pip-audit")
+    session.run("pip-audit", "--skip-editable", *session.posargs)

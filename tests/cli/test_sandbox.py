@@ -62,7 +62,7 @@ def test_ctrl_c_is_quiet_and_status_130() -> None:
     with served() as (process, said):
         assert has_answered(exported(said)["TRIVERSE_BASE_URL"])
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=30) == (b"", b"")
+        assert process.communicate(timeout=120) == (b"", b"")
         assert process.returncode == 130
 
 
@@ -98,7 +98,7 @@ def test_a_file_without_accounts_is_served_all_the_same(tmp_path: Path) -> None:
     (url,) = re.findall(rb"answers at (\S+);", process.stdout.readline())
     assert has_answered(url.decode())
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=30)[1] == b""
+    assert process.communicate(timeout=120)[1] == b""
 
 
 def test_a_port_that_is_taken_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,7 +26,7 @@ def program(source: str, url: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "TRIVERSE_API_KEY": KEY, "TRIVERSE_BASE_URL": url},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     # Developer mode also tells how long the event loop was busy, with importing for the most part.

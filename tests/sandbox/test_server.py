@@ -92,7 +92,7 @@ def test_it_runs_until_it_is_told_to_end_and_then_ends_cleanly(how: signal.Signa
     with Triverse(key, base_url=url) as client:
         assert client.users.me().email == "demo@triverse.example"
         process.send_signal(how)
-        printed, complaints = process.communicate(timeout=30)
+        printed, complaints = process.communicate(timeout=120)
     assert complaints == ""
     if how is signal.SIGINT:
         assert (process.returncode, printed) == (0, "ended well\n")
