@@ -200,8 +200,8 @@ def to_unreachable(error: Exception, key: Secret) -> Unreachable | Reply:
 
     An answer after all, where a hook of the user's own client made an error of it.
     """
-    response = getattr(error, "response", None)
-    if isinstance(response, httpx.Response):
+    response: httpx.Response | None = getattr(error, "response", None)
+    if response is not None and hasattr(response, "status_code"):  # httpx2's are of another class
         return Reply(response.status_code, Headers(response.headers.raw), key=key)
     _forget_request(error)
     names = [cls.__name__ for cls in type(error).__mro__]
