@@ -156,6 +156,14 @@ def test_an_error_without_a_cause_has_none() -> None:
     assert copy.copy(TransportError("x")).cause is None
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_the_last_balance_that_was_waited_for_is_kept(way: Callable[[TriverseError], TriverseError]) -> None:
+    again = way(DeadlineExceededError("x", balance=triverse.UserBalance(1.0, 2.0)))
+    assert isinstance(again, DeadlineExceededError)
+    assert again.balance == triverse.UserBalance(1.0, 2.0)
+    assert DeadlineExceededError("x").balance is None
+
+
 def test_headers_are_empty_where_there_were_none() -> None:
     for error in (APIError("x", status_code=500), InvalidResponseError("x", status_code=200)):
         assert error.headers == {}

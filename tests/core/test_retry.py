@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import email.utils
 import math
+import time
 
 import pytest
 from hypothesis import given
@@ -42,6 +43,17 @@ def test_a_date_in_any_form_of_http_is_seconds_from_now(value: str) -> None:
 def test_a_date_counts_from_the_server_s_own_clock_where_it_tells_it() -> None:
     assert seconds("Thu, 01 Jan 2026 00:00:30 GMT", date="Thu, 01 Jan 2026 00:00:20 GMT") == 10.0
     assert seconds("Thu, 01 Jan 2026 00:00:30 GMT", date="nonsense") == 30.0
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system cannot change its time zone")
+def test_a_date_without_a_zone_is_utc_wherever_the_program_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "EST5")
+    time.tzset()
+    try:
+        assert seconds("Thu Jan  1 00:00:30 2026") == 30.0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_date_in_the_past_is_now() -> None:

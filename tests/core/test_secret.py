@@ -227,6 +227,7 @@ def test_whole_spellings_leave_nothing_behind() -> None:
     assert Secret(ODD).redact(json.dumps(ODD)) == '"[redacted]"'
     assert Secret(ODD).redact(html.escape(ODD)) == "[redacted]"
     assert Secret(ODD).redact(repr(ODD)) == "'[redacted]'"
+    assert Secret(ODD).redact(json.dumps(ODD).replace("/", r"\/")) == '"[redacted]"'
 
 
 def test_other_text_stays() -> None:

@@ -238,6 +238,7 @@ MISFITS: list[tuple[Any, object, str]] = [
     (bytes, "a", "data: expected bytes, which JSON cannot hold, got a string"),
     (None, 0, "data: expected null, got the number 0"),
     (UUID, 5, "data: expected a string, got the number 5"),
+    (UUID, "", "data: expected a UUID, got a string"),
     (UUID, "five", "data: expected a UUID, got a string"),
     (UUID, "0b9d2c9e6f5c4c5e9f5e1f1f6a0a7b11", "data: expected a UUID, got a string"),
     (UUID, "{0b9d2c9e-6f5c-4c5e-9f5e-1f1f6a0a7b11}", "data: expected a UUID, got a string"),
@@ -335,6 +336,13 @@ def test_a_type_without_a_strict_way_into_it_is_refused(into: Any) -> None:
     with pytest.raises(ConfigurationError, match="JSON cannot become this type") as caught:
         structurer(into)
     assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("into", [deque[int], complex])
+def test_the_cause_of_a_refusal_names_the_type(into: Any) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        structurer(into)
+    assert str(caught.value.__cause__) == f"no strict way into {into!r}"
 
 
 def test_unknown_fields_are_kept() -> None:
