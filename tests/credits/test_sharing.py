@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -23,12 +25,21 @@ from triverse import (
 )
 from triverse.core.sharing import Answer, Sharing
 
+WAITING = "if not flight.landed.wait("
 TWO = {"key-of-one": (1.0, 0.0), "key-of-two": (2.0, 0.0)}
 
 
 def until(happened: Callable[[], bool]) -> None:
+    limit = time.monotonic() + 10
     while not happened():
+        assert time.monotonic() < limit
         time.sleep(0.001)
+
+
+def waiting() -> int:
+    """How many threads wait for another's request."""
+    frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]  # documented, for debugging
+    return sum(WAITING in "".join(traceback.format_stack(frame)) for frame in frames.values())
 
 
 # --- Threads -------------------------------------------------------------------------------------
@@ -84,8 +95,7 @@ def test_an_error_goes_to_all_who_wait_and_the_next_call_tries_anew() -> None:
     bank.script.append(503)
     with bank.client() as client, ThreadPoolExecutor(callers) as pool:
         calls = [pool.submit(client.users.balance, max_age=60) for _ in range(callers)]
-        until(lambda: bank.asked.total() == 1 and pool._work_queue.empty())
-        time.sleep(0.02)
+        until(lambda: waiting() == callers - 1)
         ready.wait()
         errors = [call.exception() for call in calls]
         bank.hold = None
@@ -98,18 +108,18 @@ def test_an_error_goes_to_all_who_wait_and_the_next_call_tries_anew() -> None:
 def test_a_caller_who_is_interrupted_takes_nobody_along() -> None:
     def interrupt() -> None:
         asking.set()
-        waiting.wait()
+        gone.wait()
         raise KeyboardInterrupt
 
-    asking, waiting = threading.Event(), threading.Event()
+    asking, gone = threading.Event(), threading.Event()
     bank = Bank()
     bank.script.append(interrupt)
     with bank.client() as client, ThreadPoolExecutor(2) as pool:
         interrupted = pool.submit(client.users.balance, max_age=60)
         asking.wait()
         patient = pool.submit(client.users.balance, max_age=60)
-        time.sleep(0.02)
-        waiting.set()
+        until(lambda: waiting() == 1)
+        gone.set()
         assert patient.result().balance == 100
         assert isinstance(interrupted.exception(), KeyboardInterrupt)
 
