@@ -61,7 +61,7 @@ _built: list[Path] = []
 
 # The sources stay out of the way: what is tested is the installed package.
 INSTALLED = {"PYTHONSAFEPATH": "1"}
-IN_PARALLEL = ["-n", "2"]
+IN_PARALLEL = ["-n", "2", "--dist", "loadfile"]
 
 
 @nox.session(python=PYTHONS)
