@@ -230,6 +230,24 @@ def test_whole_spellings_leave_nothing_behind() -> None:
     assert Secret(ODD).redact(json.dumps(ODD).replace("/", r"\/")) == '"[redacted]"'
 
 
+@pytest.mark.parametrize("key", [PLAIN, PLAIN + "g", PLAIN + "gh", ODD])
+@pytest.mark.parametrize("before", range(4))
+def test_inside_of_base64_all_that_is_only_of_the_key_goes(key: str, before: int) -> None:
+    encoded = base64.b64encode(b"x" * before + key.encode() + b"~rest").decode()
+    first, last = -(-8 * before // 6), 8 * (before + len(key)) // 6
+    assert Secret(key).redact(encoded) == f"{encoded[:first]}[redacted]{encoded[last:]}"
+
+
+def test_base64_goes_with_and_without_its_padding() -> None:
+    encoded = base64.b64encode(PLAIN.encode()).decode()
+    assert encoded.endswith("=")
+    assert KEY.redact(encoded) == KEY.redact(encoded.rstrip("=")) == "[redacted]"
+
+
+def test_a_spelling_that_holds_another_goes_whole() -> None:
+    assert Secret("\\abcdef-01").redact(json.dumps("\\abcdef-01")) == '"[redacted]"'
+
+
 def test_other_text_stays() -> None:
     text = "tri-0123456789abcde 0123456789abcdef tri- [x] ="
     assert KEY.redact(text) == text

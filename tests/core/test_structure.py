@@ -176,6 +176,7 @@ FITS: list[tuple[Any, object, object]] = [
     (int | float, 1, 1),
     (str | float, 1, 1.0),
     (bool | float | None, True, True),
+    (str | int | float | bool | None, 1.5, 1.5),
     (list[int] | None, [1], [1]),
     (list, [1, "a"], [1, "a"]),
     (list[int], [], []),
