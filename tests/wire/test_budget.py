@@ -21,9 +21,9 @@ ALLOWED: Final = 1.05
 
 # Of a call over an idle connection. Whoever makes a call lighter lowers them; whoever must raise one says why.
 BUDGET: Final[dict[tuple[int, int], dict[str, int]]] = {
-    (3, 11): {"sync": 1437, "async": 1543},
-    (3, 12): {"sync": 1274, "async": 1374},
-    (3, 13): {"sync": 1323, "async": 1443},
+    (3, 11): {"sync": 1511, "async": 1621},
+    (3, 12): {"sync": 1341, "async": 1445},
+    (3, 13): {"sync": 1338, "async": 1458},
 }
 Trace: TypeAlias = Callable[[FrameType, str, object], "Trace | None"]
 

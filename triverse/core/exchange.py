@@ -17,7 +17,6 @@ from typing import Generic, TypeAlias, TypeVar
 
 from attrs import evolve, frozen
 
-from triverse.core.envelope import unwrap
 from triverse.core.errors import (
     APIError,
     AuthenticationError,
@@ -33,7 +32,6 @@ from triverse.core.headers import Headers
 from triverse.core.options import Policy
 from triverse.core.request import Request
 from triverse.core.retry import RETRIED, backoff
-from triverse.core.structure import structurer
 from triverse.core.text import clipped, one_line
 
 __all__ = ["Flow", "Response", "Surroundings", "exchange"]
@@ -98,6 +96,10 @@ def exchange(request: Request[T], policy: Policy, surroundings: Surroundings) ->
     Raises:
         TriverseError: as the module says.
     """
+    # With them comes cattrs: a sixth of the import, and of no use before the first call.
+    from triverse.core.envelope import unwrap  # noqa: PLC0415 - as above
+    from triverse.core.structure import structurer  # noqa: PLC0415 - as above
+
     structure = structurer(request.into)
     now = surroundings.monotonic
     started = now()

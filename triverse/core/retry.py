@@ -11,7 +11,6 @@ import math
 import re
 from collections.abc import Callable
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 from triverse.core.headers import Headers
@@ -53,6 +52,8 @@ def retry_after(headers: Headers, wall_clock: Callable[[], float]) -> float | No
 
 
 def _timestamp(http_date: str) -> float | None:
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - a twentieth of the import, and rarely used
+
     try:
         moment = parsedate_to_datetime(http_date)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from base64 import b64encode
@@ -162,6 +161,8 @@ _NEVER_ESCAPED: Final = re.compile(r"[\w.~-]+", re.ASCII)
 
 
 def _escaped(key: str) -> set[str]:
+    import html  # noqa: PLC0415 - large tables, for the few keys with a character that is ever escaped
+
     quoted = {quote(key), quote(key, safe=""), quote_plus(key)}
     forms = {key, repr(key)[1:-1], html.escape(key), json.dumps(key)[1:-1], json.dumps(key)[1:-1].replace("/", r"\/")}
     return forms | quoted | {re.sub("%..", lambda escape: escape[0].lower(), form) for form in quoted}
