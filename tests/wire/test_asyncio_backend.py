@@ -7,7 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +18,9 @@ from support.server import BALANCE, Peer, Server, answer, envelope, serving
 from support.tls import authority, server_context, trust
 
 from triverse import AsyncTriverse, ConnectionFailedError, RequestTimeoutError, UserBalance
-from triverse.wire.asyncio_backend import AsyncioBackend, watches_sockets
+from triverse.wire.asyncio_backend import AsyncioBackend, PlainStream, expire, watches_sockets
+from triverse.wire.gate import AsyncGate
+from triverse.wire.tls_stream import TLSStream
 
 
 def client_of(server: Server, timeout: float = 5.0) -> AsyncTriverse:
@@ -163,6 +165,8 @@ async def test_a_peer_that_reads_nothing_is_not_written_to_for_ever() -> None:
         stream = await backend().connect_tcp("127.0.0.1", server.port, 5.0)
         with pytest.raises(httpcore.WriteTimeout):
             await stream.write(b"x" * 50_000_000, 0.05)
+        with pytest.raises(httpcore.WriteTimeout):
+            await stream.write(b"x", 0.05)
         await stream.aclose()
 
 
@@ -297,3 +301,113 @@ def test_a_program_that_closes_nothing_ends_without_a_warning() -> None:
         command = [sys.executable, "-W", "always", "-c", script, server.url]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=dict(os.environ))  # noqa: S603 - our own script
     assert done.stderr.count("ResourceWarning") <= 1
+
+
+def _connect_after(monkeypatch: pytest.MonkeyPatch, *waits: Callable[[], Awaitable[object]]) -> None:
+    """Let each connection that is made wait for something first."""
+    loop = asyncio.get_running_loop()
+    connect, left = loop.sock_connect, iter(waits)
+
+    async def late(sock: socket.socket, to: tuple[str, int]) -> None:
+        wait = next(left)
+        await connect(sock, to)
+        await wait()
+
+    monkeypatch.setattr(loop, "sock_connect", late)
+
+
+@pytest.mark.asyncio
+async def test_where_one_fails_late_the_other_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail() -> None:
+        await asyncio.sleep(0.3)
+        raise OSError
+
+    with serving() as server:
+        address = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", server.port))
+        _resolve_to(monkeypatch, [address, address])
+        _connect_after(monkeypatch, fail, lambda: asyncio.sleep(0.1))
+        stream = await backend().connect_tcp("127.0.0.1", server.port, 5.0)
+        await stream.aclose()
+        assert server.settled()
+
+
+@pytest.mark.asyncio
+async def test_of_two_that_are_there_at_the_same_moment_one_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = asyncio.Event()
+
+    async def release() -> None:
+        both.set()
+
+    with serving() as server:
+        address = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", server.port))
+        _resolve_to(monkeypatch, [address, address])
+        _connect_after(monkeypatch, both.wait, release)
+        stream = await backend().connect_tcp("127.0.0.1", server.port, 5.0)
+        await stream.aclose()
+        await asyncio.sleep(0)
+        assert server.settled()
+
+
+@pytest.mark.asyncio
+async def test_a_false_alarm_of_the_loop_ends_no_wait() -> None:
+    def late(peer: Peer) -> None:
+        peer.pause(0.1)
+        peer.send(b"there")
+
+    with Server(late) as server:
+        stream = PlainStream(await _connected(server), backend())
+        reading = asyncio.ensure_future(stream.read(10, 5.0))
+        await asyncio.sleep(0)
+        stream._on_readable()  # pyright: ignore[reportPrivateUsage]  # as the loop does
+        assert await reading == b"there"
+        await stream.aclose()
+
+
+async def _connected(server: Server) -> socket.socket:
+    sock = socket.socket()
+    sock.settimeout(0)
+    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", server.port))
+    return sock
+
+
+@pytest.mark.asyncio
+async def test_bytes_that_come_with_the_end_of_the_time_are_kept() -> None:
+    arrival: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    arrival.set_result(b"there")
+    expire(arrival)
+    assert await arrival == b"there"
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_written_before_tls_is_agreed_on() -> None:
+    with serving() as server:
+        plain = await backend().connect_tcp("127.0.0.1", server.port, 5.0)
+        with pytest.raises(httpcore.WriteError):
+            await TLSStream(plain, ssl.create_default_context(), "localhost").write(b"secret")
+        await plain.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_turn_is_not_given_to_one_who_has_just_stopped_waiting() -> None:
+    gate = AsyncGate(1)
+    assert await gate.enter(None)
+    waiting = asyncio.ensure_future(gate.enter(None))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    gate.leave()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert await gate.enter(0)
+
+
+@pytest.mark.asyncio
+async def test_a_turn_that_comes_at_the_moment_of_cancelling_goes_on_to_the_next() -> None:
+    gate = AsyncGate(1)
+    assert await gate.enter(None)
+    waiting = asyncio.ensure_future(gate.enter(None))
+    await asyncio.sleep(0)
+    gate.leave()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert await gate.enter(0)

@@ -24,7 +24,7 @@ import httpcore
 from triverse.wire.messages import shorter
 from triverse.wire.tls_stream import connecting, start_tls
 
-__all__ = ["AsyncioBackend", "watches_sockets"]
+__all__ = ["AsyncioBackend", "PlainStream", "expire", "watches_sockets"]
 
 _WATCHES_NONE: Final = asyncio.AbstractEventLoop.add_reader
 # Seconds that one address of a host has for itself before the next is tried as well (RFC 8305).
@@ -172,7 +172,7 @@ class PlainStream(httpcore.AsyncNetworkStream):
         self._wanted = max_bytes
         arrival: asyncio.Future[bytes] = loop.create_future()
         self._arrival = arrival
-        timer = None if limit is None else loop.call_later(limit, _expire, arrival)
+        timer = None if limit is None else loop.call_later(limit, expire, arrival)
         try:
             return await arrival
         finally:
@@ -253,6 +253,7 @@ class PlainStream(httpcore.AsyncNetworkStream):
         return True
 
 
-def _expire(arrival: asyncio.Future[bytes]) -> None:
+def expire(arrival: asyncio.Future[bytes]) -> None:
+    """The time to read is over."""
     if not arrival.done():
         arrival.set_exception(httpcore.ReadTimeout("nothing came in time"))

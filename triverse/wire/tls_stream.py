@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 import httpcore
 
-__all__ = ["connecting", "start_tls"]
+__all__ = ["TLSStream", "connecting", "start_tls"]
 
 T = TypeVar("T")
 
