@@ -411,3 +411,13 @@ async def test_a_turn_that_comes_at_the_moment_of_cancelling_goes_on_to_the_next
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert await gate.enter(0)
+
+
+@pytest.mark.asyncio
+async def test_calls_through_a_proxy_share_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(lambda _: answer(envelope(BALANCE))) as server:
+        monkeypatch.setenv("HTTP_PROXY", server.origin)
+        async with AsyncTriverse(KEY, base_url="http://127.0.0.1:9/api/v1", max_retries=0) as client:
+            for _ in range(3):
+                assert (await client.users.balance()).balance == BALANCE["balance"]
+        assert server.connections == 1
