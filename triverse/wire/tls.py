@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import ssl
-import threading
 from functools import cache
+from typing import Final
 
 import httpx
 
@@ -13,7 +13,7 @@ from triverse.core.errors import ConfigurationError
 
 __all__ = ["tls_context"]
 
-_lock = threading.Lock()
+_contexts: Final[dict[tuple[str | None, str | None], ssl.SSLContext]] = {}
 
 
 def tls_context(scheme: str) -> ssl.SSLContext:
@@ -24,11 +24,11 @@ def tls_context(scheme: str) -> ssl.SSLContext:
     """
     if scheme != "https":
         return _unused_context()
-    with _lock:
-        return _context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    names = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    # Not under a lock, which a fork could leave held for ever: of two threads that make one, the first is kept.
+    return _contexts.get(names) or _contexts.setdefault(names, _context(*names))
 
 
-@cache
 def _context(cert_file: str | None, cert_dir: str | None) -> ssl.SSLContext:
     try:
         return httpx.create_ssl_context()
