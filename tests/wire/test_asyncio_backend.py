@@ -165,8 +165,14 @@ async def test_a_peer_that_reads_nothing_is_not_written_to_for_ever() -> None:
         stream = await backend().connect_tcp("127.0.0.1", server.port, 5.0)
         with pytest.raises(httpcore.WriteTimeout):
             await stream.write(b"x" * 50_000_000, 0.05)
+        sock: socket.socket = stream.get_extra_info("socket")
+        for _ in range(5):  # until all buffers on the way are full
+            with suppress(BlockingIOError):
+                while sock.send(b"x" * 1_000_000):
+                    pass
+            await asyncio.sleep(0.02)
         with pytest.raises(httpcore.WriteTimeout):
-            await stream.write(b"x", 0.05)
+            await stream.write(b"x" * 50_000_000, 0.05)
         await stream.aclose()
 
 
