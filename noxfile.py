@@ -147,9 +147,18 @@ def conformance(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0])
 def mutation(session: nox.Session) -> None:
     """Change every line of the core and see whether a test notices; writes docs/evidence/mutation.md."""
-    session.install("--editable", f".[{EXTRAS}]", *_group("mutation"))
+    session.install(f".[{EXTRAS}]", *_group("mutation"))
+    # mutmut changes a copy of the sources, and that is what the tests must import.
+    session.run("python", "-m", "pip", "uninstall", "--yes", "triverse", silent=True)
     session.run("mutmut", "run", *session.posargs)
     session.run("python", "tests/mutation/report.py")
+
+
+@nox.session(python=PYTHONS[0])
+def faults(session: nox.Session) -> None:
+    """Meet every fault of the network with every client; writes docs/evidence/fault-matrix.md."""
+    session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("test"))
+    session.run("python", "tests/reliability/test_faults.py", env=INSTALLED)
 
 
 @nox.session(python=PYTHONS[0])
