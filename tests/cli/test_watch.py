@@ -4,8 +4,10 @@ import json
 import signal
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from io import StringIO
 
 import pytest
+from rich.console import Console
 from support.clients import KEY
 from support.server import Peer, Received, Responder, Server, answer, envelope, serving
 from support.terminal import Terminal
@@ -208,3 +210,15 @@ def test_a_chart_has_gaps_where_nothing_is_known_and_a_middle_line_where_nothing
     assert line_chart([None, None, 0, 3], 1) == [" ⣸"]
     assert line_chart([None] * 4, 2) == ["  ", "  "]
     assert line_chart([1, 1, 1, 1], 1) == ["⠤⠤"]
+
+
+def test_a_terminal_that_is_too_low_for_a_chart_still_shows_the_numbers() -> None:
+    story = Story()
+    for available in range(10):
+        story.add(UserBalance(float(available), 0.0))
+    console = Console(height=5, width=60, file=StringIO(), legacy_windows=False)
+    console.print(story)
+    assert isinstance(console.file, StringIO)
+    shown = console.file.getvalue()
+    assert "available" in shown
+    assert len(shown.splitlines()) < 12
