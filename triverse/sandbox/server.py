@@ -120,7 +120,7 @@ class Protocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Let the application reach the connection."""
         super().connection_made(transport)
-        self.app = _handing_on(self.app, transport)
+        self.app: ASGIApp = _handing_on(self.app, transport)
 
     def data_received(self, data: bytes) -> None:
         """Read on, also past a request that was refused."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from triverse.core.events import Attempt
+from triverse.core.secret import Secret
 
 if TYPE_CHECKING:
     from triverse.wire.sync import Line, Lines
@@ -96,8 +97,8 @@ class CuttableLines:
     """The lines of a wire, as long as they are not cut."""
 
     def __init__(self, lines: Lines, cut: Cut) -> None:
-        self.request = lines.request
-        self.close_idle = lines.close_idle
+        self.request: Callable[[Attempt, Secret], httpx.Request] = lines.request
+        self.close_idle: Callable[[], None] = lines.close_idle
         self._lines = lines
         self._cut = cut
 

@@ -119,7 +119,7 @@ class EventTurn:
     """On any event loop."""
 
     def __init__(self) -> None:
-        self.given = False
+        self.given: bool = False
         self._event = anyio.Event()
 
     async def wait(self, timeout: float | None) -> None:
@@ -138,7 +138,7 @@ class FutureTurn:
     """On asyncio: one future and one timer, a fifth of what a scope and an event of anyio's cost."""
 
     def __init__(self) -> None:
-        self.given = False
+        self.given: bool = False
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
 
