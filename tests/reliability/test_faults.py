@@ -42,8 +42,7 @@ def hasty(folder: Path) -> Generator[None]:
     with pytest.MonkeyPatch.context() as patch:
         trust(patch, folder)
         surroundings = Surroundings(time.monotonic, time.time, lambda: 0.0)
-        patch.setattr("triverse.clients.sync.SURROUNDINGS", surroundings)
-        patch.setattr("triverse.clients.asynchronous.SURROUNDINGS", surroundings)
+        patch.setattr("triverse.clients.calls.SURROUNDINGS", surroundings)
         yield
 
 

@@ -18,8 +18,8 @@ from support.server import BALANCE, Peer, Server, answer, envelope, serving
 from support.tls import authority, server_context, trust
 
 from triverse import AsyncTriverse, ConnectionFailedError, RequestTimeoutError, UserBalance
+from triverse.wire.async_gate import AsyncGate
 from triverse.wire.asyncio_backend import AsyncioBackend, PlainStream, expire, watches_sockets
-from triverse.wire.gate import AsyncGate
 from triverse.wire.tls_stream import TLSStream
 
 

@@ -21,9 +21,9 @@ import pytest
 import triverse
 from triverse import AsyncTriverse, ConnectionFailedError, InvalidResponseError, Triverse
 from triverse.wire import asyncio_backend
+from triverse.wire.async_gate import AsyncGate, FutureTurn
 from triverse.wire.asyncio_backend import AsyncioBackend, PlainStream
 from triverse.wire.connections import FreeList
-from triverse.wire.gate import AsyncGate, FutureTurn
 from triverse.wire.loops import running_loop
 from triverse.wire.proxies import proxy_for
 from triverse.wire.tls_stream import TLSStream

@@ -9,7 +9,8 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from triverse.wire.gate import AsyncGate, Gate
+from triverse.wire.async_gate import AsyncGate
+from triverse.wire.gate import Gate
 
 
 def waiting(gate: Gate | AsyncGate) -> int:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import AsyncGenerator, Callable, Generator
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from collections.abc import AsyncGenerator, Generator
+from typing import Protocol, TypeVar
 
-from triverse.api.watch import OnError, Pace
+from triverse.api.users import UserBalance
+from triverse.api.watch import OnError
 from triverse.core.exchange import Response
 from triverse.core.request import Request
-
-if TYPE_CHECKING:
-    # The namespaces over there are built on this.
-    from triverse.api.users import UserBalance
 
 __all__ = ["AsyncPurse", "AsyncSender", "Purse", "Sender"]
 
@@ -43,13 +39,17 @@ class Purse(Protocol):
         ...
 
     def watch(
-        self, pace: Pace, timeout: float = math.inf, on_error: OnError | None = None
+        self, interval: float, min_interval: float | None, max_interval: float | None, on_error: OnError | None
     ) -> Generator[UserBalance, None, None]:
         """The balance, and then each that differs from the one before."""
         ...
 
-    def wait(self, done: Callable[[UserBalance], bool], pace: Pace, timeout: float) -> UserBalance:
-        """The first balance of which this is true."""
+    def wait_for(self, at_least: float, timeout: float | None, interval: float) -> UserBalance:
+        """The first balance with so many credits available."""
+        ...
+
+    def wait_until_settled(self, timeout: float | None, interval: float) -> UserBalance:
+        """The first balance with nothing frozen."""
         ...
 
 
@@ -61,11 +61,15 @@ class AsyncPurse(Protocol):
         ...
 
     def watch(
-        self, pace: Pace, timeout: float = math.inf, on_error: OnError | None = None
+        self, interval: float, min_interval: float | None, max_interval: float | None, on_error: OnError | None
     ) -> AsyncGenerator[UserBalance, None]:
         """The balance, and then each that differs from the one before."""
         ...
 
-    async def wait(self, done: Callable[[UserBalance], bool], pace: Pace, timeout: float) -> UserBalance:
-        """The first balance of which this is true."""
+    async def wait_for(self, at_least: float, timeout: float | None, interval: float) -> UserBalance:
+        """The first balance with so many credits available."""
+        ...
+
+    async def wait_until_settled(self, timeout: float | None, interval: float) -> UserBalance:
+        """The first balance with nothing frozen."""
         ...

@@ -5,17 +5,20 @@ Its page in the service's own documentation is "User Management".
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
-from typing import Final
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from attrs import frozen
 
-from triverse.api.credits import BalanceChange, explain
-from triverse.api.needs import AsyncPurse, AsyncSender, Purse, Sender
-from triverse.api.watch import OnError, Pace, checked_age, checked_amount, checked_timeout
 from triverse.core.request import Request
 from triverse.core.result import Result
+
+if TYPE_CHECKING:
+    # Whoever imports this package waits for what it loads: what few calls need is loaded by them.
+    from triverse.api.credits import BalanceChange
+    from triverse.api.needs import AsyncPurse, AsyncSender, Purse, Sender
+    from triverse.api.watch import OnError
 
 __all__ = ["AsyncUsers", "UserBalance", "UserInfo", "Users", "balance", "me"]
 
@@ -62,6 +65,8 @@ class UserBalance(Result):
 
     def change_since(self, previous: UserBalance) -> BalanceChange:
         """What happened to the credits since an earlier balance, as far as two balances can tell."""
+        from triverse.api.credits import explain  # noqa: PLC0415 - as above
+
         return explain((previous.balance, self.balance), (previous.frozen, self.frozen))
 
 
@@ -84,7 +89,7 @@ class Users:
 
     __slots__ = ("_client", "_purse")
 
-    def __init__(self, client: Sender, purse: Purse) -> None:
+    def __init__(self, client: Sender, purse: Callable[[], Purse]) -> None:
         self._client = client
         self._purse = purse
 
@@ -109,7 +114,7 @@ class Users:
         """
         if max_age is None:
             return self._client.send(balance()).data
-        return self._purse.shared(checked_age(max_age))
+        return self._purse().shared(max_age)
 
     def watch_balance(
         self,
@@ -141,7 +146,7 @@ class Users:
                     break
             ```
         """
-        return self._purse.watch(Pace.of(interval, min_interval, max_interval), on_error=on_error)
+        return self._purse().watch(interval, min_interval, max_interval, on_error)
 
     def wait_for_balance(self, at_least: float, *, timeout: float | None = None, interval: float = 5.0) -> UserBalance:
         """Wait until so many credits are available, and give the balance.
@@ -155,8 +160,7 @@ class Users:
             DeadlineExceededError: the timeout ran out; `.balance` is the last balance that was seen.
             TriverseError: what ends a watch; see `watch_balance()`.
         """
-        goal = checked_amount(at_least)
-        return self._purse.wait(lambda now: now.covers(goal), Pace.steady(interval), checked_timeout(timeout))
+        return self._purse().wait_for(at_least, timeout, interval)
 
     def wait_until_settled(self, *, timeout: float | None = None, interval: float = 5.0) -> UserBalance:
         """Wait until no credits are frozen, and give the balance.
@@ -169,7 +173,7 @@ class Users:
             DeadlineExceededError: the timeout ran out; `.balance` is the last balance that was seen.
             TriverseError: what ends a watch; see `watch_balance()`.
         """
-        return self._purse.wait(lambda now: now.frozen <= 0, Pace.steady(interval), checked_timeout(timeout))
+        return self._purse().wait_until_settled(timeout, interval)
 
 
 class AsyncUsers:
@@ -177,7 +181,7 @@ class AsyncUsers:
 
     __slots__ = ("_client", "_purse")
 
-    def __init__(self, client: AsyncSender, purse: AsyncPurse) -> None:
+    def __init__(self, client: AsyncSender, purse: Callable[[], AsyncPurse]) -> None:
         self._client = client
         self._purse = purse
 
@@ -202,7 +206,7 @@ class AsyncUsers:
         """
         if max_age is None:
             return (await self._client.send(balance())).data
-        return await self._purse.shared(checked_age(max_age))
+        return await self._purse().shared(max_age)
 
     def watch_balance(
         self,
@@ -234,7 +238,7 @@ class AsyncUsers:
                     break
             ```
         """
-        return self._purse.watch(Pace.of(interval, min_interval, max_interval), on_error=on_error)
+        return self._purse().watch(interval, min_interval, max_interval, on_error)
 
     async def wait_for_balance(
         self, at_least: float, *, timeout: float | None = None, interval: float = 5.0
@@ -250,8 +254,7 @@ class AsyncUsers:
             DeadlineExceededError: the timeout ran out; `.balance` is the last balance that was seen.
             TriverseError: what ends a watch; see `watch_balance()`.
         """
-        goal = checked_amount(at_least)
-        return await self._purse.wait(lambda now: now.covers(goal), Pace.steady(interval), checked_timeout(timeout))
+        return await self._purse().wait_for(at_least, timeout, interval)
 
     async def wait_until_settled(self, *, timeout: float | None = None, interval: float = 5.0) -> UserBalance:
         """Wait until no credits are frozen, and give the balance.
@@ -264,4 +267,4 @@ class AsyncUsers:
             DeadlineExceededError: the timeout ran out; `.balance` is the last balance that was seen.
             TriverseError: what ends a watch; see `watch_balance()`.
         """
-        return await self._purse.wait(lambda now: now.frozen <= 0, Pace.steady(interval), checked_timeout(timeout))
+        return await self._purse().wait_until_settled(timeout, interval)

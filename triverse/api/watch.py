@@ -15,10 +15,11 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
+from typing import Final, NoReturn, TypeAlias
 
 from attrs import frozen
 
+from triverse.api.users import UserBalance
 from triverse.core.errors import (
     APIError,
     ConfigurationError,
@@ -29,10 +30,6 @@ from triverse.core.errors import (
 )
 from triverse.core.exchange import Surroundings
 from triverse.core.retry import RETRIED
-
-if TYPE_CHECKING:
-    # The namespaces over there are built on this.
-    from triverse.api.users import UserBalance
 
 __all__ = ["OnError", "Pace", "Poll", "Watch", "checked_age", "checked_amount", "checked_timeout", "watch"]
 
@@ -104,7 +101,7 @@ class Poll:
     within: float = math.inf
 
 
-Watch: TypeAlias = "Generator[Poll | UserBalance, UserBalance | TriverseError, NoReturn]"
+Watch: TypeAlias = Generator[Poll | UserBalance, UserBalance | TriverseError, NoReturn]
 OnError: TypeAlias = Callable[[TriverseError], object]
 
 

@@ -11,9 +11,9 @@ from copy import copy
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from triverse.api.users import UserBalance
-from triverse.api.watch import OnError, Pace, Poll, watch
+from triverse.api.watch import OnError, Pace, Poll, checked_age, checked_amount, checked_timeout, watch
+from triverse.clients.calls import SURROUNDINGS
 from triverse.clients.purse import waited_too_long
-from triverse.clients.settings import SURROUNDINGS
 from triverse.core.errors import AuthenticationError, TriverseError
 from triverse.core.options import Policy
 from triverse.core.secret import Secret
@@ -52,6 +52,7 @@ class AsyncPurse:
 
     async def shared(self, max_age: float) -> UserBalance:
         """The balance that this key's callers share. As for a call of its own, a 401 asks once for another key."""
+        checked_age(max_age)
         until = time.monotonic() + (self._policy.deadline or math.inf)
         key = await self._current_key(until)
         try:
@@ -62,10 +63,31 @@ class AsyncPurse:
                 raise
         return await self._desk.balance(renewed, max_age, until, self._ask)
 
-    async def watch(
-        self, pace: Pace, timeout: float = math.inf, on_error: OnError | None = None
+    def watch(
+        self, interval: float, min_interval: float | None, max_interval: float | None, on_error: OnError | None
     ) -> AsyncGenerator[UserBalance, None]:
         """The balance, and then each that differs from the one before."""
+        return self._watch(Pace.of(interval, min_interval, max_interval), math.inf, on_error)
+
+    async def wait_for(self, at_least: float, timeout: float | None, interval: float) -> UserBalance:
+        """The first balance with so many credits available."""
+        goal = checked_amount(at_least)
+        return await self._wait(lambda now: now.covers(goal), timeout, interval)
+
+    async def wait_until_settled(self, timeout: float | None, interval: float) -> UserBalance:
+        """The first balance with nothing frozen."""
+        return await self._wait(lambda now: now.frozen <= 0, timeout, interval)
+
+    async def _wait(self, done: Callable[[UserBalance], bool], timeout: float | None, interval: float) -> UserBalance:
+        async with aclosing(self._watch(Pace.steady(interval), checked_timeout(timeout))) as balances:
+            balance = await anext(balances)
+            while not done(balance):
+                balance = await anext(balances)
+            return balance
+
+    async def _watch(
+        self, pace: Pace, timeout: float, on_error: OnError | None = None
+    ) -> AsyncGenerator[UserBalance, None]:
         with closing(watch(pace, SURROUNDINGS, timeout=timeout, on_error=on_error)) as flow:
             effect = next(flow)
             while True:
@@ -83,14 +105,6 @@ class AsyncPurse:
             return await self._ask(poll.within)
         except TriverseError as error:
             return error
-
-    async def wait(self, done: Callable[[UserBalance], bool], pace: Pace, timeout: float) -> UserBalance:
-        """The first balance of which this is true."""
-        async with aclosing(self.watch(pace, timeout)) as balances:
-            balance = await anext(balances)
-            while not done(balance):
-                balance = await anext(balances)
-            return balance
 
 
 if TYPE_CHECKING:

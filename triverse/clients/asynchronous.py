@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import inspect
-import math
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Self, TypeVar, overload
 
 from attrs import evolve
 
-from triverse.api.accounts import AccountBalance
 from triverse.api.users import AsyncUsers, UserBalance, balance
-from triverse.clients.async_accounts import AsyncBalances, Crew
-from triverse.clients.async_purse import AsyncDesk, AsyncPurse
+from triverse.clients.keys import await_for_key
 from triverse.clients.settings import (
     DEFAULT_MAX_CONNECTIONS,
-    SURROUNDINGS,
     account_options,
     base_url_or_default,
     client_closed,
-    key_callable_failed,
     key_from,
     make_policy,
     policy_within,
 )
-from triverse.core.errors import DeadlineExceededError, TriverseError
-from triverse.core.events import Attempt
-from triverse.core.exchange import Response, exchange
+from triverse.core.errors import TriverseError
 from triverse.core.options import UNSET, Policy, Timeout, Unset, positive_int
 from triverse.core.request import JSON, Param, Request
 from triverse.core.secret import AsyncKeySource, Secret
@@ -36,6 +28,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     import httpx
+
+    from triverse.api.accounts import AccountBalance
+    from triverse.clients.async_accounts import AsyncBalances
+    from triverse.clients.async_purse import AsyncDesk, AsyncPurse
+    from triverse.core.exchange import Response
 
 
 __all__ = ["AsyncTriverse"]
@@ -80,7 +77,7 @@ class AsyncTriverse:
         max_connections: int = DEFAULT_MAX_CONNECTIONS,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
-        # httpx takes most of the time of `import httpx`-based programs to load: not before it is needed.
+        # Whoever imports this package waits for what it loads: not before it is needed.
         from triverse.wire.asynchronous import AsyncWire  # noqa: PLC0415
 
         self._key = key_from(api_key)
@@ -90,7 +87,7 @@ class AsyncTriverse:
         self._wire = AsyncWire(base_url_or_default(base_url), self._max_connections, http_client)
         self._owns_wire = True
         self._closed = False
-        self._desk = AsyncDesk()
+        self._desks: dict[str, AsyncDesk] = {}
         self.users = self._make_users()
 
     def with_options(
@@ -119,15 +116,19 @@ class AsyncTriverse:
         view._wire = self._wire
         view._owns_wire = False
         view._closed = self._closed
-        view._desk = self._desk
+        view._desks = self._desks
         view.users = view._make_users()
         return view
 
     def _make_users(self) -> AsyncUsers:
-        return AsyncUsers(self, AsyncPurse(self._policy, self._desk, self._key_until, self._ask_balance))
+        return AsyncUsers(self, self._purse)
 
-    async def _key_until(self, deadline: float) -> Secret:
-        return await self._current_key(Attempt(balance(), deadline=deadline))
+    def _purse(self) -> AsyncPurse:
+        from triverse.clients.async_purse import AsyncDesk, AsyncPurse  # noqa: PLC0415 - as the wire
+
+        # Of threads that come here at once, all get the first one's.
+        desk = self._desks.setdefault("balance", AsyncDesk())
+        return AsyncPurse(self._policy, desk, self._current_key, self._ask_balance)
 
     async def _ask_balance(self, within: float, key: Secret | None = None) -> UserBalance:
         policy = policy_within(self._policy, within)
@@ -148,14 +149,16 @@ class AsyncTriverse:
         Raises:
             TriverseError: see `triverse.core.errors` for the whole tree.
         """
+        from triverse.clients.calls import begin  # noqa: PLC0415 - as the wire
+
         if self._closed or self._wire.closed:
             raise client_closed()
-        with closing(exchange(request, self._policy, SURROUNDINGS)) as flow:
+        with closing(begin(request, self._policy)) as flow:
             attempt = next(flow)
             while True:
                 if attempt.after:
                     await _sleep(attempt.after)
-                outcome = await self._wire.attempt(attempt, await self._current_key(attempt))
+                outcome = await self._wire.attempt(attempt, await self._current_key(attempt.deadline))
                 try:
                     attempt = flow.send(outcome)
                 except StopIteration as done:
@@ -180,11 +183,15 @@ class AsyncTriverse:
                 print(account.name, account.balance or account.error)
             ```
         """
+        from triverse.clients.async_accounts import AsyncBalances, Crew  # noqa: PLC0415 - as the wire
+
         if self._closed or self._wire.closed:
             raise client_closed()
         return AsyncBalances(Crew(self._ask_account, keys, self._max_connections))
 
     async def _ask_account(self, name: str, key: AsyncKeySource) -> AccountBalance:
+        from triverse.api.accounts import AccountBalance  # noqa: PLC0415 - as the wire
+
         try:
             view = self._view(*account_options(self._policy, key))
             return AccountBalance(name, await view.execute(balance()))
@@ -235,9 +242,9 @@ class AsyncTriverse:
         """
         return await self.execute(Request(method, path, into, params, json))
 
-    async def _current_key(self, attempt: Attempt) -> Secret:
+    async def _current_key(self, deadline: float | None) -> Secret:
         key = self._key
-        return key if isinstance(key, Secret) else await _await_for_key(key, attempt)
+        return key if isinstance(key, Secret) else await await_for_key(key, deadline)
 
     async def aclose(self) -> None:
         """Close the connections. Requests that are under way end first; closing twice is fine."""
@@ -261,28 +268,3 @@ async def _sleep(seconds: float) -> None:
     import anyio  # noqa: PLC0415 - loaded with the wire, and not before
 
     await anyio.sleep(seconds)
-
-
-async def _await_for_key(source: Callable[[], object], attempt: Attempt) -> Secret:
-    """The key that the user's callable gives, at once or when awaited.
-
-    Raises:
-        ConfigurationError: it failed, or gave what cannot be a key. The message does not show what.
-        DeadlineExceededError: it took too long.
-    """
-    import anyio  # noqa: PLC0415 - loaded with the wire, and not before
-
-    left = math.inf if attempt.deadline is None else attempt.deadline - SURROUNDINGS.monotonic()
-    try:
-        value = source()
-        with anyio.move_on_after(left) as waiting:
-            if inspect.isawaitable(value):
-                value = await value
-    except Exception as error:
-        raise key_callable_failed(error) from error
-    if waiting.cancelled_caught:
-        message = "the api_key callable gave no key before the call's deadline"
-        raise DeadlineExceededError(message)
-    key = Secret(value)
-    del value  # as above
-    return key.checked()

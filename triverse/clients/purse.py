@@ -12,8 +12,8 @@ from copy import copy
 from typing import Protocol
 
 from triverse.api.users import UserBalance
-from triverse.api.watch import OnError, Pace, Poll, watch
-from triverse.clients.settings import SURROUNDINGS
+from triverse.api.watch import OnError, Pace, Poll, checked_age, checked_amount, checked_timeout, watch
+from triverse.clients.calls import SURROUNDINGS
 from triverse.core.errors import AuthenticationError, DeadlineExceededError, TriverseError
 from triverse.core.options import Policy
 from triverse.core.secret import Secret
@@ -43,6 +43,7 @@ class Purse:
 
     def shared(self, max_age: float) -> UserBalance:
         """The balance that this key's callers share. As for a call of its own, a 401 asks once for another key."""
+        checked_age(max_age)
         until = time.monotonic() + (self._policy.deadline or math.inf)
         key = self._current_key()
         try:
@@ -54,9 +55,25 @@ class Purse:
         return self._desk.balance(renewed, max_age, until, self._ask)
 
     def watch(
-        self, pace: Pace, timeout: float = math.inf, on_error: OnError | None = None
+        self, interval: float, min_interval: float | None, max_interval: float | None, on_error: OnError | None
     ) -> Generator[UserBalance, None, None]:
         """The balance, and then each that differs from the one before."""
+        return self._watch(Pace.of(interval, min_interval, max_interval), math.inf, on_error)
+
+    def wait_for(self, at_least: float, timeout: float | None, interval: float) -> UserBalance:
+        """The first balance with so many credits available."""
+        goal = checked_amount(at_least)
+        return self._wait(lambda now: now.covers(goal), timeout, interval)
+
+    def wait_until_settled(self, timeout: float | None, interval: float) -> UserBalance:
+        """The first balance with nothing frozen."""
+        return self._wait(lambda now: now.frozen <= 0, timeout, interval)
+
+    def _wait(self, done: Callable[[UserBalance], bool], timeout: float | None, interval: float) -> UserBalance:
+        with closing(self._watch(Pace.steady(interval), checked_timeout(timeout))) as balances:
+            return next(filter(done, balances))
+
+    def _watch(self, pace: Pace, timeout: float, on_error: OnError | None = None) -> Generator[UserBalance, None, None]:
         with closing(watch(pace, SURROUNDINGS, timeout=timeout, on_error=on_error)) as flow:
             effect = next(flow)
             while True:
@@ -73,11 +90,6 @@ class Purse:
             return self._ask(poll.within)
         except TriverseError as error:
             return error
-
-    def wait(self, done: Callable[[UserBalance], bool], pace: Pace, timeout: float) -> UserBalance:
-        """The first balance of which this is true."""
-        with closing(self.watch(pace, timeout)) as balances:
-            return next(filter(done, balances))
 
 
 class Desk:

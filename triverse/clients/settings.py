@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import os
-import random
-import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
 from attrs import evolve
 
 from triverse.core.errors import ConfigurationError
-from triverse.core.exchange import Surroundings
 from triverse.core.options import UNSET, Policy, Timeout, Unset, as_timeout, given
 from triverse.core.secret import Secret
 
 __all__ = [
     "DEFAULT_MAX_CONNECTIONS",
-    "SURROUNDINGS",
     "account_options",
     "base_url_or_default",
-    "call_for_key",
     "client_closed",
-    "key_callable_failed",
     "key_from",
     "make_policy",
     "policy_within",
 ]
 
 DEFAULT_MAX_CONNECTIONS: Final = 100
-SURROUNDINGS: Final = Surroundings(time.monotonic, time.time, random.random)
 
 _DEFAULT_BASE_URL: Final = "https://api.triverse.ai/api/v1"
 
@@ -105,27 +97,3 @@ def policy_within(policy: Policy, seconds: float) -> Policy:
         return policy
     # No time at all is no deadline: the call fails by itself.
     return evolve(policy, deadline=max(seconds, 0.001))
-
-
-def call_for_key(source: Callable[[], object]) -> Secret:
-    """The key that the user's callable gives.
-
-    Raises:
-        ConfigurationError: it failed, or gave what cannot be a key. The message does not show what.
-    """
-    try:
-        value = source()
-    except Exception as error:
-        raise key_callable_failed(error) from error
-    if inspect.iscoroutine(value):
-        value.close()
-        message = "the api_key callable is async: use AsyncTriverse, or a plain function"
-        raise ConfigurationError(message)
-    key = Secret(value)
-    del value  # else a traceback that shows variables shows it
-    return key.checked()
-
-
-def key_callable_failed(error: Exception) -> ConfigurationError:
-    """The error for a callable that raised instead of giving a key."""
-    return ConfigurationError(f"the api_key callable raised {type(error).__name__}: see its cause")

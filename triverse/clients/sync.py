@@ -8,23 +8,18 @@ from typing import TYPE_CHECKING, Self, TypeVar, overload
 
 from attrs import evolve
 
-from triverse.api.accounts import AccountBalance
 from triverse.api.users import UserBalance, Users, balance
-from triverse.clients.accounts import each_balance
-from triverse.clients.purse import Desk, Purse
+from triverse.clients.keys import call_for_key
 from triverse.clients.settings import (
     DEFAULT_MAX_CONNECTIONS,
-    SURROUNDINGS,
     account_options,
     base_url_or_default,
-    call_for_key,
     client_closed,
     key_from,
     make_policy,
     policy_within,
 )
 from triverse.core.errors import TriverseError
-from triverse.core.exchange import Response, exchange
 from triverse.core.options import UNSET, Policy, Timeout, Unset, positive_int
 from triverse.core.request import JSON, Param, Request
 from triverse.core.secret import KeySource, Secret
@@ -33,6 +28,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     import httpx
+
+    from triverse.api.accounts import AccountBalance
+    from triverse.clients.purse import Desk, Purse
+    from triverse.core.exchange import Response
 
 
 __all__ = ["Triverse"]
@@ -77,7 +76,7 @@ class Triverse:
         max_connections: int = DEFAULT_MAX_CONNECTIONS,
         http_client: httpx.Client | None = None,
     ) -> None:
-        # httpx takes most of the time of `import httpx`-based programs to load: not before it is needed.
+        # Whoever imports this package waits for what it loads: not before it is needed.
         from triverse.wire.sync import Wire  # noqa: PLC0415
 
         self._key = key_from(api_key)
@@ -87,7 +86,7 @@ class Triverse:
         self._wire = Wire(base_url_or_default(base_url), self._max_connections, http_client)
         self._owns_wire = True
         self._closed = False
-        self._desk = Desk()
+        self._desks: dict[str, Desk] = {}
         self.users = self._make_users()
 
     def with_options(
@@ -116,12 +115,19 @@ class Triverse:
         view._wire = self._wire
         view._owns_wire = False
         view._closed = self._closed
-        view._desk = self._desk
+        view._desks = self._desks
         view.users = view._make_users()
         return view
 
     def _make_users(self) -> Users:
-        return Users(self, Purse(self._policy, self._desk, self._current_key, self._ask_balance))
+        return Users(self, self._purse)
+
+    def _purse(self) -> Purse:
+        from triverse.clients.purse import Desk, Purse  # noqa: PLC0415 - as the wire
+
+        # Of threads that come here at once, all get the first one's.
+        desk = self._desks.setdefault("balance", Desk())
+        return Purse(self._policy, desk, self._current_key, self._ask_balance)
 
     def _ask_balance(self, within: float, key: Secret | None = None) -> UserBalance:
         policy = policy_within(self._policy, within)
@@ -142,9 +148,11 @@ class Triverse:
         Raises:
             TriverseError: see `triverse.core.errors` for the whole tree.
         """
+        from triverse.clients.calls import begin  # noqa: PLC0415 - as the wire
+
         if self._closed or self._wire.closed:
             raise client_closed()
-        with closing(exchange(request, self._policy, SURROUNDINGS)) as flow:
+        with closing(begin(request, self._policy)) as flow:
             attempt = next(flow)
             while True:
                 if attempt.after:
@@ -174,7 +182,8 @@ class Triverse:
                 print(account.name, account.balance or account.error)
             ```
         """
-        from triverse.wire.cut import Cut  # noqa: PLC0415 - as the wire itself
+        from triverse.clients.accounts import each_balance  # noqa: PLC0415 - as the wire
+        from triverse.wire.cut import Cut  # noqa: PLC0415 - as the wire
 
         if self._closed or self._wire.closed:
             raise client_closed()
@@ -183,6 +192,8 @@ class Triverse:
         return each_balance(view._ask_account, keys, self._max_connections, cut)
 
     def _ask_account(self, name: str, key: KeySource) -> AccountBalance:
+        from triverse.api.accounts import AccountBalance  # noqa: PLC0415 - as the wire
+
         try:
             view = self._view(*account_options(self._policy, key))
             return AccountBalance(name, view.execute(balance()))

@@ -23,7 +23,6 @@ Each one is one line that says what happened and what to do, pickles and copies 
 
 from __future__ import annotations
 
-import pickle
 from typing import TYPE_CHECKING, ClassVar
 
 from triverse.core.headers import Headers
@@ -101,6 +100,8 @@ class TransportError(TriverseError):
 
 def _picklable(cause: BaseException | None) -> BaseException | None:
     """The cause itself where it survives pickling, else a stand-in that says the same."""
+    import pickle  # noqa: PLC0415 - who makes no pickles need not load it
+
     try:
         pickle.loads(pickle.dumps(cause))  # noqa: S301 - our own bytes, made one call earlier
     except Exception:  # noqa: BLE001 - foreign classes fail to pickle in any way they like

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import re
-from base64 import b64encode
+import string
+from binascii import b2a_base64
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final, NoReturn, TypeAlias, cast
-from urllib.parse import quote, quote_plus
 
 from triverse.core.errors import ConfigurationError
 
@@ -150,18 +148,22 @@ def _repr(value: object) -> str:
 
 def _forms(key: str) -> tuple[str, ...]:
     """The key, and what others make of it: escaped for URLs, JSON, Python or HTML, and inside of base64."""
-    forms = {key} if _NEVER_ESCAPED.fullmatch(key) else _escaped(key)
+    forms = {key} if _NEVER_ESCAPED.issuperset(key) else _escaped(key)
     forms |= {variant for form in _in_base64(key.encode()) for variant in (form, form.translate(_URL_SAFE))}
     # The longest first: a short form may stand inside a longer one.
     return tuple(sorted(forms, key=len, reverse=True))
 
 
 # Most keys are made of these, and a program may have many keys: 5 µs for each in place of 20.
-_NEVER_ESCAPED: Final = re.compile(r"[\w.~-]+", re.ASCII)
+_NEVER_ESCAPED: Final = frozenset(string.ascii_letters + string.digits + "_.~-")
 
 
 def _escaped(key: str) -> set[str]:
-    import html  # noqa: PLC0415 - large tables, for the few keys with a character that is ever escaped
+    # Large, for the few keys with a character that is ever escaped.
+    import html  # noqa: PLC0415 - as above
+    import json  # noqa: PLC0415 - as above
+    import re  # noqa: PLC0415 - as above
+    from urllib.parse import quote, quote_plus  # noqa: PLC0415 - as above
 
     quoted = {quote(key), quote(key, safe=""), quote_plus(key)}
     forms = {key, repr(key)[1:-1], html.escape(key), json.dumps(key)[1:-1], json.dumps(key)[1:-1].replace("/", r"\/")}
@@ -173,7 +175,11 @@ _URL_SAFE: Final = str.maketrans("+/", "-_")
 
 def _in_base64(key: bytes) -> Iterator[str]:
     """The key in base64: by itself, and as it looks inside of something longer, where it can begin at three places."""
-    whole = b64encode(key).decode()
+    whole = _base64(key)
     yield from (whole, whole.rstrip("="))
     for before, shared in enumerate((0, 2, 3)):
-        yield b64encode(bytes(before) + key).decode()[shared : (before + len(key)) * 8 // 6]
+        yield _base64(bytes(before) + key)[shared : (before + len(key)) * 8 // 6]
+
+
+def _base64(text: bytes) -> str:
+    return b2a_base64(text, newline=False).decode()

@@ -12,8 +12,8 @@ import httpx
 
 from triverse.core.events import Attempt, Outcome
 from triverse.core.secret import Secret
+from triverse.wire.async_gate import AsyncGate
 from triverse.wire.async_lines import BorrowedLines, Lines, OwnLines
-from triverse.wire.gate import AsyncGate
 from triverse.wire.loops import running_loop
 from triverse.wire.messages import (
     Body,
