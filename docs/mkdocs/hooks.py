@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
 
 ROOT = Path(__file__).parents[2]
-# Where users import from. Of other modules, only what hangs on names from these is public.
-PUBLIC_MODULES = ["triverse", "triverse.api.users", "triverse.fastapi", "triverse.sandbox", "triverse.pytest_plugin"]
+# Where users import from, beside the package itself and its groups of requests. Of other modules, only what hangs on
+# names from these is public.
+PUBLIC_MODULES = ["fastapi", "sandbox", "pytest_plugin"]
 
 _LOADS = r"""(?:src=["']?|<link [^>]*(?:stylesheet|icon|pre\w+)[^>]*href=["']?|url\(["']?|@import ["'])"""
 _LOADED_FROM_ELSEWHERE = re.compile(_LOADS + r"""((?:https?:)?//[^"'> )]+)""")
@@ -51,8 +52,9 @@ def _check_reference(site: Path) -> None:
     shown = {name for page in pages for name in re.findall(r'id="(triverse[\w.]*)"', page.read_text("utf-8"))}
     package = griffe.load("triverse", search_paths=[ROOT], docstring_parser="google")
     places: dict[str, set[str]] = {}
-    for name in PUBLIC_MODULES:
-        for path, item in _public(package if name == "triverse" else package[name.removeprefix("triverse.")]):
+    groups = [f"api.{group}" for group in package["api"].exports]
+    for module in (package, *(package[name] for name in (*PUBLIC_MODULES, *groups))):
+        for path, item in _public(module):
             if item.docstring is None:
                 log.warning("%s has no docstring", path)
             places.setdefault(item.canonical_path, set()).add(path)

@@ -120,4 +120,4 @@ def test_the_description_is_openapi(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["openapi"]) == 0
     description = json.loads(capsys.readouterr().out)
     assert description["openapi"].startswith("3.1")
-    assert set(description["paths"]) == {"/users/me", "/users/balance"}
+    assert {"/users/me", "/users/balance"} <= set(description["paths"])

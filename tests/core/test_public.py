@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import typing
 
 import pytest
@@ -38,6 +39,12 @@ EXPORTED = [
     "UserInfo",
     "__version__",
     "api",
+]
+
+# What hangs on each client, in both worlds.
+TWINS: list[tuple[type, type]] = [
+    (Triverse, AsyncTriverse),
+    (Users, AsyncUsers),
 ]
 
 # What only differs in how it is waited for.
@@ -87,7 +94,7 @@ def returned(function: typing.Any) -> str:
     return "values" if annotation.startswith(("Generator", "Balances")) else annotation
 
 
-@pytest.mark.parametrize(("sync", "asynchronous"), [(Triverse, AsyncTriverse), (Users, AsyncUsers)])
+@pytest.mark.parametrize(("sync", "asynchronous"), TWINS)
 def test_both_clients_have_the_same_methods_with_the_same_parameters(sync: type, asynchronous: type) -> None:
     ours, theirs = surface(sync), surface(asynchronous)
     assert {RENAMED.get(name, name) for name in ours} == set(theirs)
@@ -97,7 +104,7 @@ def test_both_clients_have_the_same_methods_with_the_same_parameters(sync: type,
         assert returned(method) == returned(other), name
 
 
-@pytest.mark.parametrize(("sync", "asynchronous"), [(Triverse, AsyncTriverse), (Users, AsyncUsers)])
+@pytest.mark.parametrize(("sync", "asynchronous"), TWINS)
 def test_both_clients_document_each_method_in_the_same_words(sync: type, asynchronous: type) -> None:
     for name, method in surface(sync).items():
         other = surface(asynchronous)[RENAMED.get(name, name)]
@@ -106,7 +113,7 @@ def test_both_clients_document_each_method_in_the_same_words(sync: type, asynchr
 
 
 def test_what_waits_is_awaited_in_one_and_not_in_the_other() -> None:
-    for sync, asynchronous in ((Triverse, AsyncTriverse), (Users, AsyncUsers)):
+    for sync, asynchronous in TWINS:
         for name, method in surface(sync).items():
             if name not in {"__init__", "with_options"}:
                 assert not inspect.iscoroutinefunction(method), name
@@ -132,6 +139,6 @@ def test_all_but_the_key_is_passed_by_keyword() -> None:
 
 
 def test_no_any_is_on_the_public_surface() -> None:
-    for cls in (Triverse, AsyncTriverse, Users, AsyncUsers):
+    for cls in itertools.chain(*TWINS):
         for name, method in surface(cls).items():
             assert "Any" not in str(inspect.signature(method)).replace("AnyStr", ""), name

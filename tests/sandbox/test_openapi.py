@@ -34,9 +34,8 @@ def test_the_sandbox_serves_its_own_description() -> None:
 def test_both_endpoints_and_the_errors_are_described() -> None:
     told = described()
     assert told["openapi"] == "3.1.0"
-    assert told["paths"].keys() == {"/users/me", "/users/balance"}
-    for path in told["paths"].values():
-        assert {"200", "401", "403", "429", "500", "503"} <= path["get"]["responses"].keys()
+    for path in ("/users/me", "/users/balance"):
+        assert {"200", "401", "403", "429", "500", "503"} <= told["paths"][path]["get"]["responses"].keys()
     assert (
         "2010: insufficient API credits" in told["components"]["schemas"]["Error"]["properties"]["code"]["description"]
     )

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from triverse.sandbox.errors import DOCUMENTED
-from triverse.sandbox.messages import Answer, Delivery, failure
+from triverse.sandbox.messages import MAX_BODY_BYTES, Answer, Delivery, failure
 
 if TYPE_CHECKING:
     from triverse.sandbox.sandbox import Sandbox
@@ -51,7 +51,8 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
-        answer = self._sandbox.handle(scope["method"], f"/{scope['path_params']['path']}", headers)
+        body = await _body(receive)
+        answer = self._sandbox.handle(scope["method"], f"/{scope['path_params']['path']}", headers, body)
         if await _hangs_up(receive, answer.latency):
             return
         if answer.delivery is Delivery.RESET:
@@ -66,6 +67,16 @@ class Endpoint:
             await _break_off(scope, receive, reset=False)
             return
         await send({"type": "http.response.body"})
+
+
+async def _body(receive: Receive) -> bytes:
+    """The body, no longer than anyone looks at, or what came of it before the client went away."""
+    body, more = b"", True
+    while more and len(body) < MAX_BODY_BYTES:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
 
 
 async def _hangs_up(receive: Receive, seconds: float) -> bool:

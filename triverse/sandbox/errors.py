@@ -38,7 +38,7 @@ _ROWS: Final = (
     # The service gives no number of its own for these.
     Documented(401, 401, "The API key is missing or wrong.", "Send the header Authorization: Bearer <API key>."),
     Documented(403, 403, "The API key may not do this.", "Use a key that may."),
-    Documented(405, 405, "The method is not allowed here.", "Use GET."),
+    Documented(405, 405, "The method is not allowed here.", "Use the one in the header Allow."),
 )
 
 DOCUMENTED: Final[Mapping[int, Documented]] = {row.code: row for row in _ROWS}
@@ -55,7 +55,7 @@ def documented(status: int | None, code: int | None) -> Documented:
     return row._replace(status=status or row.status)
 
 
-def api_error(kind: type[E], code: int) -> E:
-    """What a client of the service would raise for this code."""
+def api_error(kind: type[E], code: int, message: str | None = None) -> E:
+    """What a client of the service would raise for this code, with this message or the documented one."""
     row = DOCUMENTED[code]
-    return kind(row.message, status_code=row.status, code=row.code, suggestion=row.suggestion)
+    return kind(message or row.message, status_code=row.status, code=row.code, suggestion=row.suggestion)

@@ -43,7 +43,7 @@ class Transport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Ask the sandbox, and wait as long as its answer takes."""
-        answer = _ask(self._sandbox, request)
+        answer = _ask(self._sandbox, request, request.read())
         limit = _read_limit(request)
         time.sleep(min(answer.latency, limit))
         _fail_early(answer, limit)
@@ -58,7 +58,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Ask the sandbox, and wait as long as its answer takes."""
-        answer = _ask(self._sandbox, request)
+        answer = _ask(self._sandbox, request, await request.aread())
         limit = _read_limit(request)
         await anyio.sleep(min(answer.latency, limit))
         _fail_early(answer, limit)
@@ -91,8 +91,8 @@ class AsyncStream(httpx.AsyncByteStream):
         _fail_late(self._answer)
 
 
-def _ask(sandbox: Sandbox, request: httpx.Request) -> Answer:
-    return sandbox.handle(request.method, request.url.path, request.headers.multi_items())
+def _ask(sandbox: Sandbox, request: httpx.Request, body: bytes) -> Answer:
+    return sandbox.handle(request.method, request.url.path, request.headers.multi_items(), body)
 
 
 def _headers(answer: Answer) -> dict[str, str]:

@@ -6,17 +6,28 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 
+from triverse.core.body import BodyError, parse
+from triverse.core.errors import BadRequestError
+from triverse.core.headers import Headers
+from triverse.core.mismatch import EXTRA, MismatchError
+from triverse.core.result import Result
+from triverse.core.structure import structurer
 from triverse.sandbox.accounts import KEY
-from triverse.sandbox.errors import Documented
+from triverse.sandbox.errors import Documented, api_error
 
-__all__ = ["Answer", "Delivery", "Received", "failure", "success"]
+__all__ = ["MAX_BODY_BYTES", "Answer", "Delivery", "Received", "failure", "success"]
+
+T = TypeVar("T")
 
 _REDACTED: Final = "[redacted]"
 _PREFIX: Final = "/api/v1"
+
+MAX_BODY_BYTES: Final = 1024 * 1024
+"""How much of a request's body is read."""
 
 
 class Delivery(Enum):
@@ -36,21 +47,23 @@ class Received:
         method: HTTP method.
         path: below the base URL, such as `/users/me`, without the query.
         headers: by lower-case name; several of one name are joined by a comma.
+        body: all of it, or its first MiB if it is longer.
     """
 
     method: str
     path: str
     headers: Mapping[str, str] = field(hash=False)
+    body: bytes = field(default=b"", repr=False)
 
     @classmethod
-    def of(cls, method: str, path: str, headers: Iterable[tuple[str, str]]) -> Received:
+    def of(cls, method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes = b"") -> Received:
         """The request of these parts. Base URLs with and without `/api/v1` both lead here."""
         merged: dict[str, str] = {}
         for name, value in headers:
             known = merged.get(name.lower())
             merged[name.lower()] = value if known is None else f"{known}, {value}"
         below = path.removeprefix(_PREFIX) if path.startswith(f"{_PREFIX}/") else path
-        return cls(method, below, MappingProxyType(merged))
+        return cls(method, below, MappingProxyType(merged), body[:MAX_BODY_BYTES])
 
     @property
     def key(self) -> str | None:
@@ -58,8 +71,21 @@ class Received:
         scheme, _, token = self.headers.get("authorization", "").partition(" ")
         return token.strip() or None if scheme.lower() == "bearer" else None
 
+    def json(self, into: type[T]) -> T:
+        """The JSON body as this type, checked as strictly as a client checks answers.
+
+        Raises:
+            BadRequestError: code 1004, as the service answers: it is something else.
+        """
+        try:
+            return structurer(into)(parse(self.body, Headers()), "body")
+        except BodyError as error:
+            raise api_error(BadRequestError, 1004, "Invalid parameters: the body is not JSON.") from error
+        except MismatchError as error:
+            raise api_error(BadRequestError, 1004, f"Invalid parameters: {error}.") from error
+
     def redacted(self) -> Received:
-        """The same request, for people to read: it shows no key of a sandbox's, nor any credentials."""
+        """The same request, for people to read: it shows no key of a sandbox's, no credentials and no body."""
         shown = {name: _without(self.key, value) for name, value in self.headers.items()}
         if "authorization" in shown:
             scheme, space, _ = shown["authorization"].partition(" ")
@@ -102,8 +128,9 @@ class Answer:
             yield self.body
 
 
-def success(data: Mapping[str, object]) -> Answer:
+def success(result: Result) -> Answer:
     """The documented frame around a result."""
+    data = asdict(result, filter=lambda attribute, _: attribute.name != EXTRA)
     return _json(200, {"code": 0, "message": "success", "data": data})
 
 
@@ -116,4 +143,6 @@ def failure(error: Documented, headers: Mapping[str, str] | None = None) -> Answ
 
 
 def _json(status: int, body: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Answer:
-    return Answer(status, json.dumps(body).encode(), {"Content-Type": "application/json", **(headers or {})})
+    return Answer(
+        status, json.dumps(body, default=str).encode(), {"Content-Type": "application/json", **(headers or {})}
+    )

@@ -12,19 +12,19 @@ from uuid import UUID
 import attrs
 
 from triverse._version import __version__
-from triverse.api import users
-from triverse.core.request import Request
+from triverse.core.request import JSON
 from triverse.core.result import Result
 from triverse.sandbox.errors import DOCUMENTED
+from triverse.sandbox.routes import ROUTES, Route
 
 __all__ = ["DESCRIPTION_PATH", "document"]
 
 DESCRIPTION_PATH: Final = "/openapi.json"
 
 _SERVICE: Final = "https://api.triverse.ai/api/v1"
-_OPERATIONS: Final[dict[str, Request[Result]]] = {"getMe": users.me(), "getBalance": users.balance()}
 _SCALARS: Final[dict[object, dict[str, str]]] = {
     float: {"type": "number"},
+    int: {"type": "integer"},
     str: {"type": "string"},
     UUID: {"type": "string", "format": "uuid"},
     NoneType: {"type": "null"},
@@ -47,17 +47,18 @@ def _document(server: str) -> dict[str, object]:
         },
         "servers": [{"url": server}],
         "security": [{"apiKey": []}],
-        "paths": {request.path: {"get": _operation(name, request)} for name, request in _OPERATIONS.items()},
+        "paths": {route.request.path: {route.request.method.lower(): _operation(route)} for route in ROUTES},
         "components": {
             "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},
-            "schemas": {request.into.__name__: _schema(request.into) for request in _OPERATIONS.values()}
+            "schemas": {route.request.into.__name__: _schema(route.request.into) for route in ROUTES}
             | {"Error": _error_schema()},
             "responses": {"Error": _response("The service says no.", _ref("schemas", "Error"))},
         },
     }
 
 
-def _operation(name: str, request: Request[Result]) -> dict[str, object]:
+def _operation(route: Route) -> dict[str, object]:
+    request = route.request
     frame = {
         "type": "object",
         "required": ["code", "message", "data"],
@@ -69,11 +70,19 @@ def _operation(name: str, request: Request[Result]) -> dict[str, object]:
     }
     statuses = ("400", "401", "403", "429", "500", "503")
     return {
-        "operationId": name,
+        "operationId": route.name,
         "summary": _first_line(request.into),
         "responses": {"200": _response("Success.", frame)}
         | {status: _ref("responses", "Error") for status in statuses},
+        **_body(request.json),
     }
+
+
+def _body(example: JSON) -> dict[str, object]:
+    """What is said of a request's body, where it has one."""
+    if example is None:
+        return {}
+    return {"requestBody": {"required": True, "content": {"application/json": {"example": example}}}}
 
 
 def _response(description: str, schema: dict[str, Any]) -> dict[str, object]:

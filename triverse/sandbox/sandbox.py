@@ -34,7 +34,7 @@ class Handled:
     """One line of the request log.
 
     Attributes:
-        request: what came in, with keys redacted.
+        request: what came in, with keys redacted and without the body.
         outcome: what was answered.
         fault: what went wrong on demand; None for nothing.
     """
@@ -128,15 +128,16 @@ class Sandbox:
         """The last requests, the oldest first."""
         return tuple(self._log)
 
-    def handle(self, method: str, path: str, headers: Iterable[tuple[str, str]]) -> Answer:
+    def handle(self, method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes = b"") -> Answer:
         """Answer a request, by whatever way it came.
 
         Args:
             method: HTTP method.
             path: with or without `/api/v1`; without a query.
             headers: pairs of name and value.
+            body: of the request.
         """
-        request = Received.of(method, path, headers)
+        request = Received.of(method, path, headers, body)
         usual = respond(request, self._owner(request.key))
         fault = self.faults.take(request)
         answer = usual if fault is None else fault.spoil(usual)

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+from attrs import frozen
+from support.clients import MODES, Mode, run_async
+
+from triverse import BadRequestError, NotFoundError, Request, UserBalance
+from triverse.core.request import JSON
+from triverse.sandbox import Account, Fault, Received, Sandbox
+from triverse.sandbox.routes import Route
+
+ORDER: dict[str, JSON] = {"flow_name": "text-to-model", "params": {"prompt": "a red chair"}}
+
+
+@frozen
+class Order:
+    flow_name: str
+    params: dict[str, object]
+
+
+def start(account: Account, received: Received) -> UserBalance:
+    """What starting a task would be."""
+    account.freeze(float(received.json(dict[str, int])["cost"]))
+    return account.balance
+
+
+START = Route("start", Request("POST", "/tasks", UserBalance, json={"cost": 1}), start)
+
+
+def answer(body: bytes) -> tuple[int, dict[str, object]]:
+    answered = START.answer(Sandbox().demo, Received.of("POST", "/tasks", [], body))
+    content: dict[str, object] = json.loads(answered.body)
+    return answered.status, content
+
+
+def test_a_route_answers_in_the_documented_frame() -> None:
+    data = {"balance": 1170.0, "frozen": 30.0}
+    assert answer(b'{"cost": 30}') == (200, {"code": 0, "message": "success", "data": data})
+
+
+def test_a_route_may_refuse_as_the_service_does() -> None:
+    status, content = answer(b'{"cost": 5000}')
+    assert (status, content["code"], content["message"]) == (403, 2010, "Insufficient API credits.")
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b"", "the body is not JSON"),
+        (b"{", "the body is not JSON"),
+        (b'{"cost": "30"}', "body.cost: expected a whole number, got a string"),
+    ],
+)
+def test_a_route_says_what_is_wrong_with_a_body(body: bytes, problem: str) -> None:
+    status, content = answer(body)
+    assert (status, content["code"]) == (400, 1004)
+    assert problem in str(content["message"])
+
+
+def test_a_body_is_read_as_strictly_as_an_answer() -> None:
+    received = Received.of("POST", "/tasks", [], json.dumps(ORDER).encode())
+    assert received.json(Order) == Order("text-to-model", {"prompt": "a red chair"})
+    with pytest.raises(BadRequestError, match=r"body\.flow_name: missing"):
+        Received.of("POST", "/tasks", [], b"{}").json(Order)
+
+
+class Reader:
+    """Reads the body of each request to a sandbox."""
+
+    def __init__(self) -> None:
+        self.sandbox = Sandbox()
+        self.bodies: list[bytes] = []
+        self.sandbox.faults.add(Fault(status=503), match=self)
+
+    def __call__(self, received: Received) -> bool:
+        self.bodies.append(received.body)
+        return False
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_bodies_come_in_process(mode: Mode) -> None:
+    reader = Reader()
+    if mode == "sync":
+        with reader.sandbox.client() as client, pytest.raises(NotFoundError):
+            client.request("POST", "/tasks", json=ORDER)
+    else:
+
+        async def main() -> None:
+            async with reader.sandbox.async_client() as client:
+                with pytest.raises(NotFoundError):
+                    await client.request("POST", "/tasks", json=ORDER)
+
+        run_async(mode, main)
+    (body,) = reader.bodies
+    assert json.loads(body) == ORDER
+
+
+def test_bodies_come_by_the_port_and_no_more_of_them_than_anyone_looks_at() -> None:
+    reader = Reader()
+    with reader.sandbox.serve() as url:
+        assert httpx.post(f"{url}/tasks", json=ORDER).status_code == 404
+        assert httpx.post(f"{url}/tasks", content=b"x" * 5_000_000).status_code == 404
+    small, large = reader.bodies
+    assert json.loads(small) == ORDER
+    assert large == b"x" * 1024 * 1024
+
+
+def test_the_log_keeps_no_body() -> None:
+    sandbox = Sandbox()
+    sandbox.handle("POST", "/tasks", [], b"a secret plan")
+    assert sandbox.requests[0].request.body == b""
