@@ -161,7 +161,9 @@ def mutation(session: nox.Session) -> None:
     session.install(f".[{EXTRAS}]", *_group("mutation"))
     # mutmut changes a copy of the sources, and that is what the tests must import.
     session.run("python", "-m", "pip", "uninstall", "--yes", "triverse", silent=True)
-    session.run("mutmut", "run", *session.posargs)
+    # Some mutants would eat all the memory there is.
+    run = 'ulimit -v 6000000; exec mutmut run "$@"'
+    session.run("bash", "-c", run, "mutmut", *session.posargs, external=True)
     session.run("python", "tests/mutation/report.py")
 
 

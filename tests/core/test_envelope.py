@@ -109,6 +109,12 @@ def test_a_code_that_is_not_in_the_table_is_classed_by_status(
     assert (error.code, error.message, error.suggestion) == (code, "New", "Read on.")
 
 
+@pytest.mark.parametrize(("status", "code"), [(300, 2000), (404, 5003), (503, 2000)])
+def test_a_documented_code_under_another_status_than_its_own_is_classed_by_status(status: int, code: int) -> None:
+    error = error_of(reply(status, {"code": code, "message": "odd"}))
+    assert type(error) is type(error_of(reply(status, {"code": 99999, "message": "odd"})))
+
+
 def test_an_unknown_code_under_a_2xx_is_still_an_error() -> None:
     error = api_error(200, {"code": 9999, "message": "New"})
     assert type(error) is APIError

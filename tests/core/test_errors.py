@@ -100,6 +100,15 @@ def test_timeouts_are_builtin_timeouts_too() -> None:
     assert not issubclass(ConnectionFailedError, (TimeoutError, ConnectionError))
 
 
+def test_an_error_of_the_service_says_what_happened_in_its_repr_too() -> None:
+    assert repr(example(RateLimitError)) == "RateLimitError('What happened.')"
+
+
+def test_a_message_ends_with_one_full_stop_and_loses_nothing_else() -> None:
+    assert str(APIError("No axis X", status_code=418, suggestion="Do that.")) == "No axis X (HTTP 418). Do that."
+    assert str(APIError("No axis X.", status_code=418, suggestion="Do that.")) == "No axis X (HTTP 418). Do that."
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", kinds(TriverseError))
 def test_every_error_pickles_and_copies_whole(

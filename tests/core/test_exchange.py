@@ -281,6 +281,7 @@ def test_a_timeout_before_the_deadline_is_of_its_own_kind() -> None:
     error = balance_call(Policy(max_retries=0)).error(unreachable(Failure.TIMEOUT))
     assert type(error) is RequestTimeoutError
     assert isinstance(error, TimeoutError)
+    assert str(error).endswith("timed out (as if timed out). Try again later, or raise `timeout`")
 
 
 def test_a_timeout_without_a_deadline_is_of_its_own_kind() -> None:

@@ -196,6 +196,10 @@ def test_secrets_of_the_same_key_are_equal() -> None:
     assert KEY != PLAIN
 
 
+def test_many_secrets_spread_over_a_dictionary() -> None:
+    assert len({hash(Secret(f"{PLAIN}-{number}")) for number in range(100)}) > 90
+
+
 # --- Cut out of whatever others say --------------------------------------------------------------
 
 
@@ -241,7 +245,7 @@ def test_inside_of_base64_all_that_is_only_of_the_key_goes(key: str, before: int
 def test_base64_goes_with_and_without_its_padding() -> None:
     encoded = base64.b64encode(PLAIN.encode()).decode()
     assert encoded.endswith("=")
-    assert KEY.redact(encoded) == KEY.redact(encoded.rstrip("=")) == "[redacted]"
+    assert Secret(PLAIN).redact(encoded) == Secret(PLAIN).redact(encoded.rstrip("=")) == "[redacted]"
 
 
 def test_a_spelling_that_holds_another_goes_whole() -> None:
@@ -260,6 +264,7 @@ def test_a_key_too_short_to_be_secret_is_left_in_texts() -> None:
 
 def test_a_key_that_was_refused_cuts_nothing_out() -> None:
     assert Secret("").redact("text") == "text"
+    assert Secret(f"{PLAIN}\n").redact(f"<{PLAIN}\n>") == f"<{PLAIN}\n>"
     assert Secret(None).redact("None") == "None"
 
 
@@ -303,9 +308,9 @@ def caused(error: Exception, by: Exception) -> Exception:
     return error
 
 
-def in_context(error: Exception, of: Exception) -> Exception:
+def in_context(error: Exception, of: Exception, by: Exception | None = None) -> Exception:
     error.__context__ = of
-    error.__cause__ = ValueError("harmless")
+    error.__cause__ = by or ValueError("harmless")
     return error
 
 
@@ -319,6 +324,7 @@ CAUSES: list[Callable[[], Exception]] = [
     lambda: noted(ValueError("x")),
     lambda: caused(ValueError("x"), KeyError(PLAIN)),
     lambda: in_context(ValueError("x"), KeyError(PLAIN)),
+    lambda: in_context(ValueError("x"), KeyError("harmless"), ValueError(PLAIN)),
     lambda: ExceptionGroup("several", [ValueError("x"), caused(ValueError("y"), OSError(PLAIN))]),
 ]
 
@@ -354,10 +360,10 @@ def test_errors_that_come_from_each_other_lose_the_key() -> None:
 
 
 def test_an_error_of_another_library_keeps_what_is_not_the_key() -> None:
-    cause = ValueError("harmless", 5, b"x")
+    cause = ValueError("harmless", 5, b"x", ("a pair", 6))
     cause.add_note("a note")
     balance_call(Policy(max_retries=0)).error(Unreachable(cause, Failure.BROKEN, KEY))
-    assert cause.args == ("harmless", 5, b"x")
+    assert cause.args == ("harmless", 5, b"x", ("a pair", 6))
     assert cause.__notes__ == ["a note"]
     shown = OSError(2, "No such file", "name")
     balance_call(Policy(max_retries=0)).error(Unreachable(shown, Failure.BROKEN, KEY))

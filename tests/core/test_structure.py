@@ -103,6 +103,11 @@ class Page(Generic[T]):
     items: list[T]
 
 
+@dataclasses.dataclass
+class Box(Generic[T]):
+    content: T
+
+
 @attrs.frozen
 class Priced(Result):
     cost: int
@@ -162,6 +167,7 @@ FITS: list[tuple[Any, object, object]] = [
     (UserId, 3, 3),
     (Annotated[int, "x"], 3, 3),
     (Annotated[Level, "x"], 1, Level.LOW),
+    (Annotated[Name, "x"], "Ada", Name("Ada")),
     (Final[int], 3, 3),
     (Status, "RUNNING", Status.RUNNING),
     (Level, 1, Level.LOW),
@@ -205,6 +211,7 @@ FITS: list[tuple[Any, object, object]] = [
     ),
     (Page[int], {"items": [1]}, Page([1])),
     (list[Page[str]], [{"items": ["a"]}], [Page(["a"])]),
+    (Box[int], {"content": 1}, Box(1)),
     (Crowd, {"size": 3}, Crowd(3)),
     (UserInfo, ADA, UserInfo(UUID(str(ADA["id"])), "ada@example.com", 1.0, 2.5, None)),
     (UserInfo, ADA | {"plan_name": None}, UserInfo(UUID(str(ADA["id"])), "ada@example.com", 1.0, 2.5)),
@@ -286,6 +293,8 @@ MISFITS: list[tuple[Any, object, str]] = [
     (Task, {"id": ADA["id"], "progress": 101}, "data: not a valid value (ValueError)"),
     (Task, {"id": ADA["id"], "progress": 1, "tags": [3]}, "data.tags[0]: expected a string, got the number 3"),
     (Page[int], {"items": ["a"]}, "data.items[0]: expected a whole number, got a string"),
+    (Box[int], [1], "data: expected an object, got an array"),
+    (Box[int], {"content": "1"}, "data.content: expected a whole number, got a string"),
     (Priced, {"cost": 1, "page": {"items": [None]}}, "data.page.items[0]: expected a whole number, got null"),
     (UserBalance, {"balance": None, "frozen": 2}, "data.balance: expected a number, got null"),
     (UserBalance, {"balance": 1}, "data.frozen: missing"),

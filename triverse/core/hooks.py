@@ -67,8 +67,7 @@ def scalar(kind: type, check: Callable[[object], object]) -> Hook:
 
     def structure(value: object, into: type) -> object:
         checked = check(value)
-        cls = getattr(into, "__origin__", into)  # of Annotated
-        return _member(cls, checked) if isinstance(cls, type) and cls is not kind else checked
+        return checked if into is kind else _member(into, checked)
 
     return structure
 

@@ -25,7 +25,6 @@ class MismatchError(Exception):
     """
 
     def __init__(self, problem: str, path: str = "") -> None:
-        super().__init__(problem, path)
         self.problem = problem
         self.path = path
 

@@ -2,7 +2,7 @@
 
 Pure bookkeeping, for one event loop or under one lock. The rules:
 
-- An answer serves again while it is younger than the age that the caller allows.
+- An answer serves again while it is no older than the caller allows.
 - While someone asks, those who come for the same wait for that answer. An error goes to all who wait, and is not kept.
 - Who asks and leaves without an outcome, cancelled for one, takes nobody along: the next one asks instead.
 """
