@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ import pytest
 from rich.console import Console
 from support.clients import KEY
 from support.server import Peer, Received, Responder, Server, answer, envelope, serving
+from support.shell import start
 from support.terminal import Terminal
 
 from triverse import UserBalance
@@ -72,11 +74,24 @@ def test_the_view_can_be_left_before_there_is_a_balance() -> None:
         assert terminal.is_clean()
 
 
-def test_the_view_of_the_sandbox() -> None:
-    with Terminal("balance", "--watch", "--sandbox") as terminal:
-        terminal.see("1200")
+def test_the_view_of_the_sandbox_moves_since_tasks_come_and_go_there() -> None:
+    with Terminal("balance", "--watch", "--sandbox", "--interval", "0.1") as terminal:
+        frame = terminal.see("1200")
+        assert re.search(r"frozen +[1-9]", frame)
+        terminal.until(lambda new: re.search(r"available +\d+ +-[1-9]", new) is not None)
         terminal.press("q")
         assert terminal.ended() == 0
+        assert terminal.is_clean()
+
+
+def test_the_sandbox_moves_in_a_pipe_too() -> None:
+    watching = start("balance", "--watch", "--sandbox", "--interval", "0.1", "--json")
+    assert watching.stdout is not None
+    before, after = (json.loads(watching.stdout.readline()) for _ in range(2))
+    watching.send_signal(signal.SIGINT)
+    assert watching.communicate(timeout=120)[1] == b""
+    assert watching.returncode == 130
+    assert (before["balance"], before["frozen"]) != (after["balance"], after["frozen"])
 
 
 def test_other_keys_do_nothing_and_are_not_seen() -> None:

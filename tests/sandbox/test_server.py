@@ -98,6 +98,28 @@ def test_it_runs_until_it_is_told_to_end_and_then_ends_cleanly(how: signal.Signa
         assert (process.returncode, printed) == (0, "ended well\n")
 
 
+_IMPATIENT = """
+import signal
+from triverse.sandbox import Sandbox
+from triverse.sandbox.server import run_server
+
+def ready(url):
+    signal.raise_signal(signal.SIGINT)
+    print("the signal was the server's")
+
+run_server(Sandbox(), port=0, ready=ready)
+print("ended well")
+"""
+
+
+def test_as_soon_as_it_says_that_it_is_ready_ctrl_c_ends_it_cleanly() -> None:
+    ended = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", _IMPATIENT], capture_output=True, text=True, env=environment(), timeout=120, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == "the signal was the server's\nended well\n"
+
+
 def test_a_port_that_is_taken_is_a_clear_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -129,8 +129,9 @@ def me(*, as_json: bool, profile: str | None, sandbox: bool, debug: bool) -> Non
 @triverse.command(
     epilog="""\b
 Examples:
-  triverse balance --below 100      exit status 3 if fewer are available
-  triverse balance --watch          a live view; q ends it
+  triverse balance --below 100         exit status 3 if fewer are available
+  triverse balance --watch             a live view; q ends it
+  triverse balance --watch --sandbox   see it at work
   triverse balance --accounts studio.toml
 
 FILE is TOML with lines such as studio = "env:STUDIO_KEY" under [accounts], or CSV with the columns name and key,
@@ -139,7 +140,9 @@ or a list of names of environment variables.
 )
 @_connection
 @click.option("--watch", is_flag=True, help="Stay, and show each change.")
-@click.option("--interval", type=click.FloatRange(min=0.1), default=5.0, help="Seconds between looks. [5]")
+@click.option(
+    "--interval", type=click.FloatRange(min=0.1), default=5.0, metavar="SECONDS", help="Time between looks. [5]"
+)
 @click.option("--accounts", metavar="FILE", type=click.Path(path_type=Path), help="Ask for each account in FILE.")
 @click.option("--below", metavar="N", type=float, help="Exit status 3 if fewer credits are available.")
 def balance(  # noqa: PLR0913 - one argument an option

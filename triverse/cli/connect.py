@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from triverse.sandbox import Sandbox
 
 __all__ = ["Connection", "show_attempts"]
+
+# With this seed the first task starts at once.
+_LIVELY: Final = 3
 
 # httpx loads a command line of its own, rich and all, which takes a quarter of the time of `triverse balance`.
 _unused = ModuleType("httpx._main")
@@ -47,7 +52,7 @@ class Connection:
         """
         show_attempts(self.debug)
         if self.sandbox:
-            return _demo().client()
+            return self._local.client()
         from triverse import Triverse  # noqa: PLC0415 - not before it is used
 
         return Triverse(find_key(self.profile).value)
@@ -59,6 +64,20 @@ class Connection:
 
         return Triverse("each-account-has-its-own")
 
+    def activity(self) -> AbstractContextManager[None]:
+        """Around a long look at a local Triverse: tasks come and go there, else there would be nothing to see."""
+        if not self.sandbox:
+            return nullcontext()
+        from triverse.sandbox.activity import Activity  # noqa: PLC0415 - as above
+
+        return Activity([self._local.demo], seed=_LIVELY).going_on()
+
+    @cached_property
+    def _local(self) -> Sandbox:
+        from triverse.sandbox import Sandbox  # noqa: PLC0415 - as above
+
+        return Sandbox()
+
     def async_client(self) -> AsyncTriverse:
         """A client for tasks. The caller closes it.
 
@@ -67,7 +86,7 @@ class Connection:
         """
         show_attempts(self.debug)
         if self.sandbox:
-            return _demo().async_client()
+            return self._local.async_client()
         from triverse import AsyncTriverse  # noqa: PLC0415 - as above
 
         return AsyncTriverse(find_key(self.profile).value)
@@ -87,9 +106,3 @@ class _StandardError(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
         sys.stderr.write(f"{record.levelname.lower()}: {printable(record.getMessage())}\n")
-
-
-def _demo() -> Sandbox:
-    from triverse.sandbox import Sandbox  # noqa: PLC0415 - as above
-
-    return Sandbox()

@@ -26,10 +26,12 @@ def watch(connection: Connection, *, interval: float, as_json: bool) -> None:
     if not as_json and _can_be_live():
         from triverse.cli.live import watch_live  # noqa: PLC0415 - only a terminal needs it
 
-        watch_live(connection, interval)
+        with connection.activity():
+            watch_live(connection, interval)
         return
     show: Callable[[UserBalance], None] = _show_json if as_json else _show_line
     with (
+        connection.activity(),
         connection.client() as client,
         closing(client.users.watch_balance(interval=interval, on_error=complain)) as news,
     ):

@@ -60,7 +60,8 @@ class Activity:
 
     @contextmanager
     def going_on(self, interval: float = 1.0) -> Generator[None]:
-        """Tick in a thread, every so many seconds, for as long as the `with` block runs."""
+        """Tick now, and then in a thread every so many seconds, for as long as the `with` block runs."""
+        self.tick()
         ended = threading.Event()
 
         def go_on() -> None:

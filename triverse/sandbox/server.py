@@ -39,7 +39,7 @@ _quiet.addHandler(logging.NullHandler())
 def serving(sandbox: Sandbox) -> Generator[str]:
     """Serve on a free loopback port, in a thread, and give the base URL."""
     listener = _listen("127.0.0.1", 0)
-    server = _server(sandbox)
+    server = _server(sandbox, lambda: None)
     thread = threading.Thread(target=server.run, args=([listener],), name="triverse-sandbox", daemon=True)
     thread.start()
     try:
@@ -70,9 +70,9 @@ def run_server(
         ConfigurationError: it cannot listen there.
     """
     with _listen(host, port) as listener, suppress(KeyboardInterrupt):
-        ready(_base_url(listener))
+        url = _base_url(listener)
         with nullcontext() if activity is None else activity.going_on():
-            _server(sandbox).run([listener])
+            _server(sandbox, lambda: ready(url)).run([listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -95,7 +95,7 @@ def _base_url(listener: socket.socket) -> str:
     return f"http://{host}:{port}/api/v1"
 
 
-def _server(sandbox: Sandbox) -> Server:
+def _server(sandbox: Sandbox, ready: Callable[[], object]) -> Server:
     config = Config(
         application(sandbox),
         http=Protocol,
@@ -106,7 +106,20 @@ def _server(sandbox: Sandbox) -> Server:
         access_log=False,
         server_header=False,
     )
-    return Server(config)
+    return ReadyServer(config, ready)
+
+
+class ReadyServer(Server):
+    """uvicorn's own, but that it says when requests and signals are in its hands."""
+
+    def __init__(self, config: Config, ready: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        self._ready()
 
 
 class Protocol(H11Protocol):
