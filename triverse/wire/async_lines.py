@@ -41,6 +41,10 @@ class Line(Protocol):
         """It failed."""
         ...
 
+    async def cut_off(self, response: httpx.Response) -> None:
+        """No more of this response is wanted."""
+        ...
+
 
 class Lines(Protocol):
     """Where lines come from."""
@@ -128,6 +132,10 @@ class Connection:
             await self._transport.aclose()
             await self._backend.aclose()
 
+    async def cut_off(self, response: httpx.Response) -> None:  # noqa: ARG002 - there is one at a time
+        """Close the socket. To close the response would wait for a lock, where the task may be cancelled."""
+        await self.drop()
+
 
 class OwnLines:
     """Connections of our own to the base URL's origin."""
@@ -181,6 +189,10 @@ class BorrowedLines:
 
     async def drop(self) -> None:
         """Nothing to close: the user's client does."""
+
+    async def cut_off(self, response: httpx.Response) -> None:
+        """Close the response, and the user's client closes the connection."""
+        await response.aclose()
 
     async def close_idle(self) -> None:
         """Nothing of ours to close."""

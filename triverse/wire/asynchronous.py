@@ -13,7 +13,7 @@ import httpx
 from triverse.core.events import Attempt, Outcome
 from triverse.core.secret import Secret
 from triverse.wire.async_gate import AsyncGate
-from triverse.wire.async_lines import BorrowedLines, Lines, OwnLines
+from triverse.wire.async_lines import BorrowedLines, Line, Lines, OwnLines
 from triverse.wire.loops import running_loop
 from triverse.wire.messages import (
     Body,
@@ -86,7 +86,7 @@ class AsyncWire:
             try:
                 with line.within(attempt.deadline):
                     response = await line.put(request)
-                    body = await _read(response)
+                    body = await _read(response, line)
             except Exception as error:  # noqa: BLE001 - whatever a library throws, the caller gets one of our errors
                 await line.drop()
                 return to_unreachable(error, key)
@@ -119,7 +119,7 @@ async def _until_the_loop_ends(lines: Lines) -> AsyncGenerator[None]:
         await lines.close_idle()
 
 
-async def _read(response: httpx.Response) -> bytes | None:
+async def _read(response: httpx.Response, line: Line) -> bytes | None:
     """The body as it came; None where it has been read already."""
     try:
         if response.is_stream_consumed:
@@ -129,19 +129,19 @@ async def _read(response: httpx.Response) -> bytes | None:
         chunks = aiter(cast("AsyncIterable[bytes]", response.stream))
         async for chunk in chunks:
             if not body.wants_more(chunk):
-                await _cut_off(response, chunks)
+                await line.cut_off(response)
+                await _end(chunks)
                 break
         return body.bytes()
     finally:
         await response.aclose()
 
 
-async def _cut_off(response: httpx.Response, chunks: AsyncIterator[bytes]) -> None:
-    """Close the connection, then read on: that fails, and so ends httpx's nested generators.
+async def _end(chunks: AsyncIterator[bytes]) -> None:
+    """Read on where no more can come: that fails, and so ends httpx's nested generators.
 
     Else they would be left to the garbage collector, of which trio complains.
     """
-    await response.aclose()
     with suppress(Exception):
         async for _ in chunks:
             pass

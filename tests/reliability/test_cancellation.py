@@ -1,0 +1,241 @@
+"""Cancelled at any point where it waits, a call leaves everything as if it had never been.
+
+Each scenario is run again and again: cancelled at its first wait, at its second, and so on, until it is through before
+it comes to the point.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import ssl
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Protocol, TypedDict, Unpack
+
+import anyio
+import httpx
+import pytest
+import trio
+from anyio.lowlevel import checkpoint
+from support.checkpoints import WAYS, WHY, Way, cancelled_at
+from support.clients import KEY
+from support.scenarios import RIGHT, SCENARIOS, SCRIPTS, Call, Scenario, closing, first_call, silent_at_first
+from support.server import Script, Server, serving
+from support.tls import server_context, trust
+
+from triverse import AsyncTriverse
+from triverse.core.exchange import Surroundings
+from triverse.wire.async_lines import OwnLines
+
+
+class Options(TypedDict, total=False):
+    max_connections: int
+
+
+class MakeClient(Protocol):
+    def __call__(self, server: Server, **options: Unpack[Options]) -> AbstractAsyncContextManager[AsyncTriverse]: ...
+
+
+def name_of(value: object) -> str:
+    return getattr(value, "__name__", "")
+
+
+each_way = pytest.mark.parametrize(
+    ("anyio_backend", "way"), [pytest.param(loop, way, id=f"{loop}, {way}") for loop in WAYS for way in WAYS[loop]]
+)
+
+
+@pytest.fixture(autouse=True)
+def _short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    surroundings = Surroundings(time.monotonic, time.time, lambda: 0.004)
+    monkeypatch.setattr("triverse.clients.calls.SURROUNDINGS", surroundings)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_for_the_garbage_collector() -> Generator[None]:
+    """What is collected here warns of sockets that nobody closed and of generators that nobody ended."""
+    gc.freeze()
+    yield
+    gc.collect()
+    gc.unfreeze()
+
+
+def tasks() -> int:
+    """How many there are in this event loop."""
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:
+        return trio.lowlevel.current_statistics().tasks_living
+
+
+async def tasks_end(left: int) -> None:
+    """Wait a few turns of the event loop until there are only so many."""
+    for _ in range(20):
+        if tasks() == left:
+            break
+        await checkpoint()
+    assert tasks() == left
+
+
+async def nothing_is_left(client: AsyncTriverse, server: Server) -> None:
+    """The gate is whole, and the server sees those connections alone that lie idle."""
+    idle = 0
+    for home in client._wire._homes.values():  # pyright: ignore[reportPrivateUsage]  # a missing permit shows late
+        assert (home.gate._free, len(home.gate._waiting)) == (client._max_connections, 0)  # pyright: ignore[reportPrivateUsage]  # as above
+        if isinstance(home.lines, OwnLines):
+            idle += len(home.lines._idle._idle)  # pyright: ignore[reportPrivateUsage]  # as above
+    assert await anyio.to_thread.run_sync(partial(server.settled, still_open=idle))
+
+
+@asynccontextmanager
+async def own_client(server: Server, **options: Unpack[Options]) -> AsyncGenerator[AsyncTriverse]:
+    async with AsyncTriverse(KEY, base_url=server.url, max_retries=1, **options) as client:
+        yield client
+
+
+@asynccontextmanager
+async def borrowed_client(server: Server, **options: Unpack[Options]) -> AsyncGenerator[AsyncTriverse]:
+    async with (
+        httpx.AsyncClient(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)) as http,
+        AsyncTriverse(KEY, base_url=server.url, max_retries=1, http_client=http, **options) as client,
+    ):
+        yield client
+
+
+async def cancelled_everywhere(
+    server: Server, way: Way, scenario: Scenario, make: MakeClient = own_client, **options: Unpack[Options]
+) -> int:
+    """Run the scenario, cancelled at one wait after another; gives how many there were."""
+    before = tasks()
+    for number in itertools.count(1):
+        async with make(server, **options) as client:
+            ending = await scenario(client, partial(cancelled_at, number, way))
+            # An answer that is there already may come in spite of it.
+            assert ending.cancelled or ending.value == RIGHT
+            if make is own_client:
+                assert not ending.cancelled or ending.said == WHY
+                await nothing_is_left(client, server)
+            await tasks_end(before)
+            if not client._closed:  # pyright: ignore[reportPrivateUsage]  # as above
+                assert await client.users.balance() == RIGHT
+        assert await anyio.to_thread.run_sync(server.settled)
+        if not ending.reached:
+            return number - 1
+    raise AssertionError
+
+
+@each_way
+@pytest.mark.parametrize(("scenario", "most"), SCENARIOS, ids=name_of)
+@pytest.mark.anyio
+async def test_wherever_it_is_cancelled_nothing_is_left(way: Way, scenario: Scenario, most: int) -> None:
+    with serving() as server:
+        assert await cancelled_everywhere(server, way, scenario, max_connections=most)
+
+
+@each_way
+@pytest.mark.parametrize(("scenario", "most"), SCENARIOS[:4], ids=name_of)
+@pytest.mark.anyio
+async def test_nor_over_tls(
+    way: Way, scenario: Scenario, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trust(monkeypatch, tmp_path)
+    with serving(tls=server_context()) as server:
+        assert await cancelled_everywhere(server, way, scenario, max_connections=most)
+
+
+@each_way
+@pytest.mark.anyio
+async def test_closing_that_is_cancelled_closes_all_the_same(way: Way, anyio_backend: str) -> None:
+    with serving() as server:
+        waits = await cancelled_everywhere(server, way, closing)
+    # asyncio's sockets close at once.
+    assert bool(waits) == (anyio_backend == "trio")
+
+
+@each_way
+@pytest.mark.parametrize(("script", "scenario"), SCRIPTS, ids=name_of)
+@pytest.mark.anyio
+async def test_nor_where_the_server_makes_trouble(
+    way: Way, script: Script, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("triverse.wire.messages.MAX_BODY_BYTES", 300_000)
+    monkeypatch.setattr("triverse.core.body.MAX_BODY_BYTES", 300_000)
+    with Server(script) as server:
+        assert await cancelled_everywhere(server, way, scenario)
+
+
+@each_way
+@pytest.mark.anyio
+async def test_nor_with_an_http_client_of_the_users(way: Way) -> None:
+    with serving() as server:
+        assert await cancelled_everywhere(server, way, first_call, borrowed_client)
+
+
+# --- By whom -------------------------------------------------------------------------------------
+
+
+async def by_anyio(call: Call) -> None:
+    with pytest.raises(TimeoutError), anyio.fail_after(0.02):
+        await call()
+
+
+async def by_asyncio_timeout(call: Call) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await call()
+
+
+async def by_wait_for(call: Call) -> None:
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(call(), 0.02)
+
+
+async def by_a_sibling(call: Call) -> None:
+    """A task group cancels the others when one of them fails."""
+
+    async def fail() -> None:
+        await asyncio.sleep(0.02)
+        raise LookupError
+
+    async def both() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(call())
+            group.create_task(fail())
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await both()
+    assert [type(error) for error in caught.value.exceptions] == [LookupError]
+
+
+async def by_trio(call: Call) -> None:
+    with pytest.raises(trio.TooSlowError), trio.fail_after(0.02):
+        await call()
+
+
+@pytest.mark.parametrize(
+    ("anyio_backend", "cancel"),
+    [
+        ("asyncio", by_anyio),
+        ("asyncio", by_asyncio_timeout),
+        ("asyncio", by_wait_for),
+        ("asyncio", by_a_sibling),
+        ("trio", by_anyio),
+        ("trio", by_trio),
+    ],
+    ids=name_of,
+)
+@pytest.mark.anyio
+async def test_whoever_cancels_gets_their_own_error_and_the_next_call_works(
+    cancel: Callable[[Call], Awaitable[None]],
+) -> None:
+    with Server(silent_at_first) as server:
+        async with own_client(server, max_connections=1) as client:
+            await cancel(client.users.balance)
+            assert await client.users.balance() == RIGHT
+            await nothing_is_left(client, server)
+    assert server.connections == 2
