@@ -6,6 +6,7 @@ elsewhere.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import griffe
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
 # Where users import from, beside the package itself and its groups of requests. Of other modules, only what hangs on
@@ -33,6 +35,21 @@ def on_config(config: MkDocsConfig) -> None:
     written = sorted(path.name for path in (Path(config.docs_dir) / "evidence").glob("*.md"))
     pages = [f"evidence/{name}" for name in written if name != "index.md"]
     config.nav.append({"Evidence": [{"Overview": "evidence/index.md"}, *pages]})
+
+
+def on_page_content(html: str, page: Page, **_kwargs: object) -> str:
+    """Let the style sheet know tables of figures from those that a phone shows row by row."""
+    if page.file.src_uri.startswith("evidence/"):
+        return html.replace("<table>", "<table data-figures>")
+    return re.sub(r"<table>.*?</table>", _labelled, html, flags=re.DOTALL)
+
+
+def _labelled(table: re.Match[str]) -> str:
+    """The table, with the head of its column on each cell."""
+    heads = [re.sub("<[^>]+>", "", head) for head in re.findall(r"<th[^>]*>(.*?)</th>", table[0], flags=re.DOTALL)]
+    labels = itertools.cycle(heads)
+    labelled = re.sub("<td", lambda _: f'<td data-label="{next(labels)}"', table[0])
+    return labelled.replace("<table>", "<table data-rows>")
 
 
 def on_post_build(config: MkDocsConfig) -> None:

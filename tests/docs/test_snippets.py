@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.pages import ROOT, run_docstrings, run_page
+from support.pages import ROOT, excused, run_docstrings, run_javascript, run_page, snippets
 from support.shell import COMMAND
+from support.tls import authority
 
 from triverse.sandbox import Sandbox
 
 MODULES = sorted(path for path in ROOT.glob("triverse/**/*.py") if "```" in path.read_text(encoding="utf-8"))
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
+WITH_JAVASCRIPT = [page for page in PAGES if "```javascript" in page.read_text(encoding="utf-8")]
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +34,18 @@ def served() -> Iterator[tuple[str, str]]:
 
 @pytest.fixture
 def reader(served: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory to work in, with the key and the base URL in the environment and `triverse` on the path."""
+    """A directory to work in, with the key and the base URL in the environment and `triverse` on the path.
+
+    At hand are a fish that keeps its settings where it does, and the certificate of a CA.
+    """
     command = tmp_path / "bin" / "triverse"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n', encoding="utf-8")
     command.chmod(0o755)
     desk = tmp_path / "desk"
     desk.mkdir()
+    (tmp_path / ".config" / "fish" / "completions").mkdir(parents=True)
+    authority().cert_pem.write_to_path(str(desk / "our-ca.pem"))
     for name, value in {
         "TRIVERSE_BASE_URL": served[0],
         "TRIVERSE_API_KEY": served[1],
@@ -63,6 +72,18 @@ def _logging_as_it_was() -> Iterator[None]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_snippet_of_the_page_runs(page: Path, reader: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_page(page, reader, lambda: capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_block_of_the_page_is_passed_over(page: Path) -> None:
+    fences = re.findall(r"^\s*(?:```|~~~)", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert len(snippets(page)) + excused(page) == len(fences) / 2
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node runs JavaScript, and is not installed")
+@pytest.mark.parametrize("page", WITH_JAVASCRIPT, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_javascript_of_the_page_runs(page: Path, reader: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_javascript(page, reader, lambda: capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(ROOT)))

@@ -5,7 +5,7 @@
 - A `text` block with `title="Output"` is what the `python` block above it prints; `...` stands for anything.
 - `console` blocks are commands; lines without a `$` below a line with one are what it prints.
 - `toml` and `json` blocks are parsed, and saved where they have a title.
-- `javascript` blocks are run by Node, where it is installed.
+- `javascript` blocks are run by Node, each on its own, apart from the others since not everyone has Node.
 - What is not run says why, in a comment right above it: `<!-- not run: reason -->`.
 """
 
@@ -18,7 +18,6 @@ import inspect
 import json
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -34,24 +33,39 @@ from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 
 from support.plugin import LOAD_PLUGIN
 
-__all__ = ["ROOT", "run_docstrings", "run_page"]
+__all__ = ["ROOT", "excused", "run_docstrings", "run_javascript", "run_page", "snippets"]
 
 ROOT: Final = Path(__file__).parents[2]
 
 _INFO: Final = re.compile(r'(?P<language>[\w-]*)(?:[^"]*\btitle="(?P<title>[^"]+)")?.*')
 _EXCUSE: Final = re.compile(r"<!-- not run: \w.+ -->\s*\Z")
 _SHOWN_ONLY: Final = frozenset({"text", "diff"})
+_ELSEWHERE: Final = frozenset({"javascript"})
 _LENIENT: Final = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
-def blocks(document: Document) -> Iterable[Region]:
-    """Each fenced block, with its language, title and source; those that are excused are left out."""
+def fences(document: Document) -> Iterable[Region]:
+    """Each fenced block, with its language, title and source."""
     for region in FencedCodeBlockLexer(r"[^\n]*")(document):
-        if not _EXCUSE.search(document.text[: region.start]):
-            info = _INFO.fullmatch(region.lexemes["language"])
-            assert info is not None
-            region.parsed = (info["language"], info["title"], str(region.lexemes["source"]))
-            yield region
+        info = _INFO.fullmatch(region.lexemes["language"])
+        assert info is not None
+        region.parsed = (info["language"], info["title"], str(region.lexemes["source"]))
+        yield region
+
+
+def blocks(document: Document) -> Iterable[Region]:
+    """Those that are not excused."""
+    return (region for region in fences(document) if not _EXCUSE.search(document.text[: region.start]))
+
+
+def snippets(path: Path) -> list[Example]:
+    """What of a page is run or shown."""
+    return list(Document.parse(str(path), blocks).examples())
+
+
+def excused(path: Path) -> int:
+    """How many blocks of a page are not run, for the reason above them."""
+    return len(list(Document.parse(str(path), fences).examples())) - len(snippets(path))
 
 
 class Page:
@@ -67,7 +81,6 @@ class Page:
             "console": self._console,
             "toml": self._toml,
             "json": self._json,
-            "javascript": self._javascript,
         }
 
     def __enter__(self) -> Self:
@@ -90,7 +103,7 @@ class Page:
             (self.directory / title).write_text(source, encoding="utf-8")
         if language == "text" and title == "Output":
             _compare(source, self._printed())
-        elif language not in _SHOWN_ONLY:
+        elif language not in _SHOWN_ONLY | _ELSEWHERE:
             self._evaluators[language](example, title, source)
 
     def _python(self, example: Example, title: str | None, source: str) -> None:
@@ -130,10 +143,10 @@ class Page:
     def _json(self, _example: Example, _title: str | None, source: str) -> None:
         json.loads(source)
 
-    def _javascript(self, _example: Example, _title: str | None, source: str) -> None:
+    def javascript(self, source: str) -> None:
+        """Run a JavaScript module."""
         (self.directory / "sample.mjs").write_text(source, encoding="utf-8")
-        if shutil.which("node"):
-            self._command("node sample.mjs")
+        self._command("node sample.mjs")
 
 
 def _compare(expected: str, printed: str) -> None:
@@ -143,10 +156,18 @@ def _compare(expected: str, printed: str) -> None:
 
 def run_page(path: Path, directory: Path, printed: Callable[[], str]) -> None:
     """Run each block of a page, in order. `printed` gives what was printed since it was last asked."""
-    document = Document.parse(str(path), blocks)
     with Page(directory, printed) as page:
-        for example in document.examples():
+        for example in snippets(path):
             page.run(example)
+
+
+def run_javascript(path: Path, directory: Path, printed: Callable[[], str]) -> None:
+    """Run the JavaScript of a page. Needs Node."""
+    with Page(directory, printed) as page:
+        for example in snippets(path):
+            language, _, source = example.parsed
+            if language == "javascript":
+                page.javascript(source)
 
 
 def run_docstrings(path: Path, directory: Path, printed: Callable[[], str]) -> None:
