@@ -175,6 +175,13 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHONS[0])
+def fuzz(session: nox.Session) -> None:
+    """Let atheris look for bytes that break a promise; writes docs/evidence/fuzz.md. Seconds for each target: 300."""
+    session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("fuzz"))
+    session.run("python", "-m", "fuzz.run", *(session.posargs or ["300"]), env={**INSTALLED, "PYTHONPATH": "tests"})
+
+
+@nox.session(python=PYTHONS[0])
 def bench(session: nox.Session) -> None:
     """Measure us and the peers in turns; writes docs/evidence/benchmarks.md. Needs two quiet cores."""
     session.install("trustme")

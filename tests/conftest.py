@@ -3,6 +3,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 
+# A busy machine is no failure.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 # For runs of many suites in a row.
 settings.register_profile("few", max_examples=10, derandomize=True, database=None, deadline=None)
 

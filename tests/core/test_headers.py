@@ -20,6 +20,12 @@ def test_case_does_not_matter_and_repeats_are_joined() -> None:
     assert len(headers) == 3
 
 
+def test_a_name_that_is_not_ascii_is_there_under_the_name_that_is_listed() -> None:
+    headers = Headers([(b"\xc0-One", b"1")])
+    assert dict(headers) == {"À-one": "1"}
+    assert (headers["À-ONE"], "à-one" in headers) == ("1", False)
+
+
 @pytest.mark.parametrize("name", ["x", "", "naïve", "汉"])
 def test_a_name_that_is_not_there_is_a_key_error(name: str) -> None:
     with pytest.raises(KeyError) as caught:

@@ -21,7 +21,7 @@ def seconds(value: str, date: str | None = None) -> float | None:
     return retry_after(Headers(raw), lambda: NEW_YEAR)
 
 
-@pytest.mark.parametrize(("value", "wait"), [("0", 0.0), ("3", 3.0), (" 07 ", 7.0), ("2.5", 2.5), ("120", 120.0)])
+@pytest.mark.parametrize(("value", "wait"), [("0", 0.0), ("3", 3.0), (" 07 ", 7.0), ("2.5", 2.5), ("3\x1d", 3.0)])
 def test_seconds_are_seconds(value: str, wait: float) -> None:
     assert seconds(value) == wait
 

@@ -272,6 +272,8 @@ def test_headers_lose_the_key_in_names_and_values_and_nothing_else() -> None:
     headers = Headers([(b"A", b"1"), (b"X-" + PLAIN.encode(), b"k=" + PLAIN.encode()), (b"B", b"\xff")])
     assert headers.without(KEY.redact).raw == ((b"A", b"1"), (b"X-[redacted]", b"k=[redacted]"), (b"B", b"\xff"))
     assert headers.without(Secret("something else").redact) is headers
+    loud = Headers([(b"X-" + PLAIN.upper().encode(), b"1"), (b"B", b"2")])
+    assert loud.without(KEY.redact).raw == ((b"x-[redacted]", b"1"), (b"B", b"2"))
 
 
 # --- Cut out of errors of others -----------------------------------------------------------------

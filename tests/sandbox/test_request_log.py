@@ -39,11 +39,13 @@ def test_no_key_shows_in_the_log() -> None:
     ]
     sandbox.handle("GET", f"/{account.key}/some-wrong-key", headers)
     sandbox.handle("GET", "/users/me", [("Authorization", "some-wrong-key")])
+    sandbox.handle(account.key, "/users/me", [(account.key, "")])
     assert account.key not in repr(sandbox.requests)
     assert "some-wrong-key" not in repr(sandbox.requests)
-    first, second = (handled.request.headers for handled in sandbox.requests)
+    first, second, third = (handled.request.headers for handled in sandbox.requests)
     assert first == {"authorization": "Bearer [redacted]", "cookie": "key=[redacted]", "x-twice": "one, two"}
     assert second == {"authorization": "[redacted]"}
+    assert third == {"[redacted]": ""}
 
 
 def test_a_request_without_a_key_is_logged_as_it_came() -> None:

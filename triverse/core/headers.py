@@ -22,7 +22,7 @@ class Headers(Mapping[str, str]):
         self._raw = tuple(raw)
 
     def __getitem__(self, name: str) -> str:
-        value = self.find(name.lower().encode("latin-1", "replace"))
+        value = self.find(name.encode("latin-1", "replace").lower())
         if value is None:
             raise KeyError(name)
         return value
@@ -43,10 +43,10 @@ class Headers(Mapping[str, str]):
 
     def without(self, redact: Callable[[str], str]) -> Headers:
         """These headers, redacted; the same object where that changes nothing."""
-        together = b"\n".join([part for pair in self._raw for part in pair]).decode("latin-1")
-        if redact(together) == together:
+        together = b"\n".join([part for pair in self._raw for part in pair])
+        if _redacted(together + together.lower(), redact) == together + together.lower():
             return self
-        return Headers([(_redacted(name, redact), _redacted(value, redact)) for name, value in self._raw])
+        return Headers([(_redacted_name(name, redact), _redacted(value, redact)) for name, value in self._raw])
 
     @property
     def raw(self) -> tuple[tuple[bytes, bytes], ...]:
@@ -67,6 +67,13 @@ class Headers(Mapping[str, str]):
 
     def __reduce__(self) -> tuple[object, ...]:
         return Headers, (self._raw,)
+
+
+def _redacted_name(name: bytes, redact: Callable[[str], str]) -> bytes:
+    """The name without the key, also where only small letters, as the mapping has them, make it the key."""
+    name = _redacted(name, redact)
+    small = _redacted(name.lower(), redact)
+    return name if small == name.lower() else small
 
 
 def _redacted(text: bytes, redact: Callable[[str], str]) -> bytes:

@@ -40,7 +40,8 @@ def retry_after(headers: Headers, wall_clock: Callable[[], float]) -> float | No
     value = headers.find(b"retry-after")
     if value is None:
         return None
-    if _SECONDS.fullmatch(value.strip()):
+    value = value.strip()
+    if _SECONDS.fullmatch(value):
         seconds = float(value)
         return seconds if math.isfinite(seconds) else None
     then = _timestamp(value)

@@ -86,11 +86,12 @@ class Received:
 
     def redacted(self) -> Received:
         """The same request, for people to read: it shows no key of a sandbox's, no credentials and no body."""
-        shown = {name: _without(self.key, value) for name, value in self.headers.items()}
+        shown = {_without(self.key, name): _without(self.key, value) for name, value in self.headers.items()}
         if "authorization" in shown:
             scheme, space, _ = shown["authorization"].partition(" ")
             shown["authorization"] = f"{scheme} {_REDACTED}" if space else _REDACTED
-        return Received(self.method, _without(self.key, self.path), MappingProxyType(shown))
+        method, path = _without(self.key, self.method), _without(self.key, self.path)
+        return Received(method, path, MappingProxyType(shown))
 
 
 def _without(key: str | None, text: str) -> str:

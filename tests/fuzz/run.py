@@ -1,0 +1,179 @@
+"""Let atheris look for bytes that break a promise; keep those that lead somewhere new, and write the page of evidence.
+
+`python -m fuzz.run SECONDS` gives each target so many seconds, two targets at a time. What breaks a promise is left in
+`finds/`: it becomes a test, goes to the corpus, and is told of in `found.toml`. `python -m fuzz.run TARGET OPTION…` is
+one run of atheris, with the options of libFuzzer.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import logging
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from hashlib import sha256
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from coverage import Coverage
+
+HERE: Final = Path(__file__).parent
+CORPUS: Final = HERE / "corpus"
+FINDS: Final = HERE / "finds"
+PAGE: Final = Path("docs/evidence/fuzz.md")
+
+LIMITS: Final = ("-max_len=2048", "-timeout=10", "-rss_limit_mb=3000", "-print_final_stats=1")
+# Coverage is counted in what stands between a byte from the network and a value or an error.
+WATCHED: Final = ["triverse", "httpcore", "h11"]
+
+TARGETS: Final = {
+    "wire": "any bytes in answer to a request, through the sync client, httpcore and h11",
+    "answer": "status, headers and body, packed or not, through the exchange into six types of result",
+    "headers": "headers that steer: how long to wait, by which clock, the request's id",
+    "sequence": "one outcome after the other: answers and broken connections, under any policy",
+    "sandbox": "requests to the sandbox's ASGI application",
+}
+
+
+class Run(NamedTuple):
+    """What came of one target."""
+
+    target: str
+    executions: int
+    seconds: int
+    branches: int
+    kept: int
+    finds: int
+
+
+def fuzz_one(target: str, options: list[str]) -> None:
+    """Fuzz in this process, which ends with it."""
+    fuzzer: Any = import_module("atheris")  # has no types, and is not installed where types are checked
+    with fuzzer.instrument_imports(include=WATCHED):
+        check = import_module("fuzz.targets").TARGETS[target]
+        for path in (CORPUS / target).iterdir():  # what is imported by the first call is watched, too
+            check(path.read_bytes())
+
+    def note_finds(data: bytes) -> None:
+        try:
+            check(data)
+        except BaseException:
+            (FINDS / f"{target}-{sha256(data).hexdigest()[:16]}").write_bytes(data)
+            raise
+
+    logging.getLogger("triverse").addHandler(logging.NullHandler())
+    # libFuzzer starts itself anew to merge, by what it takes for its own name.
+    fuzzer.Setup([f"{shlex.quote(sys.executable)} -m fuzz.run {target}", *options], note_finds)
+    fuzzer.Fuzz()
+
+
+def fuzz(target: str, seconds: int) -> Run:
+    """Fuzz in a process of its own, then keep the smallest set of inputs that leads as far."""
+    with tempfile.TemporaryDirectory() as found, tempfile.TemporaryDirectory() as smallest:
+        options = [f"-max_total_time={seconds}", f"-dict={HERE / 'words.dict'}", f"-artifact_prefix={FINDS}/{target}-"]
+        said = libfuzzer(target, *LIMITS, *options, found, str(CORPUS / target))
+        libfuzzer(target, *LIMITS, "-set_cover_merge=1", smallest, str(CORPUS / target), found)
+        kept = keep(CORPUS / target, Path(smallest))
+    return Run(
+        target,
+        executions=number(r"stat::number_of_executed_units: (\d+)", said),
+        seconds=number(r"Done \d+ runs in (\d+) second", said),
+        branches=number(r" cov: (\d+) ft:", said),
+        kept=kept,
+        finds=len(list(FINDS.glob(f"{target}-*"))),
+    )
+
+
+def libfuzzer(target: str, *options: str) -> str:
+    """Run atheris; what it says."""
+    command = [sys.executable, "-m", "fuzz.run", target, *options]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)  # noqa: S603 - ourselves
+    text = done.stdout.decode("utf-8", "replace")
+    if done.returncode:
+        print(text[-4000:])  # noqa: T201 - a program's words
+    return text
+
+
+def number(pattern: str, text: str) -> int:
+    """The last number of this form."""
+    return int((re.findall(pattern, text) or ["0"])[-1])
+
+
+def keep(corpus: Path, smallest: Path) -> int:
+    """Put the smallest set in the corpus's place. How many files it has."""
+    files = sorted(smallest.iterdir())
+    for path in [path for path in corpus.iterdir() if files]:
+        path.unlink()
+    for path in files:
+        shutil.copy(path, corpus / path.name[:16])
+    return len(files)
+
+
+def covered() -> float:
+    """Per cent of the core's lines and branches that are run by what is kept."""
+    watch = Coverage(data_file=None, config_file=False, branch=True, source_pkgs=["triverse.core"])
+    with watch.collect():
+        for target, check in import_module("fuzz.targets").TARGETS.items():
+            for path in (CORPUS / target).iterdir():
+                check(path.read_bytes())
+    return watch.report(file=io.StringIO())
+
+
+def page(runs: list[Run]) -> str:
+    """The evidence as Markdown."""
+    rows = "".join(
+        f"| {run.target}: {TARGETS[run.target]} | {run.executions:,} | {run.seconds:,} | {run.branches:,} | {run.kept} "
+        f"| {run.finds} |\n"
+        for run in runs
+    )
+    total, seconds = sum(run.executions for run in runs), sum(run.seconds for run in runs)
+    found = "".join(f"- {find['what']}\n" for find in tomllib.loads((HERE / "found.toml").read_text("utf-8"))["find"])
+    return f"""# Fuzzing
+
+atheris makes up bytes, watches which branches of the code they take, and goes on from those that take new ones. After
+each input must come the right value or a `TriverseError`: no other exception, no run longer than ten seconds, no key in
+what the error shows, and the next call gets its own answer. **{total:,} executions** in {seconds:,} seconds found
+**{sum(run.finds for run in runs) or "nothing"}** that breaks this.
+
+Run on {dt.datetime.now(dt.UTC):%Y-%m-%d} by `nox -s fuzz`, with CPython {platform.python_version()}, atheris
+{version("atheris")}, httpx {version("httpx")}, httpcore {version("httpcore")} and h11 {version("h11")}.
+
+| target | executions | seconds | branches reached | inputs kept | finds |
+|---|---|---|---|---|---|
+{rows}
+Branches are counted in `triverse`, httpcore and h11. The inputs that are kept, `tests/fuzz/corpus/`, are the smallest
+set that reaches all that was reached; they run {covered():.1f} % of the lines and branches of `triverse/core`. The test
+suite runs them again at every change, with others that Hypothesis makes of them.
+
+## What fuzzing has found
+
+Each is mended, and has a test of its own.
+
+{found}"""
+
+
+def main(arguments: list[str]) -> int:
+    """Fuzz one target as told, or all of them."""
+    if arguments and arguments[0] in TARGETS:
+        fuzz_one(arguments[0], arguments[1:])
+    shutil.rmtree(FINDS, ignore_errors=True)
+    FINDS.mkdir()
+    with ThreadPoolExecutor(2) as pool:
+        runs = list(pool.map(partial(fuzz, seconds=int(arguments[0])), TARGETS))
+    PAGE.write_text(page(runs), "utf-8")
+    return int(any(run.finds for run in runs))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
