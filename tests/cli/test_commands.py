@@ -159,17 +159,6 @@ def test_help_fits_a_screen_and_has_examples(arguments: list[str], capsys: pytes
     assert any("Example" in line for line in lines)
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_is_printed_for_each_shell(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["completion", shell]) == 0
-    assert f"_TRIVERSE_COMPLETE={shell}_complete" in capsys.readouterr().out
-
-
-def test_the_shell_is_told_the_options() -> None:
-    completed = run(_TRIVERSE_COMPLETE="bash_complete", COMP_WORDS="triverse balance --w", COMP_CWORD="2")
-    assert completed.stdout == "plain,--watch\n"
-
-
 def test_ctrl_c_is_quiet_and_status_130() -> None:
     def hang(peer: Peer) -> None:
         peer.request()

@@ -67,7 +67,9 @@ def test_the_doctor_wraps_what_is_long(columns: int) -> None:
 
 
 @pytest.mark.parametrize("columns", [80, 40])
-def test_help_is_wrapped_to_the_terminal(columns: int) -> None:
-    with Terminal("me", "--help", columns=columns) as it:
+@pytest.mark.parametrize("command", [(), ("balance",), ("sandbox",)])
+def test_help_is_wrapped_to_the_terminal(command: tuple[str, ...], columns: int) -> None:
+    with Terminal(*command, "--help", columns=columns) as it:
         assert it.ended() == 0
     assert max(map(len, it.lines)) <= columns
+    assert "..." not in "".join(it.lines).replace("[ARGS]...", "")

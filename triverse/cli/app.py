@@ -26,17 +26,20 @@ F = TypeVar("F", bound=Callable[..., object])
 
 _COMPLETION: Final = "_TRIVERSE_COMPLETE"
 
+# No line of these is wider than a narrow terminal.
 _EXAMPLES: Final = """\b
-Examples:
-  triverse balance --sandbox       try it: no key, no network
-  triverse me --profile work
-  triverse balance --below 100 || echo "buy credits"
-  triverse balance --accounts studio.toml --json
-  triverse doctor                  find out why a call fails
+Try it, without key and network:
+  triverse balance --sandbox
+  triverse balance --watch --sandbox
 
 \b
-Exit status: 0 fine, 1 API error, 2 usage or configuration,
-3 below the threshold, 4 network, 130 interrupted.
+Examples:
+  triverse me --profile work
+  triverse balance --below 100
+  triverse balance --accounts my.toml
+  triverse doctor
+
+Exit status: 0 fine, 1 API error, 2 usage or configuration, 3 below the threshold, 4 network, 130 interrupted.
 """
 
 
@@ -77,7 +80,8 @@ def _dispatch(arguments: list[str]) -> int:
 def _usage(error: click.ClickException) -> str:
     context = error.ctx if isinstance(error, click.UsageError) else None
     where = context.command_path if context else "triverse"
-    return f"{error.format_message().rstrip('.?')}. Try: {where} --help"
+    said = error.format_message()
+    return f"{said}{'' if said.endswith(('.', '?')) else '.'} Try: {where} --help"
 
 
 def _connection(command: F) -> F:
@@ -92,7 +96,20 @@ def _connection(command: F) -> F:
     return command
 
 
+class _Command(click.Command):
+    """One whose summary is wrapped in the list of commands, where click would cut it off."""
+
+    def get_short_help_str(self, limit: int = 45) -> str:  # noqa: ARG002 - as in click
+        """The first paragraph of the help."""
+        return " ".join((self.help or "").partition("\n\n")[0].split())
+
+
+class _Group(click.Group):
+    command_class = _Command
+
+
 @click.group(
+    cls=_Group,
     # click would not go below 50 columns by itself.
     context_settings={
         "help_option_names": ["-h", "--help"],
@@ -129,17 +146,16 @@ def me(*, as_json: bool, profile: str | None, sandbox: bool, debug: bool) -> Non
 @triverse.command(
     epilog="""\b
 Examples:
-  triverse balance --below 100         exit status 3 if fewer are available
-  triverse balance --watch             a live view; q ends it
-  triverse balance --watch --sandbox   see it at work
-  triverse balance --accounts studio.toml
+  triverse balance --watch --sandbox
+  triverse balance --below 100
+  triverse balance --accounts my.toml
 
 FILE is TOML with lines such as studio = "env:STUDIO_KEY" under [accounts], or CSV with the columns name and key,
 or a list of names of environment variables.
 """
 )
 @_connection
-@click.option("--watch", is_flag=True, help="Stay, and show each change.")
+@click.option("--watch", is_flag=True, help="Stay, and show each change; q ends it.")
 @click.option(
     "--interval", type=click.FloatRange(min=0.1), default=5.0, metavar="SECONDS", help="Time between looks. [5]"
 )
@@ -205,8 +221,8 @@ def doctor(*, profile: str | None, debug: bool) -> int:
 @triverse.command(
     epilog="""\b
 Examples:
-  triverse sandbox --activity       balances move as tasks come and go
-  triverse sandbox --accounts accounts.toml --port 9000
+  triverse sandbox --activity
+  triverse sandbox --accounts my.toml
 
 FILE is TOML with an [[accounts]] table each: email, plan_name, api_credits, web_credits.
 """
@@ -214,7 +230,7 @@ FILE is TOML with an [[accounts]] table each: email, plan_name, api_credits, web
 @click.option("--port", type=click.IntRange(0, 65535), default=8787, help="Port to listen at; 0: a free one. [8787]")
 @click.option("--host", metavar="ADDRESS", help="Address to listen at, if others shall reach it. [127.0.0.1]")
 @click.option("--accounts", metavar="FILE", type=click.Path(path_type=Path), help="Open the accounts in FILE.")
-@click.option("--activity", is_flag=True, help="Let tasks start, succeed and fail.")
+@click.option("--activity", is_flag=True, help="Let tasks start, succeed and fail, so that balances move.")
 def sandbox(*, port: int, host: str | None, accounts: Path | None, activity: bool) -> int:
     """Serve a local Triverse to develop and test against."""
     from triverse.cli.serve import serve  # noqa: PLC0415 - not before it is used
@@ -230,11 +246,14 @@ def openapi() -> None:
     click.echo(document(), nl=False)
 
 
-@triverse.command(epilog='Example, for your shell\'s start-up file: eval "$(triverse completion bash)"')
+@triverse.command(epilog="Example: triverse completion bash >> ~/.bashrc")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print what makes your shell complete commands and options."""
     from click.shell_completion import BashComplete, FishComplete, ZshComplete  # noqa: PLC0415 - not before it is used
 
     kind = {"bash": BashComplete, "fish": FishComplete, "zsh": ZshComplete}[shell]
+    if shell == "zsh":
+        # A zsh without any settings has no completion to add to.
+        click.echo("(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }")
     click.echo(kind(triverse, {}, "triverse", _COMPLETION).source())
