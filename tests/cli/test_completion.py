@@ -16,7 +16,10 @@ from triverse.cli import main
 # What each shell is told, and what it says then.
 COMPLETES = {
     "bash": (
-        "source <(triverse completion bash); COMP_WORDS=(triverse ba); COMP_CWORD=1; _triverse_completion; echo $COMPREPLY",
+        (
+            "source <(triverse completion bash); COMP_WORDS=(triverse ba) COMP_CWORD=1; _triverse_completion triverse;"
+            " echo $COMPREPLY"
+        ),
         "balance\n",
     ),
     "fish": (
