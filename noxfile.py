@@ -182,6 +182,13 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHONS[0])
+def soak(session: nox.Session) -> None:
+    """Let a hundred workers meet mixed faults for three minutes, or so many seconds; writes docs/evidence/soak.md."""
+    session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("test"))
+    session.run("python", "tests/reliability/test_soak.py", *session.posargs, env=INSTALLED)
+
+
+@nox.session(python=PYTHONS[0])
 def bench(session: nox.Session) -> None:
     """Measure us and the peers in turns; writes docs/evidence/benchmarks.md. Needs two quiet cores."""
     session.install("trustme")

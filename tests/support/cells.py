@@ -44,12 +44,8 @@ class Cell:
     endpoint: str
 
     @property
-    def hangs(self) -> bool:
-        return self.fault.outcome is DeadlineExceededError
-
-    @property
     def deadline(self) -> float:
-        return DEADLINE if self.hangs else PATIENCE
+        return DEADLINE if self.fault.hangs else PATIENCE
 
 
 CELLS = [Cell(fault, mode, endpoint) for fault in FAULTS for mode in MODES for endpoint in ENDPOINTS]

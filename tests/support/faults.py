@@ -44,6 +44,11 @@ class Fault:
     retried: bool = False
     context: Callable[[], ssl.SSLContext] | None = None
 
+    @property
+    def hangs(self) -> bool:
+        """Whether only the deadline ends it."""
+        return self.outcome is DeadlineExceededError
+
 
 def data_for(received: Received) -> dict[str, object]:
     """What the service would answer."""
