@@ -122,6 +122,70 @@ def test_calls_that_are_under_way_end_well_and_their_connections_close(mode: Mod
     assert totals == [125.0] * 3
 
 
+@each_mode
+def test_calls_that_wait_in_line_end_well_too(mode: Mode) -> None:
+    go_on = threading.Event()
+
+    def slow(_: Received) -> bytes:
+        go_on.wait(10)
+        return answer(envelope(BALANCE))
+
+    totals: list[float] = []
+
+    def sync_way(client: Triverse) -> None:
+        threads = [threading.Thread(target=lambda: totals.append(client.users.balance().total)) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        server.heard()
+        client.close()
+        go_on.set()
+        for thread in threads:
+            thread.join()
+        assert server.settled()
+
+    async def call(client: AsyncTriverse) -> None:
+        totals.append((await client.users.balance()).total)
+
+    async def async_way(client: AsyncTriverse) -> None:
+        async with anyio.create_task_group() as group:
+            for _ in range(5):
+                group.start_soon(call, client)
+            await anyio.to_thread.run_sync(server.heard)
+            await client.aclose()
+            go_on.set()
+        assert await anyio.to_thread.run_sync(server.settled)
+
+    with serving(slow) as server:
+        drive(mode, sync_way, async_way, base_url=server.url, max_connections=1)
+    assert totals == [125.0] * 5
+
+
+def test_threads_that_call_while_the_client_closes_end_well_or_hear_that_it_is_closed() -> None:
+    def calls(client: Triverse) -> None:
+        while client.users.balance().total == 125.0:
+            ends.append("well")
+
+    def calls_until_closed(client: Triverse) -> None:
+        with pytest.raises(ConfigurationError, match="closed"):
+            calls(client)
+        ends.append("closed")
+
+    with serving() as server:
+        for _ in range(10):
+            ends: list[str] = []
+            client = Triverse(KEY, base_url=server.url, max_connections=4)
+            threads = [threading.Thread(target=calls_until_closed, args=(client,)) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            server.heard(len(server.requests) + 20)
+            client.close()
+            for thread in threads:
+                thread.join()
+            assert ends.count("closed") == 8
+            assert ends.count("well") >= 16
+            assert server.settled()
+
+
 def test_a_client_that_is_forgotten_closes_its_sockets() -> None:
     with serving() as server:
         Triverse(KEY, base_url=server.url).users.balance()
@@ -129,9 +193,10 @@ def test_a_client_that_is_forgotten_closes_its_sockets() -> None:
         assert server.settled()
 
 
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-def test_an_async_client_that_is_forgotten_closes_its_sockets_while_its_loop_goes_on() -> None:
-    """With Python's own warning that nobody closed them."""
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning", "ignore:Async generator:ResourceWarning")
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_async_client_that_is_forgotten_closes_its_sockets_while_its_loop_goes_on(backend: str) -> None:
+    """With Python's or trio's own warning that nobody closed them."""
 
     async def main() -> None:
         await AsyncTriverse(KEY, base_url=server.url).users.balance()
@@ -139,7 +204,7 @@ def test_an_async_client_that_is_forgotten_closes_its_sockets_while_its_loop_goe
         assert await anyio.to_thread.run_sync(server.settled)
 
     with serving() as server:
-        anyio.run(main, backend="asyncio")
+        anyio.run(main, backend=backend)
 
 
 @pytest.mark.anyio
