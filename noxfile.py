@@ -13,7 +13,7 @@ import nox
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "architecture", "build", "types", "docs", "tests", "lowest", "conformance"]
+nox.options.sessions = ["lint", "architecture", "build", "types", "docs", "tests", "lowest", "conformance", "faults"]
 
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml("pyproject.toml")
@@ -170,9 +170,9 @@ def mutation(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def faults(session: nox.Session) -> None:
-    """Meet every fault of the network with every client; writes docs/evidence/fault-matrix.md."""
+    """Meet every fault of the network with every client; `--write` writes docs/evidence/fault-matrix.md."""
     session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("test"))
-    session.run("python", "tests/reliability/test_faults.py", env=INSTALLED)
+    session.run("python", "tests/reliability/test_faults.py", *session.posargs, env=INSTALLED)
 
 
 @nox.session(python=[PYTHONS[0], *FREE_THREADED])

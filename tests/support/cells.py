@@ -76,7 +76,7 @@ class Measured:
 def expected(cell: Cell) -> tuple[str, int, int, int]:
     """A failure is told after one retry at most; a success is asked for twice, so that what lingers would show."""
     outcome = cell.fault.outcome
-    attempts = 2 if outcome is None or cell.fault.retried else 1
+    attempts = 1 + (outcome is None) + cell.fault.retried
     return (outcome.__name__ if outcome else SUCCESS), attempts, 0, 0
 
 

@@ -34,7 +34,7 @@ class Fault:
         name: what happens, in words.
         script: how the server plays it; None where nobody answers the connection at all.
         outcome: the class of the error; None if the call succeeds all the same.
-        retried: whether the call tries again.
+        retried: whether a call tries again.
         context: speaks TLS, with this certificate.
     """
 
@@ -128,7 +128,8 @@ def with_body(change: Callable[[bytes], bytes], *lines: str) -> Script:
 
 
 @cache
-def bomb(_: bytes) -> bytes:
+def bomb() -> bytes:
+    """A quarter of a gibibyte, in a quarter of a mebibyte."""
     squeezer = zlib.compressobj(1, zlib.DEFLATED, 31)
     return b"".join(squeezer.compress(bytes(1 << 20)) for _ in range(256)) + squeezer.flush()
 
@@ -144,6 +145,12 @@ def gzipped(change: Callable[[bytes], bytes]) -> Script:
 def flood(peer: Peer, _: bytes) -> None:
     while not peer.server.closing.is_set():
         peer.send(head(status="103 Early Hints") * 50)
+
+
+def endless(peer: Peer, _: bytes) -> None:
+    peer.send(head("Connection: close"))
+    while True:
+        peer.send(b" " * 65536)
 
 
 def chunk(body: bytes) -> bytes:
@@ -165,6 +172,23 @@ def alert(peer: Peer, right: bytes) -> None:
     peer.raw_send(b"\x15\x03\x03\x00\x02\x02\x28")
 
 
+def reset_after_head(peer: Peer, right: bytes) -> None:
+    peer.send(right.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
+    peer.pause(0.02)
+    peer.reset()
+
+
+def slow(peer: Peer) -> None:
+    peer.pause(0.05)
+    one_answer(peer)
+
+
+def drops_second(peer: Peer) -> None:
+    """Nothing tells before that it will, so the call is tried again over another connection."""
+    one_answer(peer)
+    peer.request()
+
+
 def one_answer(peer: Peer) -> None:
     received = peer.request()
     assert received is not None
@@ -176,12 +200,13 @@ PORTAL = b"<!doctype html><form>Sign in to the hotel's network</form>"
 
 FAULTS: tuple[Fault, ...] = (
     Fault("refused", None, ConnectionFailedError, retried=True),
-    Fault("nobody picks up", None, DeadlineExceededError),
+    Fault("unroutable, nobody picks up", None, DeadlineExceededError),
     Fault("hangs up at once", lambda peer: peer.close(), ConnectionFailedError, retried=True),
     Fault("reset at once", lambda peer: peer.reset(), ConnectionFailedError, retried=True),
     Fault("hangs up after the request", part(0), ConnectionFailedError, retried=True),
     Fault("reset before the headers", once(lambda peer, _: peer.reset()), ConnectionFailedError, retried=True),
     Fault("reset during the headers", then(Peer.reset, 0.1), ConnectionFailedError, retried=True),
+    Fault("reset after the headers", once(reset_after_head), ConnectionFailedError, retried=True),
     Fault("reset during the body", then(Peer.reset, 0.9), ConnectionFailedError, retried=True),
     Fault("reset after the body", then(Peer.reset, 1), None),
     Fault("truncated in the status line", part(0.05), ConnectionFailedError, retried=True),
@@ -270,8 +295,8 @@ FAULTS: tuple[Fault, ...] = (
         with_body(lambda body: body, "Content-Encoding: br", "Connection: close"),
         InvalidResponseError,
     ),
-    Fault("gzip bomb", gzipped(bomb), InvalidResponseError),
-    Fault("body without end", with_body(lambda _: b" " * (12 << 20), "Connection: close"), InvalidResponseError),
+    Fault("gzip bomb", gzipped(lambda _: bomb()), InvalidResponseError),
+    Fault("body without end", once(endless), InvalidResponseError),
     Fault("one header of a megabyte", says(head("X-Big: " + "x" * (1 << 20))), ConnectionFailedError, retried=True),
     Fault(
         "fifty thousand headers", says(head(*[f"X-{n}: x" for n in range(50_000)])), ConnectionFailedError, retried=True
@@ -332,6 +357,8 @@ FAULTS: tuple[Fault, ...] = (
         InvalidResponseError,
     ),
     Fault("hangs up after each answer", one_answer, None),
+    Fault("drops the connection at its second request", drops_second, None, retried=True),
+    Fault("picks up slowly", slow, None),
     Fault("TLS: good", one_answer, None, context=tls.server_context),
     Fault("TLS: another name", one_answer, ConnectionFailedError, retried=True, context=tls.wrong_name),
     Fault("TLS: expired", one_answer, ConnectionFailedError, retried=True, context=tls.expired),
