@@ -27,8 +27,8 @@ def diagnosis(error: TriverseError, key_source: str) -> str:
     """Why the call failed, and what to do."""
     if isinstance(error, (APIError, InvalidResponseError)) and _is_page(error.headers):
         return (
-            f"A web page (HTTP {error.status_code}) came in place of an answer of the API: a gateway, a proxy or the "
-            "network's login page answers, or the base URL is wrong."
+            f"A web page (HTTP {error.status_code}) came in place of an answer of the API, from a gateway, a proxy or "
+            "the network's login page: check the base URL, log in to the network, or try again later."
         )
     if isinstance(error, APIError):
         said = f" The service suggests: {error.suggestion}" if error.suggestion else ""
@@ -45,9 +45,9 @@ def _is_page(headers: Headers) -> bool:
 def _refused(error: APIError, key_source: str) -> str:
     match error:
         case AuthenticationError():
-            return f"The service does not know the key from {key_source}: it is mistyped, revoked or rotated."
+            return f"The service does not know the key from {key_source}: it is mistyped, revoked or rotated. Copy it."
         case PermissionDeniedError():
-            return f"The service knows the key from {key_source}, but does not allow it this call."
+            return f"The service knows the key from {key_source}, but does not allow it this call: use one that may."
         case NotFoundError():
             return "There is no such endpoint: check the path of TRIVERSE_BASE_URL."
         case RateLimitError():
@@ -56,13 +56,13 @@ def _refused(error: APIError, key_source: str) -> str:
         case ServerError():
             return f"The service itself fails (HTTP {error.status_code}), not this machine: try again later."
         case _:
-            return f"The service refused the call: {error.message}."
+            return f"The service refused the call: {error.message.rstrip('.')}."
 
 
 def _not_understood(error: InvalidResponseError) -> str:
     if error.path is not None:
         return f"The answer has not the documented form at {error.path}: update triverse, or tell the service."
-    return "The answer is damaged or no JSON: something in between changes it, or the base URL is wrong."
+    return "The answer is damaged or no JSON: something in between changes it. Check the base URL and the proxy."
 
 
 def _no_answer(error: TransportError) -> str:
@@ -70,12 +70,17 @@ def _no_answer(error: TransportError) -> str:
     if cause is not None:
         return tls_advice(cause)
     if isinstance(error, DeadlineExceededError):
-        return "The answer began, but trickles in too slowly to end in time: the service or a proxy is overloaded."
+        return (
+            "The answer began, but trickles in too slowly to end in time: the service is overloaded. Try again later."
+        )
     if isinstance(error, RequestTimeoutError):
-        return "The connection stands, but no answer comes in time: the service or a proxy hangs."
+        return "The connection stands, but no answer comes in time: the service or a proxy hangs. Try again later."
     if type(error.cause).__name__ == "ProxyError":
         return "The proxy does not let the call through: check its URL, name and password in the environment."
-    return "The connection broke before the whole answer was here: the service, a proxy or a firewall cut it off."
+    return (
+        "The connection broke before the whole answer was here: the service, a proxy or a firewall cut it off. "
+        "Try again, and from another network if it stays."
+    )
 
 
 def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
