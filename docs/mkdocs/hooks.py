@@ -38,8 +38,11 @@ def on_config(config: MkDocsConfig) -> None:
 
 
 def on_page_content(html: str, page: Page, **_kwargs: object) -> str:
-    """Let the style sheet know tables of figures from those that a phone shows row by row."""
+    """Let the style sheet know options, tables of figures, and tables that a phone shows row by row."""
+    html = html.replace("<code>--", "<code data-option>--")
     if page.file.src_uri.startswith("evidence/"):
+        # Tables name everything, and would be found before what explains it.
+        page.meta["search"] = {"boost": 0.1}
         return html.replace("<table>", "<table data-figures>")
     return re.sub(r"<table>.*?</table>", _labelled, html, flags=re.DOTALL)
 
