@@ -37,6 +37,21 @@ def on_config(config: MkDocsConfig) -> None:
     config.nav.append({"Evidence": [{"Overview": "evidence/index.md"}, *pages]})
 
 
+def on_page_markdown(markdown: str, config: MkDocsConfig, **_kwargs: object) -> str:
+    """List what programs have written so far where a page asks for it."""
+    return markdown.replace(
+        "<!-- each page, in its own first sentence -->", "\n".join(_evidence(Path(config.docs_dir)))
+    )
+
+
+def _evidence(docs: Path) -> Iterator[str]:
+    for path in sorted((docs / "evidence").glob("*.md")):
+        title, _, text = path.read_text("utf-8").partition("\n")
+        if path.name != "index.md":
+            sentence = re.split(r"(?<=\.)\s", text.strip(), maxsplit=1)[0]
+            yield f"- **[{title.strip('# ')}]({path.name}).** {' '.join(sentence.split())}"
+
+
 def on_page_content(html: str, page: Page, **_kwargs: object) -> str:
     """Let the style sheet know options, tables of figures, and tables that a phone shows row by row."""
     html = html.replace("<code>--", "<code data-option>--")
