@@ -34,6 +34,20 @@ def test_a_name_that_is_not_there_is_a_key_error(name: str) -> None:
     assert name not in Headers(RAW)
 
 
+class Counted(bytes):
+    lowered = 0
+
+    def lower(self) -> bytes:
+        Counted.lowered += 1
+        return super().lower()
+
+
+def test_thousands_of_them_are_gone_through_once() -> None:
+    headers = Headers([(Counted(b"X-%d" % number), b"1") for number in range(3000)])
+    assert len(dict(headers)) == len(repr(headers).split(", ")) == 3000
+    assert Counted.lowered == 3000
+
+
 def test_the_first_of_several_names_that_is_there_is_found() -> None:
     assert Headers(RAW).find(b"x-none", b"x-odd", b"content-type") == "é"
     assert Headers(RAW).find(b"x-none") is None

@@ -21,7 +21,7 @@ class Server:
 
     Args:
         says: what comes first.
-        piece: how many bytes at a time; 0 for all at once.
+        piece: how many bytes at a time, at least a sixteenth of them; 0 for all at once.
         hangs_up: whether it then closes the connection; else it says nothing more, until the time is over.
     """
 
@@ -60,7 +60,7 @@ class Connection(httpcore.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - as above
         if not self._unread and not self._over:
             raise httpcore.ReadTimeout
-        size = min(max_bytes, self._server.piece or max_bytes)
+        size = min(max_bytes, max(self._server.piece, len(self._unread) // 16) if self._server.piece else max_bytes)
         read, self._unread = self._unread[:size], self._unread[size:]
         return read
 

@@ -33,7 +33,7 @@ CORPUS: Final = HERE / "corpus"
 FINDS: Final = HERE / "finds"
 PAGE: Final = Path("docs/evidence/fuzz.md")
 
-LIMITS: Final = ("-max_len=2048", "-timeout=10", "-rss_limit_mb=3000", "-print_final_stats=1")
+LIMITS: Final = ("-max_len=1024", "-timeout=10", "-rss_limit_mb=3000", "-print_final_stats=1")
 # Coverage is counted in what stands between a byte from the network and a value or an error.
 WATCHED: Final = ["triverse", "httpcore", "h11"]
 

@@ -16,23 +16,33 @@ _MAX_REQUEST_ID: Final = 128
 class Headers(Mapping[str, str]):
     """Response headers: case does not matter, repeated ones are joined by a comma."""
 
-    __slots__ = ("_raw",)
+    __slots__ = ("_merged", "_raw")
 
     def __init__(self, raw: Sequence[tuple[bytes, bytes]] = ()) -> None:
         self._raw = tuple(raw)
+        self._merged: dict[bytes, list[bytes]] | None = None
 
     def __getitem__(self, name: str) -> str:
-        value = self.find(name.encode("latin-1", "replace").lower())
-        if value is None:
+        values = self._by_name().get(name.encode("latin-1", "replace").lower())
+        if values is None:
             raise KeyError(name)
-        return value
+        return _joined(values)
+
+    def _by_name(self) -> dict[bytes, list[bytes]]:
+        # Once for all of them: a server may send thousands.
+        if self._merged is None:
+            merged: dict[bytes, list[bytes]] = {}
+            for name, value in self._raw:
+                merged.setdefault(name.lower(), []).append(value)
+            self._merged = merged
+        return self._merged
 
     def find(self, *names: bytes) -> str | None:
         """The value under the first of these lower-case names that is there."""
         for name in names:
             values = [value for key, value in self._raw if key.lower() == name]
             if values:
-                return b", ".join(values).decode("latin-1")
+                return _joined(values)
         return None
 
     @property
@@ -54,10 +64,10 @@ class Headers(Mapping[str, str]):
         return self._raw
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys(key.lower().decode("latin-1") for key, _ in self._raw))
+        return (name.decode("latin-1") for name in self._by_name())
 
     def __len__(self) -> int:
-        return len({key.lower() for key, _ in self._raw})
+        return len(self._by_name())
 
     def __hash__(self) -> int:
         return hash(frozenset(self.items()))
@@ -67,6 +77,10 @@ class Headers(Mapping[str, str]):
 
     def __reduce__(self) -> tuple[object, ...]:
         return Headers, (self._raw,)
+
+
+def _joined(values: list[bytes]) -> str:
+    return b", ".join(values).decode("latin-1")
 
 
 def _redacted_name(name: bytes, redact: Callable[[str], str]) -> bytes:
