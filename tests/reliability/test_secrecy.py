@@ -2,83 +2,28 @@
 
 from __future__ import annotations
 
-import copy
 import io
-import logging
 import pickle
 import traceback
 import warnings
 from base64 import b64encode
-from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rich.console import Console
-from rich.traceback import Traceback
 from support.clients import MODES, Mode, drive
 from support.faults import FAULTS, Fault
+from support.prying import our_frames, shows, told
 from support.server import Received, Server, answer, envelope, serving
 from support.tls import trust
 
 from triverse import ConfigurationError, Triverse, TriverseError, api
 
 KEY = "tv/live+key=0123456789%abcdef"
-OURS = str(Path(__file__).parents[2] / "triverse")
 
 each_mode = pytest.mark.parametrize("mode", MODES)
-
-
-def forms(key: str) -> set[str]:
-    return {key, quote(key), quote(key, safe=""), b64encode(key.encode()).decode().rstrip("=")}
-
-
-@pytest.fixture
-def everything_logged() -> Iterator[io.StringIO]:
-    """What all loggers of the process say, at every level."""
-    said = io.StringIO()
-    handler = logging.StreamHandler(said)
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(1)
-    yield said
-    root.setLevel(level)
-    root.removeHandler(handler)
-
-
-def our_frames(error: BaseException) -> TracebackType | None:
-    """From the first frame of the package on: the test's own hold the key, of course."""
-    frames = error.__traceback__
-    while frames is not None and not frames.tb_frame.f_code.co_filename.startswith(OURS):
-        frames = frames.tb_next
-    return frames
-
-
-def told(error: BaseException) -> str:
-    """All that programs print, keep and send of an error, with the variables of every frame but the test's own."""
-    frames = our_frames(error)
-    error = error.with_traceback(frames)
-    console = Console(file=io.StringIO(), width=300)
-    console.print(Traceback.from_exception(type(error), error, frames, show_locals=True, locals_max_string=100_000))
-    assert isinstance(console.file, io.StringIO)
-    captured = traceback.TracebackException.from_exception(error, capture_locals=True)
-    thawed: BaseException = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
-    return "\n".join(
-        [
-            str(error),
-            repr(error),
-            repr(vars(error)),
-            str(vars(thawed)),
-            repr(pickle.dumps(error)),
-            repr(copy.deepcopy(error)),
-            "".join(captured.format()),
-            console.file.getvalue(),
-        ]
-    )
 
 
 def call(mode: Mode, url: str, key: str = KEY) -> None:
@@ -91,10 +36,6 @@ def call(mode: Mode, url: str, key: str = KEY) -> None:
         deadline=0.3,
         max_retries=0,
     )
-
-
-def shows(key: str, text: str) -> list[str]:
-    return [form for form in forms(key) if form in text]
 
 
 SOME = [fault for fault in FAULTS if fault.outcome is not None and fault.script is not None]

@@ -106,9 +106,10 @@ LEVEL = """
 ## What the client holds stays level
 
 Looked at twice a second: resident memory, open sockets, and tasks or threads, **before** the client is made, at
-**most** while it works, and **after** it is closed. Memory is the median of the second **quarter** of the time and that
-of the **last**, which may be {most:.0f} MiB more. The C library has one arena for all threads (`MALLOC_ARENA_MAX=1`)
-and gives back what is free before each look: what is measured is in use. In the end the server sees no open connection.
+**most** while it works, and **after** it is closed. Memory is the least of the second **quarter** of the time and that
+of the **last**, which may be {most:.0f} MiB more: answers of 8 MiB come and go, and the least is what stays. The C
+library has one arena for all threads (`MALLOC_ARENA_MAX=1`) and gives back what is free before each look: what is
+measured is in use. In the end the server sees no open connection.
 
 | client | connections made | sockets before, most, after | tasks before, most, after | MiB: quarter, last |
 |---|---|---|---|---|

@@ -6,7 +6,6 @@ import asyncio
 import ctypes
 import itertools
 import os
-import statistics
 import threading
 import time
 from collections import Counter
@@ -257,7 +256,8 @@ def stays_level(part: Part) -> None:
 
 
 def settled_memory(part: Part) -> tuple[float, float]:
-    """MiB in the second quarter of the time, and in the last."""
-    quarter = len(part.samples) // 4
-    second, last = part.samples[quarter : 2 * quarter], part.samples[-quarter:]
-    return statistics.median(s.memory for s in second), statistics.median(s.memory for s in last)
+    """MiB in the second quarter of the time, and in the last: the least, since answers come and go."""
+    working = part.samples[1:-2]  # at the second last look, some have ended already
+    quarter = len(working) // 4
+    second, last = working[quarter : 2 * quarter], working[-quarter:]
+    return min(sample.memory for sample in second), min(sample.memory for sample in last)

@@ -1,0 +1,60 @@
+"""Everything that programs print, keep and send, searched for a key."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+import traceback
+from base64 import b64encode
+from pathlib import Path
+from types import TracebackType
+from urllib.parse import quote
+
+from rich.console import Console
+from rich.traceback import Traceback
+
+import triverse
+
+__all__ = ["our_frames", "shows", "told"]
+
+OURS = str(Path(triverse.__file__).parent)
+
+
+def forms(key: str) -> set[str]:
+    return {key, quote(key), quote(key, safe=""), b64encode(key.encode()).decode().rstrip("=")}
+
+
+def our_frames(error: BaseException) -> TracebackType | None:
+    """From the first frame of the package on: the test's own hold the key, of course."""
+    frames = error.__traceback__
+    while frames is not None and not frames.tb_frame.f_code.co_filename.startswith(OURS):
+        frames = frames.tb_next
+    return frames
+
+
+def told(error: BaseException) -> str:
+    """All that programs print, keep and send of an error, with the variables of every frame but the test's own."""
+    frames = our_frames(error)
+    error = error.with_traceback(frames)
+    console = Console(file=io.StringIO(), width=300)
+    console.print(Traceback.from_exception(type(error), error, frames, show_locals=True, locals_max_string=100_000))
+    assert isinstance(console.file, io.StringIO)
+    captured = traceback.TracebackException.from_exception(error, capture_locals=True)
+    thawed: BaseException = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    return "\n".join(
+        [
+            str(error),
+            repr(error),
+            repr(vars(error)),
+            str(vars(thawed)),
+            repr(pickle.dumps(error)),
+            repr(copy.deepcopy(error)),
+            "".join(captured.format()),
+            console.file.getvalue(),
+        ]
+    )
+
+
+def shows(key: str, text: str) -> list[str]:
+    return [form for form in forms(key) if form in text]
