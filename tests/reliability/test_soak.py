@@ -27,12 +27,13 @@ from support.soaking import (
     CONNECTIONS,
     DEADLINE,
     MOST_GROWN,
+    MOST_OBJECTS,
     WORKERS,
     Account,
     Part,
     account,
+    quarters,
     run,
-    settled_memory,
     stays_level,
 )
 
@@ -105,14 +106,14 @@ were sent. It read none twice.
 LEVEL = """
 ## What the client holds stays level
 
-Looked at twice a second: resident memory, open sockets, and tasks or threads, **before** the client is made, at
-**most** while it works, and **after** it is closed. Memory is the least of the second **quarter** of the time and that
-of the **last**, which may be {most:.0f} MiB more: answers of 8 MiB come and go, and the least is what stays. The C
-library has one arena for all threads (`MALLOC_ARENA_MAX=1`) and gives back what is free before each look: what is
-measured is in use. In the end the server sees no open connection.
+Looked at twice a second: resident memory, blocks that Python has allocated, open sockets, and tasks or threads,
+**before** the client is made, at **most** while it works, and **after** it is closed. Of memory and blocks it is the
+least in the second **quarter** of the time and in the **last**, since answers of 8 MiB come and go and the least is
+what stays; the last may be {most:.0f} MiB and {objects:,} blocks more. The C library has one arena for all threads
+(`MALLOC_ARENA_MAX=1`) and gives back what is free before each look. In the end the server sees no open connection.
 
-| client | connections made | sockets before, most, after | tasks before, most, after | MiB: quarter, last |
-|---|---|---|---|---|
+| client | connections | sockets before, most, after | tasks, as well | MiB quarter, last | blocks, as well |
+|---|---|---|---|---|---|
 {rows}"""
 
 
@@ -127,7 +128,8 @@ def write_evidence(seconds: float) -> None:
             requests.append(_row(mode, sums.attempts, sums.read, sums.unread, sums.expired))
             level.append(_level_row(part, server.books().connections))
     tables = ((CALLS, calls), (REQUESTS, requests), (LEVEL, level))
-    EVIDENCE.write_text(_head(seconds) + "".join(t.format(rows="".join(rows), most=MOST_GROWN) for t, rows in tables))
+    bounds = {"most": MOST_GROWN, "objects": MOST_OBJECTS}
+    EVIDENCE.write_text(_head(seconds) + "".join(text.format(rows="".join(rows), **bounds) for text, rows in tables))
 
 
 def _head(seconds: float) -> str:
@@ -157,8 +159,9 @@ def _level_row(part: Part, connections: int) -> str:
     before, *during, after = part.samples
     sockets = f"{before.sockets}, {max(s.sockets for s in during)}, {after.sockets}"
     running = f"{before.running}, {max(s.running for s in during)}, {after.running}"
-    second, last = settled_memory(part)
-    return _row(part.mode, connections, sockets, running, f"{second:.1f}, {last:.1f}")
+    second, last = quarters(part)
+    memory = f"{second.memory:.1f}, {last.memory:.1f}"
+    return _row(part.mode, connections, sockets, running, memory, f"{second.blocks}, {last.blocks}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import itertools
 import os
+import sys
 import threading
 import time
 from collections import Counter
@@ -30,16 +31,17 @@ __all__ = [
     "Part",
     "Sample",
     "account",
+    "quarters",
     "run",
-    "settled_memory",
     "stays_level",
 ]
 
 WORKERS = 100
 CONNECTIONS = 64
 DEADLINE = 2.0
-# MiB that the last quarter of the time may take beyond the second.
-MOST_GROWN = 4.0
+# What the last quarter of the time may take beyond the second, at the least: MiB, and Python's objects.
+MOST_GROWN = 12.0
+MOST_OBJECTS = 5_000
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 # What a fault answers where it does answer well, and what the server says in place of the number of an attempt.
@@ -51,10 +53,10 @@ FOLLOWED, ANSWERED, OUT_OF_TIME, FAILED = 1, 2, 3, 4
 
 @dataclass(frozen=True)
 class Sample:
-    """A look at the process: when, memory in MiB, sockets of ours, and tasks or threads."""
+    """A look at the process: memory in MiB, and blocks that Python allocated; sockets; and tasks or threads."""
 
-    at: float
     memory: float
+    blocks: int
     sockets: int
     running: int
 
@@ -76,7 +78,7 @@ class Part:
         return ROOM - self.ends.count(0)
 
     def look(self, running: int) -> None:
-        self.samples.append(Sample(time.monotonic(), memory(), sockets(), running))
+        self.samples.append(Sample(memory(), sys.getallocatedblocks(), sockets(), running))
 
 
 class Worker:
@@ -251,13 +253,22 @@ def stays_level(part: Part) -> None:
     # A connection that is being made takes up to two tasks on asyncio and on trio.
     assert max(sample.running for sample in during) <= before.running + WORKERS + 2 * CONNECTIONS
     assert (after.sockets, after.running) == (before.sockets, before.running)
-    earlier, later = settled_memory(part)
-    assert later - earlier < MOST_GROWN, (part.mode, [round(sample.memory) for sample in part.samples])
+    second, last = quarters(part)
+    assert last.memory - second.memory < MOST_GROWN, (part.mode, [round(sample.memory) for sample in part.samples])
+    assert last.blocks - second.blocks < MOST_OBJECTS, (part.mode, [sample.blocks for sample in part.samples])
 
 
-def settled_memory(part: Part) -> tuple[float, float]:
-    """MiB in the second quarter of the time, and in the last: the least, since answers come and go."""
+def quarters(part: Part) -> tuple[Sample, Sample]:
+    """The least of everything in the second quarter of the time, and in the last: answers come and go."""
     working = part.samples[1:-2]  # at the second last look, some have ended already
     quarter = len(working) // 4
-    second, last = working[quarter : 2 * quarter], working[-quarter:]
-    return min(sample.memory for sample in second), min(sample.memory for sample in last)
+    return _least(working[quarter : 2 * quarter]), _least(working[-quarter:])
+
+
+def _least(samples: list[Sample]) -> Sample:
+    return Sample(
+        min(sample.memory for sample in samples),
+        min(sample.blocks for sample in samples),
+        min(sample.sockets for sample in samples),
+        min(sample.running for sample in samples),
+    )
