@@ -52,3 +52,4 @@ async def test_late_answers_come() -> None:
     sandbox.faults.add(Fault(latency=0.01, pause=0.001))
     async with through(sandbox.app()) as http:
         assert (await http.get("/users/me")).status_code == 401
+        assert (await http.post("/users/me", content=b"more than anyone reads" * 100_000)).status_code == 405

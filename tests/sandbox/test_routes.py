@@ -10,6 +10,7 @@ from support.clients import MODES, Mode, run_async
 from triverse import BadRequestError, NotFoundError, Request, UserBalance
 from triverse.core.request import JSON
 from triverse.sandbox import Account, Fault, Received, Sandbox
+from triverse.sandbox.openapi import document
 from triverse.sandbox.routes import Route
 
 ORDER: dict[str, JSON] = {"flow_name": "text-to-model", "params": {"prompt": "a red chair"}}
@@ -44,6 +45,11 @@ def test_a_route_answers_in_the_documented_frame() -> None:
 def test_a_route_may_refuse_as_the_service_does() -> None:
     status, content = answer(b'{"cost": 5000}')
     assert (status, content["code"], content["message"]) == (403, 2010, "Insufficient API credits.")
+
+
+def test_a_route_with_a_body_is_described_with_an_example() -> None:
+    described = json.loads(document(routes=(START,)))["paths"]["/tasks"]["post"]
+    assert described["requestBody"]["content"]["application/json"]["example"] == {"cost": 1}
 
 
 @pytest.mark.parametrize(

@@ -32,12 +32,12 @@ _SCALARS: Final[dict[object, dict[str, str]]] = {
 
 
 @cache
-def document(server: str = _SERVICE) -> bytes:
-    """The description as JSON, for clients of the server at this URL."""
-    return json.dumps(_document(server), indent=2).encode() + b"\n"
+def document(server: str = _SERVICE, routes: tuple[Route, ...] = ROUTES) -> bytes:
+    """The description of these endpoints as JSON, for clients of the server at this URL."""
+    return json.dumps(_document(server, routes), indent=2).encode() + b"\n"
 
 
-def _document(server: str) -> dict[str, object]:
+def _document(server: str, routes: tuple[Route, ...]) -> dict[str, object]:
     return {
         "openapi": "3.1.0",
         "info": {
@@ -47,10 +47,10 @@ def _document(server: str) -> dict[str, object]:
         },
         "servers": [{"url": server}],
         "security": [{"apiKey": []}],
-        "paths": {route.request.path: {route.request.method.lower(): _operation(route)} for route in ROUTES},
+        "paths": {route.request.path: {route.request.method.lower(): _operation(route)} for route in routes},
         "components": {
             "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},
-            "schemas": {route.request.into.__name__: _schema(route.request.into) for route in ROUTES}
+            "schemas": {route.request.into.__name__: _schema(route.request.into) for route in routes}
             | {"Error": _error_schema()},
             "responses": {"Error": _response("The service says no.", _ref("schemas", "Error"))},
         },
