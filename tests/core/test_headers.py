@@ -43,6 +43,7 @@ class Counted(bytes):
 
 
 def test_thousands_of_them_are_gone_through_once() -> None:
+    Counted.lowered = 0
     headers = Headers([(Counted(b"X-%d" % number), b"1") for number in range(3000)])
     assert len(dict(headers)) == len(repr(headers).split(", ")) == 3000
     assert Counted.lowered == 3000
