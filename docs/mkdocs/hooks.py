@@ -63,11 +63,13 @@ def on_page_content(html: str, page: Page, **_kwargs: object) -> str:
 
 
 def _labelled(table: re.Match[str]) -> str:
-    """The table, with the head of its column on each cell."""
+    """The table, with the head of its column on each cell where there are several to tell apart."""
     heads = [re.sub("<[^>]+>", "", head) for head in re.findall(r"<th[^>]*>(.*?)</th>", table[0], flags=re.DOTALL)]
+    marked = table[0].replace("<table>", "<table data-rows>")
+    if len(heads) == 2:  # noqa: PLR2004 - what it is about, and what is said of it
+        return marked
     labels = itertools.cycle(heads)
-    labelled = re.sub("<td", lambda _: f'<td data-label="{next(labels)}"', table[0])
-    return labelled.replace("<table>", "<table data-rows>")
+    return re.sub("<td", lambda _: f'<td data-label="{next(labels)}"', marked)
 
 
 def on_post_build(config: MkDocsConfig) -> None:
