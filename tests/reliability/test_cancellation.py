@@ -74,8 +74,8 @@ def tasks() -> int:
 
 
 async def tasks_end(left: int) -> None:
-    """Wait a few turns of the event loop until there are only so many."""
-    for _ in range(20):
+    """Wait some turns of the event loop until there are only so many."""
+    for _ in range(100):
         if tasks() == left:
             break
         await checkpoint()
@@ -83,13 +83,13 @@ async def tasks_end(left: int) -> None:
 
 
 async def nothing_is_left(client: AsyncTriverse, server: Server) -> None:
-    """The gate is whole, and the server sees those connections alone that lie idle."""
-    idle = 0
+    """The gate is whole, and of our own connections the server sees those alone that lie idle."""
+    idle: int | None = None
     for home in client._wire._homes.values():  # pyright: ignore[reportPrivateUsage]  # a missing permit shows late
         assert (home.gate._free, len(home.gate._waiting)) == (client._max_connections, 0)  # pyright: ignore[reportPrivateUsage]  # as above
         if isinstance(home.lines, OwnLines):
-            idle += len(home.lines._idle._idle)  # pyright: ignore[reportPrivateUsage]  # as above
-    assert await anyio.to_thread.run_sync(partial(server.settled, still_open=idle))
+            idle = len(home.lines._idle._idle)  # pyright: ignore[reportPrivateUsage]  # as above
+    assert idle is None or await anyio.to_thread.run_sync(partial(server.settled, still_open=idle))
 
 
 @asynccontextmanager
@@ -117,13 +117,13 @@ async def cancelled_everywhere(
             ending = await scenario(client, partial(cancelled_at, number, way))
             # An answer that is there already may come in spite of it.
             assert ending.cancelled or ending.value == RIGHT
-            if make is own_client:
-                assert not ending.cancelled or ending.said == WHY
-                await nothing_is_left(client, server)
+            assert not ending.cancelled or make is not own_client or ending.said == WHY
             await tasks_end(before)
+            await nothing_is_left(client, server)
             if not client._closed:  # pyright: ignore[reportPrivateUsage]  # as above
                 assert await client.users.balance() == RIGHT
-        assert await anyio.to_thread.run_sync(server.settled)
+        if make is own_client:
+            assert await anyio.to_thread.run_sync(server.settled)
         if not ending.reached:
             return number - 1
     raise AssertionError
@@ -169,9 +169,11 @@ async def test_nor_where_the_server_makes_trouble(
         assert await cancelled_everywhere(server, way, scenario)
 
 
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @each_way
 @pytest.mark.anyio
 async def test_nor_with_an_http_client_of_the_users(way: Way) -> None:
+    """Nothing of ours, that is: its connections are its own, and with some versions of anyio it forgets one."""
     with serving() as server:
         assert await cancelled_everywhere(server, way, first_call, borrowed_client)
 
