@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import httpx
 import httpx2
 import pytest
 from support.clients import KEY
 from support.server import BALANCE, answer, envelope, serving
 
-from triverse import AsyncTriverse, NotFoundError, PermissionDeniedError, Triverse
+from triverse import AsyncTriverse, NotFoundError, PermissionDeniedError, TransportError, Triverse
+
+ELSEWHERE = "http://127.0.0.1:9/api/v1"
 
 
 def test_its_hooks_cookies_and_headers_go_along_and_it_stays_open() -> None:
@@ -73,3 +77,72 @@ def test_a_client_of_httpx2_will_do() -> None:
         assert client.users.balance().total == 125.0
         with pytest.raises(NotFoundError):
             client.request("GET", "/nowhere")
+
+
+def read_away(response: httpx.Response) -> None:
+    for _ in response.iter_raw():
+        pass
+
+
+def test_a_hook_that_reads_the_answer_away_leaves_an_error_of_ours() -> None:
+    with (
+        serving() as server,
+        httpx.Client(event_hooks={"response": [read_away]}) as own,
+        Triverse(KEY, base_url=server.url, http_client=own) as client,
+        pytest.raises(TransportError),
+    ):
+        client.users.me()
+
+
+async def read_away_async(response: httpx.Response) -> None:
+    async for _ in response.aiter_raw():
+        pass
+
+
+@pytest.mark.anyio
+async def test_an_async_hook_that_reads_the_answer_away_leaves_an_error_of_ours() -> None:
+    with serving() as server:
+        async with (
+            httpx.AsyncClient(event_hooks={"response": [read_away_async]}) as own,
+            AsyncTriverse(KEY, base_url=server.url, http_client=own) as client,
+        ):
+            with pytest.raises(TransportError):
+                await client.users.me()
+
+
+class Signed(httpx.Auth):
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["X-Signature"] = "signed"
+        yield request
+
+
+@pytest.mark.anyio
+async def test_its_auth_and_mounts_see_every_request_and_the_key_stays() -> None:
+    seen: list[tuple[str, str]] = []
+
+    def mounted(request: httpx.Request) -> httpx.Response:
+        seen.append((request.headers["X-Signature"], request.headers["Authorization"]))
+        return httpx.Response(200, json=envelope(BALANCE))
+
+    mounts = {"all://api.triverse.ai": httpx.MockTransport(mounted)}
+    with httpx.Client(auth=Signed(), mounts=mounts) as own, Triverse(KEY, http_client=own) as client:
+        assert client.users.balance().total == 125.0
+    async with (
+        httpx.AsyncClient(auth=Signed(), mounts=mounts) as its_own,
+        AsyncTriverse(KEY, http_client=its_own) as async_client,
+    ):
+        assert (await async_client.users.balance()).total == 125.0
+    assert seen == [("signed", f"Bearer {KEY}")] * 2
+
+
+@pytest.mark.anyio
+async def test_its_proxy_carries_the_request() -> None:
+    with serving(lambda _: answer(envelope(BALANCE))) as proxy:
+        with httpx.Client(proxy=proxy.origin) as own, Triverse(KEY, base_url=ELSEWHERE, http_client=own) as client:
+            assert client.users.balance().total == 125.0
+        async with (
+            httpx.AsyncClient(proxy=proxy.origin) as its_own,
+            AsyncTriverse(KEY, base_url=ELSEWHERE, http_client=its_own) as async_client,
+        ):
+            assert (await async_client.users.balance()).total == 125.0
+        assert [received.target for received in proxy.requests] == [f"{ELSEWHERE}/users/balance"] * 2

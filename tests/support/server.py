@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -113,10 +114,12 @@ class Peer:
             self.pause(pause)
 
     def pause(self, seconds: float = 30.0) -> None:
-        """Do nothing for a while, but no longer than the client stays."""
+        """Do nothing for a while, but no longer than the client stays and the server is up."""
         watched = select.poll()
         watched.register(self._sock, getattr(select, "POLLRDHUP", select.POLLHUP))
-        watched.poll(seconds * 1000)
+        until = time.monotonic() + seconds
+        while not self.server.closing.is_set() and time.monotonic() < until and not watched.poll(50):
+            pass
 
     def reset(self) -> None:
         """Break the connection in the rudest way."""

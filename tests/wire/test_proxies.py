@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from unittest import mock
 
 import httpx
@@ -16,6 +17,7 @@ from triverse import ConfigurationError, Triverse
 from triverse.wire.proxies import proxy_for
 
 NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # of one, lest each example load all certificates
 HOSTS = ("api.triverse.ai", "triverse.ai", "localhost", "127.0.0.1", "[::1]", "xtriverse.ai")
 
 proxies = st.sampled_from(["", "http://one:1", "http://two:2", "three:3"])
@@ -28,7 +30,7 @@ exempt = st.lists(
 
 
 def chosen_by_httpx(url: str) -> str | None:
-    with httpx.Client() as client:
+    with httpx.Client(verify=CONTEXT) as client:
         transport = client._transport_for_url(httpx.URL(url))  # pyright: ignore[reportPrivateUsage]  # httpx tells it nowhere else
         proxy = getattr(getattr(transport, "_pool", None), "_proxy_url", None)
     return None if proxy is None else f"{proxy.scheme.decode()}://{proxy.host.decode()}:{proxy.port}"

@@ -240,7 +240,7 @@ class AsyncTriverse:
         Raises:
             TriverseError: see `triverse.core.errors` for the whole tree.
         """
-        return await self.execute(Request(method, path, into, params, json))
+        return (await self.send(Request(method, path, into, params, json))).data
 
     async def _current_key(self, deadline: float | None) -> Secret:
         key = self._key

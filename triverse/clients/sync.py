@@ -242,7 +242,7 @@ class Triverse:
         Raises:
             TriverseError: see `triverse.core.errors` for the whole tree.
         """
-        return self.execute(Request(method, path, into, params, json))
+        return self.send(Request(method, path, into, params, json)).data
 
     def _current_key(self) -> Secret:
         key = self._key

@@ -123,6 +123,7 @@ async def _read(response: httpx.Response, line: Line) -> bytes | None:
     """The body as it came; None where it has been read already."""
     try:
         if response.is_stream_consumed:
+            await response.aread()  # fails where a hook has read it away
             return None
         body = Body(None)
         # Past `aiter_raw()`, which only cuts and counts: 2 % of a call.

@@ -142,6 +142,7 @@ def _read(response: httpx.Response, deadline: float | None) -> bytes | None:
     """The body as it came; None where it has been read already."""
     try:
         if response.is_stream_consumed:
+            response.read()  # fails where a hook has read it away
             return None
         body = Body(deadline)
         # Past `iter_raw()`, which only cuts and counts: 2 % of a call.
