@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import inspect
 from collections.abc import Callable
 
 import httpx
@@ -24,11 +24,8 @@ class Counting(httpx.MockTransport):
         super().__init__(self._answer)
 
     def _answer(self, _request: httpx.Request) -> httpx.Response:
-        frame, depth = sys._getframe(), 0
-        while frame.f_back is not None:
-            frame = frame.f_back
-            depth += frame.f_code.co_filename.startswith(HOME)
-        self.depths.append(depth)
+        files = [frame.filename for frame in inspect.stack()]
+        self.depths.append(sum(file.startswith(HOME) for file in files))
         return httpx.Response(200, json=envelope(BALANCE))
 
 
