@@ -105,7 +105,7 @@ class _Command(click.Command):
 
 
 class _Group(click.Group):
-    command_class = _Command
+    command_class: type[click.Command] | None = _Command
 
 
 @click.group(
