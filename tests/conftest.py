@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import logging
+from collections.abc import Generator
+
 import pytest
 from hypothesis import settings
 
@@ -24,3 +27,13 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _logger_as_it_was() -> Generator[None]:
+    """The command line sets the logger up for its whole process; the next file's tests are another one."""
+    logger = logging.getLogger("triverse")
+    level, handlers = logger.level, list(logger.handlers)
+    yield
+    logger.setLevel(level)
+    logger.handlers[:] = handlers
