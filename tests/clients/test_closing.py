@@ -85,7 +85,10 @@ def test_closing_a_view_leaves_the_connections_to_the_others(mode: Mode) -> None
 
 
 @each_mode
-def test_calls_that_are_under_way_end_well_and_their_connections_close(mode: Mode) -> None:
+@pytest.mark.parametrize(("calls", "at_once"), [(3, 100), (5, 1)], ids=["under way", "in line"])
+def test_calls_that_are_under_way_or_wait_in_line_end_well_and_their_connections_close(
+    mode: Mode, calls: int, at_once: int
+) -> None:
     go_on = threading.Event()
 
     def slow(_: Received) -> bytes:
@@ -95,10 +98,10 @@ def test_calls_that_are_under_way_end_well_and_their_connections_close(mode: Mod
     totals: list[float] = []
 
     def sync_way(client: Triverse) -> None:
-        threads = [threading.Thread(target=lambda: totals.append(client.users.balance().total)) for _ in range(3)]
+        threads = [threading.Thread(target=lambda: totals.append(client.users.balance().total)) for _ in range(calls)]
         for thread in threads:
             thread.start()
-        server.heard(3)
+        server.heard(min(calls, at_once))
         client.close()
         go_on.set()
         for thread in threads:
@@ -110,54 +113,16 @@ def test_calls_that_are_under_way_end_well_and_their_connections_close(mode: Mod
 
     async def async_way(client: AsyncTriverse) -> None:
         async with anyio.create_task_group() as group:
-            for _ in range(3):
+            for _ in range(calls):
                 group.start_soon(call, client)
-            await anyio.to_thread.run_sync(server.heard, 3)
+            await anyio.to_thread.run_sync(server.heard, min(calls, at_once))
             await client.aclose()
             go_on.set()
         assert await anyio.to_thread.run_sync(server.settled)
 
     with serving(slow) as server:
-        drive(mode, sync_way, async_way, base_url=server.url)
-    assert totals == [125.0] * 3
-
-
-@each_mode
-def test_calls_that_wait_in_line_end_well_too(mode: Mode) -> None:
-    go_on = threading.Event()
-
-    def slow(_: Received) -> bytes:
-        go_on.wait(10)
-        return answer(envelope(BALANCE))
-
-    totals: list[float] = []
-
-    def sync_way(client: Triverse) -> None:
-        threads = [threading.Thread(target=lambda: totals.append(client.users.balance().total)) for _ in range(5)]
-        for thread in threads:
-            thread.start()
-        server.heard()
-        client.close()
-        go_on.set()
-        for thread in threads:
-            thread.join()
-        assert server.settled()
-
-    async def call(client: AsyncTriverse) -> None:
-        totals.append((await client.users.balance()).total)
-
-    async def async_way(client: AsyncTriverse) -> None:
-        async with anyio.create_task_group() as group:
-            for _ in range(5):
-                group.start_soon(call, client)
-            await anyio.to_thread.run_sync(server.heard)
-            await client.aclose()
-            go_on.set()
-        assert await anyio.to_thread.run_sync(server.settled)
-
-    with serving(slow) as server:
-        drive(mode, sync_way, async_way, base_url=server.url, max_connections=1)
-    assert totals == [125.0] * 5
+        drive(mode, sync_way, async_way, base_url=server.url, max_connections=at_once)
+    assert totals == [125.0] * calls
 
 
 def test_threads_that_call_while_the_client_closes_end_well_or_hear_that_it_is_closed() -> None:

@@ -407,19 +407,6 @@ async def test_a_turn_is_not_given_to_one_who_has_just_stopped_waiting() -> None
 
 
 @pytest.mark.asyncio
-async def test_a_turn_that_comes_at_the_moment_of_cancelling_goes_on_to_the_next() -> None:
-    gate = AsyncGate(1)
-    assert await gate.enter(None)
-    waiting = asyncio.ensure_future(gate.enter(None))
-    await asyncio.sleep(0)
-    gate.leave()
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    assert await gate.enter(0)
-
-
-@pytest.mark.asyncio
 async def test_calls_through_a_proxy_share_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(lambda _: answer(envelope(BALANCE))) as server:
         monkeypatch.setenv("HTTP_PROXY", server.origin)

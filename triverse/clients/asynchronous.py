@@ -127,7 +127,7 @@ class AsyncTriverse:
         from triverse.clients.async_purse import AsyncDesk, AsyncPurse  # noqa: PLC0415 - as the wire
 
         # Of threads that come here at once, all get the first one's.
-        desk = self._desks.setdefault("balance", AsyncDesk())
+        desk = self._desks.get("balance") or self._desks.setdefault("balance", AsyncDesk())
         return AsyncPurse(self._policy, desk, self._current_key, self._ask_balance)
 
     async def _ask_balance(self, within: float, key: Secret | None = None) -> UserBalance:

@@ -126,7 +126,7 @@ class Triverse:
         from triverse.clients.purse import Desk, Purse  # noqa: PLC0415 - as the wire
 
         # Of threads that come here at once, all get the first one's.
-        desk = self._desks.setdefault("balance", Desk())
+        desk = self._desks.get("balance") or self._desks.setdefault("balance", Desk())
         return Purse(self._policy, desk, self._current_key, self._ask_balance)
 
     def _ask_balance(self, within: float, key: Secret | None = None) -> UserBalance:
