@@ -73,7 +73,7 @@ def test_without_a_key_that_could_be_one_nothing_is_sent_and_the_answer_is_401(
     authorization: bytes | None, challenge: str
 ) -> None:
     def refuse(_: httpx.Request) -> httpx.Response:
-        raise AssertionError  # pragma: no cover
+        raise AssertionError
 
     app = application()
     app.dependency_overrides[get_triverse] = lambda: service(refuse)
@@ -103,7 +103,7 @@ def test_a_refused_key_can_be_caught_as_for_any_client() -> None:
             await tenant.users.me()
         except AuthenticationError as error:
             return f"{type(error).__name__}, from {type(error.__cause__).__name__}: {error.message}"
-        raise AssertionError  # pragma: no cover
+        raise AssertionError
 
     response = TestClient(app).get("/", headers={"Authorization": "Bearer tv-unknown"})
     assert response.json() == "TenantKeyError, from AuthenticationError: The API key is missing or wrong."
