@@ -28,7 +28,7 @@ def client_of(server: Server, timeout: float = 5.0) -> AsyncTriverse:
 
 
 def backend() -> AsyncioBackend:
-    return AsyncioBackend(httpcore.AsyncConnectionPool())
+    return AsyncioBackend()
 
 
 class Blind(asyncio.BaseEventLoop):

@@ -20,7 +20,7 @@ import pytest
 
 import triverse
 from triverse import AsyncTriverse, ConnectionFailedError, InvalidResponseError, Triverse
-from triverse.wire import asyncio_backend
+from triverse.wire import asyncio_backend, one_connection
 from triverse.wire.async_gate import AsyncGate, FutureTurn
 from triverse.wire.asyncio_backend import AsyncioBackend, PlainStream
 from triverse.wire.connections import FreeList
@@ -155,7 +155,7 @@ def test_a_waiter_whose_time_is_over_is_passed_over() -> None:
 
 def a_stream(sock: socket.socket) -> PlainStream:
     sock.setblocking(False)  # noqa: FBT003 - the socket's own way to say it
-    return PlainStream(sock, AsyncioBackend(httpcore.AsyncConnectionPool()))
+    return PlainStream(sock, AsyncioBackend())
 
 
 def test_a_wake_up_without_bytes_is_waited_out() -> None:
@@ -236,10 +236,10 @@ def test_a_slow_address_still_wins_where_the_other_refuses(monkeypatch: pytest.M
 
 
 def test_locks_of_other_names_are_left_alone() -> None:
-    class OtherPool(httpcore.AsyncConnectionPool):
-        connections = [httpcore.AsyncConnectionPool()]  # type: ignore[list-item]  # noqa: RUF012 - no connection, but without the locks of one
+    class OtherConnection(httpcore.AsyncConnectionInterface):
+        """Without the locks that are known."""
 
-    asyncio_backend._unlock(OtherPool())
+    one_connection._unlock(OtherConnection())
 
 
 def test_tls_that_cannot_write_says_so_as_httpcore_does() -> None:

@@ -43,6 +43,19 @@ def test_respx_sees_every_call() -> None:
         assert route.call_count == 2
 
 
+def test_respx_sees_every_call_also_where_the_environment_names_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    test_respx_sees_every_call()
+
+
+def test_respx_sees_the_next_call_of_a_client_that_has_a_connection_already() -> None:
+    with serving() as server, Triverse(KEY, base_url=server.url) as client:
+        client.users.balance()
+        with respx.mock() as router:
+            router.get(f"{server.url}/users/balance").respond(json=ANSWER)
+            assert client.users.balance() == UserBalance(3.0, 1.0)
+
+
 @pytest.fixture
 def spans() -> Generator[InMemorySpanExporter]:
     exporter = InMemorySpanExporter()

@@ -17,6 +17,7 @@ from triverse.wire.asyncio_backend import AsyncioBackend, watches_sockets
 from triverse.wire.connections import FreeList, TransportSettings, said_too_much
 from triverse.wire.loops import running_loop
 from triverse.wire.messages import Addressed, seconds_left
+from triverse.wire.one_connection import AsyncOneConnection
 
 __all__ = ["BorrowedLines", "Line", "Lines", "OwnLines"]
 
@@ -105,8 +106,10 @@ class Connection:
         # httpx lets its transports choose everything but this; a test notices should the name change.
         pool = transport._pool  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         usual = pool._network_backend  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        self._backend = AsyncioBackend(pool) if watches_sockets(running_loop()) else AnyBackend(usual)
+        self._backend = AsyncioBackend() if watches_sockets(running_loop()) else AnyBackend(usual)
         pool._network_backend = self._backend  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        if type(pool) is httpcore.AsyncConnectionPool:  # one that speaks to a proxy is mocked and watched as a whole
+            transport._pool = AsyncOneConnection(pool)  # type: ignore[assignment]  # noqa: SLF001  # as above
 
     @property
     def put(self) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:

@@ -43,16 +43,9 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
     deadline: float | None = None
     _stream: PlainStream | None = None
 
-    def __init__(self, pool: httpcore.AsyncConnectionPool) -> None:
-        self._pool = pool
-        self._locked = False
-
     def within(self, deadline: float | None) -> AbstractContextManager[None]:
         """Hold the next request to this deadline."""
         self.deadline = deadline
-        if self._locked:
-            _unlock(self._pool)
-            self._locked = False
         return _NO_SCOPE
 
     def limit(self, timeout: float | None) -> float | None:
@@ -71,35 +64,12 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
         with connecting():
             async with asyncio.timeout(self.limit(timeout)):
                 self._stream = PlainStream(await _connect(host, port), self)
-        self._locked = True
         return self._stream
 
     async def aclose(self) -> None:
         """Close the connection, though httpcore may have forgotten it: it does where a TLS handshake is cancelled."""
         if self._stream is not None:
             await self._stream.aclose()
-
-
-class _NoLock:
-    """A lock of no use, which costs nothing."""
-
-    async def __aenter__(self) -> None: ...
-
-    async def __aexit__(self, *exc_info: object) -> None: ...
-
-
-_NO_LOCK: Final = _NoLock()
-
-
-def _unlock(pool: httpcore.AsyncConnectionPool) -> None:
-    """Take the locks off a connection that one request at a time uses anyway: 10 % of a call.
-
-    Each is a trip around the event loop. Where httpcore names them otherwise, they stay.
-    """
-    for connection in pool.connections:
-        for owner, lock in ((connection, "_request_lock"), (getattr(connection, "_connection", None), "_state_lock")):
-            if hasattr(owner, lock):
-                setattr(owner, lock, _NO_LOCK)
 
 
 async def _connect(host: str, port: int) -> socket.socket:

@@ -11,6 +11,7 @@ from copy import copy
 from functools import partial
 from typing import Protocol, cast
 
+import httpcore
 import httpx
 
 from triverse.core.events import Attempt, Outcome
@@ -27,6 +28,7 @@ from triverse.wire.messages import (
     to_unreachable,
     turn_limit,
 )
+from triverse.wire.one_connection import OneConnection
 from triverse.wire.origin import parse_base_url
 
 __all__ = ["Wire"]
@@ -164,7 +166,10 @@ class Connection:
         self._transport = transport
         self._backend = DeadlineBackend()
         # httpx lets its transports choose everything but this; a test notices should the name change.
-        transport._pool._network_backend = self._backend  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        pool = transport._pool  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        pool._network_backend = self._backend  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        if type(pool) is httpcore.ConnectionPool:  # one that speaks to a proxy is mocked and watched as a whole
+            transport._pool = OneConnection(pool)  # type: ignore[assignment]  # noqa: SLF001  # as above
 
     def begin(self, deadline: float | None) -> Connection:
         """Hold the next request to this deadline."""
