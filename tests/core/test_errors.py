@@ -4,6 +4,7 @@ import copy
 import pickle
 import textwrap
 import threading
+import typing
 from collections.abc import Callable
 from typing import Any
 
@@ -171,6 +172,12 @@ def test_the_last_balance_that_was_waited_for_is_kept(way: Callable[[TriverseErr
     assert isinstance(again, DeadlineExceededError)
     assert again.balance == triverse.UserBalance(1.0, 2.0)
     assert DeadlineExceededError("x").balance is None
+
+
+def test_what_is_annotated_is_known_in_the_core_itself() -> None:
+    for kind in kinds(TriverseError):
+        typing.get_type_hints(kind)
+        typing.get_type_hints(kind.__init__)
 
 
 def test_headers_are_empty_where_there_were_none() -> None:

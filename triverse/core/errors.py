@@ -23,14 +23,10 @@ Each one is one line that says what happened and what to do, pickles and copies 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar, Protocol
 
 from triverse.core.headers import Headers
 from triverse.core.text import one_line
-
-if TYPE_CHECKING:
-    # One error carries a result. Nothing of the resources is loaded for it.
-    from triverse.api.users import UserBalance
 
 __all__ = [
     "APIError",
@@ -39,6 +35,7 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "ConnectionFailedError",
+    "Credits",
     "DeadlineExceededError",
     "InsufficientCreditsError",
     "InvalidResponseError",
@@ -117,21 +114,45 @@ class RequestTimeoutError(TransportError, TimeoutError):
     """A phase of the attempt took longer than `timeout` allows."""
 
 
+class Credits(Protocol):
+    """What an error can say of an account's credits; a `triverse.UserBalance` is that, and more."""
+
+    @property
+    def balance(self) -> float:
+        """Credits that are available."""
+        ...
+
+    @property
+    def frozen(self) -> float:
+        """Credits held for tasks that are running."""
+        ...
+
+    @property
+    def total(self) -> float:
+        """Both together."""
+        ...
+
+    def covers(self, cost: float, /) -> bool:
+        """Whether the available credits pay for a task of this cost."""
+        ...
+
+
 class DeadlineExceededError(RequestTimeoutError):
     """The call's `deadline` ran out: attempts, backoff and waiting together.
 
     Attributes:
-        balance: the last balance that was seen, where the call was one that waits for credits; else None.
+        balance: the `triverse.UserBalance` that was seen last, where the call was one that waits for credits; else
+            None.
     """
 
-    balance: UserBalance | None
+    balance: Credits | None
 
     def __init__(
         self,
         message: str,
         *,
         cause: BaseException | None = None,
-        balance: UserBalance | None = None,
+        balance: Credits | None = None,
     ) -> None:
         super().__init__(message, cause=cause)
         self.balance = balance
