@@ -21,6 +21,7 @@ __all__ = [
     "key_from",
     "make_policy",
     "policy_within",
+    "shown",
 ]
 
 DEFAULT_MAX_CONNECTIONS: Final = 100
@@ -89,6 +90,12 @@ def account_options(policy: Policy, key: str | F) -> tuple[Secret | F, Policy]:
 def client_closed() -> ConfigurationError:
     """The error of a call that comes too late."""
     return ConfigurationError("the client is closed: make a new one")
+
+
+def shown(client: object, key: Secret | Callable[[], object], base_url: str, *, closed: bool) -> str:
+    """A client as one reads it in a log or a debugger: never with its key, not even where the URL has it as well."""
+    url = key.redact(base_url) if isinstance(key, Secret) else base_url
+    return f"<{type(client).__name__} {url}{', closed' * closed}>"
 
 
 def policy_within(policy: Policy, seconds: float) -> Policy:

@@ -18,6 +18,7 @@ from triverse.clients.settings import (
     key_from,
     make_policy,
     policy_within,
+    shown,
 )
 from triverse.core.errors import TriverseError
 from triverse.core.options import UNSET, Policy, Timeout, Unset, positive_int
@@ -247,6 +248,11 @@ class Triverse:
     def _current_key(self) -> Secret:
         key = self._key
         return key if isinstance(key, Secret) else call_for_key(key)
+
+    def __repr__(self) -> str:
+        if not hasattr(self, "users"):  # a traceback that shows variables asks while it is being built, too
+            return super().__repr__()
+        return shown(self, self._key, self._wire.base_url, closed=self._closed or self._wire.closed)
 
     def close(self) -> None:
         """Close the connections. Requests that are under way end first; closing twice is fine."""

@@ -42,7 +42,8 @@ class AsyncWire:
     """
 
     def __init__(self, base_url: str, max_connections: int, http_client: httpx.AsyncClient | None) -> None:
-        self._base_url = parse_base_url(base_url)
+        self._url = parse_base_url(base_url)
+        self.base_url: str = str(self._url)
         self._max_connections = max_connections
         self._http_client = http_client
         self.closed: bool = False
@@ -64,7 +65,7 @@ class AsyncWire:
             if home.until_the_end.ag_frame is None:
                 self._homes.pop(other, None)
         client = self._http_client
-        lines = OwnLines(self._base_url) if client is None else BorrowedLines(self._base_url, client)
+        lines = OwnLines(self._url) if client is None else BorrowedLines(self._url, client)
         # Which it is, though its annotation may only name the protocol.
         until_the_end = cast("AsyncGeneratorType[None, None]", _until_the_loop_ends(lines))
         await anext(until_the_end)

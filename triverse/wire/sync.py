@@ -80,6 +80,7 @@ class Wire:
 
     def __init__(self, base_url: str, max_connections: int, http_client: httpx.Client | None) -> None:
         url = parse_base_url(base_url)
+        self.base_url: str = str(url)
         self._max_connections = max_connections
         self._lines: Lines = OwnLines(url) if http_client is None else BorrowedLines(url, http_client)
         self._closing = threading.Event()
