@@ -201,7 +201,7 @@ def soak(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0])
 def bench(session: nox.Session) -> None:
     """Measure us and the peers in turns; writes docs/evidence/benchmarks.md. Needs two quiet cores."""
-    session.install("trustme")
+    session.install("trustme", "certifi")
     environments = session.cache_dir / "contenders"
     session.run("python", "-m", "benchmarks.bench", str(environments), *session.posargs, env={"PYTHONPATH": "tests"})
 

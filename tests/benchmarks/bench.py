@@ -16,12 +16,14 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Final, TypeAlias
 
+import certifi
 import trustme
 from benchmarks.plan import ENVIRONMENTS, HOME, ROWS, SCRIPTS, Row, Script
 from benchmarks.report import Entry, page
@@ -30,6 +32,7 @@ HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
 CLIENT_CORE, SERVER_CORE = 0, 1
 SCRIPT_ROUNDS: Final = 11
+FEW, MUCH = "10 in flight", "200 in flight"
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
@@ -48,7 +51,8 @@ class Machine:
         self._ports: dict[str, int] = {}
         authority = trustme.CA()
         self._trusted = certificates / "trusted.pem"
-        authority.cert_pem.write_to_path(str(self._trusted))
+        # Beside all the others, as where people add an authority of their own.
+        self._trusted.write_bytes(Path(certifi.where()).read_bytes() + authority.cert_pem.bytes())
         self._own = certificates / "server.pem"
         authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(self._own))
 
@@ -102,65 +106,84 @@ class Machine:
             return float(json.load(answer))
 
     def environment(self, server: str = "plain") -> dict[str, str]:
-        """For the contenders. Our authority only where it is needed: it is read faster than the usual ones."""
+        """For the contenders. Our authority only where it is needed: else each trusts the ones that it comes with."""
         trusted = str(self._trusted)
         names = {"SSL_CERT_FILE": trusted, "REQUESTS_CA_BUNDLE": trusted} if "tls" in server else {}
         return clean_environment(**names, PYTHONPATH=str(HERE.parent))
 
 
-def measure_row(machine: Machine, row: Row) -> Entry:
-    """Let the contenders work in turn."""
-    names = ["triverse", *row.contenders]
-    taken: dict[str, list[dict[str, float]]] = {name: [] for name in names}
-    with ExitStack() as stack:
-        workers = {name: stack.enter_context(worker(machine, row, name)) for name in names}
-        for name in names:
-            ask(workers[name], max(20, row.at_once), row.at_once)
-        busy, began = machine.server_cpu(), time.perf_counter()
-        for number in range(min(3, row.rounds) if machine.quick else row.rounds):
-            first = number % len(names)
-            for name in names[first:] + names[:first]:
-                taken[name].append(ask(workers[name], row.calls, row.at_once))
-        busy = (machine.server_cpu() - busy) / (time.perf_counter() - began)
-    times = {
-        name: {what: [one[what] / row.calls for one in answers] for what in ("wall", "cpu")}
-        for name, answers in taken.items()
-    }
-    failed = {name: sum(one["failed"] for one in answers) for name, answers in taken.items()}
-    return Entry(
-        row.title, row.measure, "µs a call", {n: summary(t) for n, t in times.items()}, row.goals, failed, busy
-    )
+Result: TypeAlias = dict[str, float]
+
+
+def in_turns(work: Mapping[str, Callable[[], Result]], rounds: int) -> dict[str, list[Result]]:
+    """Let each do its work in each round, in an order that rotates."""
+    names = list(work)
+    results: dict[str, list[Result]] = {name: [] for name in names}
+    for number in range(rounds):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            results[name].append(work[name]())
+    return results
 
 
 @contextmanager
-def worker(machine: Machine, row: Row, name: str) -> Generator[subprocess.Popen[str]]:
+def watching(machine: Machine) -> Generator[Callable[[], float]]:
+    """How busy the server was since: a part of the time."""
+    busy, began = machine.server_cpu(), time.perf_counter()
+    yield lambda: (machine.server_cpu() - busy) / (time.perf_counter() - began)
+
+
+def a_call(results: dict[str, list[Result]], calls: dict[str, int]) -> dict[str, Result]:
+    """What each took for one call."""
+    return {
+        name: summary({what: [one[what] / calls[name] for one in given] for what in ("wall", "cpu")})
+        for name, given in results.items()
+    }
+
+
+def failures(results: dict[str, list[Result]]) -> Result:
+    """How many calls failed."""
+    return {name: sum(one["failed"] for one in given) for name, given in results.items()}
+
+
+def measure_row(machine: Machine, row: Row) -> Entry:
+    """Let the contenders work in turn."""
+    names = ["triverse", *row.contenders]
+    with ExitStack() as stack:
+        workers = {name: stack.enter_context(worker(machine, row.server, name, row.kind)) for name in names}
+        for name in names:
+            ask(workers[name], max(20, row.at_once), row.at_once)
+        with watching(machine) as busy:
+            work = {name: partial(ask, workers[name], row.calls, row.at_once) for name in names}
+            results = in_turns(work, min(3, row.rounds) if machine.quick else row.rounds)
+            part = busy()
+    figures = a_call(results, dict.fromkeys(names, row.calls))
+    return Entry(row.title, row.measure, "µs a call", figures, row.goals, failures(results), part)
+
+
+@contextmanager
+def worker(machine: Machine, server: str, name: str, kind: str) -> Generator[subprocess.Popen[str]]:
     """One contender, in a process of its own."""
-    command = [
-        machine.python(name),
-        "-m",
-        "benchmarks.worker",
-        f"{row.kind}_{name}",
-        machine.url(row.server),
-        str(CLIENT_CORE),
-    ]
+    arguments = [f"{kind}_{name}", machine.url(server), str(CLIENT_CORE)]
+    command = [machine.python(name), "-m", "benchmarks.worker", *arguments]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=machine.environment(row.server)) as process:
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=machine.environment(server)) as process:
         yield process
 
 
-def ask(process: subprocess.Popen[str], calls: int, at_once: int) -> dict[str, float]:
+def ask(process: subprocess.Popen[str], calls: int, at_once: int) -> Result:
     """Give a worker its work."""
     assert process.stdin
     assert process.stdout
     process.stdin.write(json.dumps({"calls": calls, "at_once": at_once}) + "\n")
     process.stdin.flush()
-    answer: dict[str, float] = json.loads(process.stdout.readline())
+    answer: Result = json.loads(process.stdout.readline())
     return answer
 
 
-def summary(times: dict[str, list[float]]) -> dict[str, float]:
+def summary(times: dict[str, list[float]]) -> Result:
     """20th percentile and median, in millionths."""
-    picked: dict[str, float] = {}
+    picked: Result = {}
     for what, values in times.items():
         picked[f"{what} p20"] = sorted(values)[len(values) // 5] * 1e6
         picked[f"{what} median"] = median(values) * 1e6
@@ -169,16 +192,13 @@ def summary(times: dict[str, list[float]]) -> dict[str, float]:
 
 def measure_script(machine: Machine, script: Script) -> Entry:
     """Run whole processes in turn."""
-    names = list(script.code)
-    taken: dict[str, list[float]] = {name: [] for name in names}
-    for number in range((3 if machine.quick else SCRIPT_ROUNDS) + 1):
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
-            value = run_script(machine, script, name)
-            if number:  # the first round only warms the caches of the disk
-                taken[name].append(value)
+    work = {name: partial(run_script, machine, script, name) for name in script.code}
+    in_turns(work, 1)  # only to warm the caches of the disk
+    results = in_turns(work, 3 if machine.quick else SCRIPT_ROUNDS)
     unit = "MiB" if script.measure == "memory" else "µs"
-    figures = {name: summary({script.measure: values}) for name, values in taken.items()}
+    figures = {
+        name: summary({script.measure: [one[script.measure] for one in given]}) for name, given in results.items()
+    }
     return Entry(script.title, script.measure, unit, figures, script.goals, {}, 0.0)
 
 
@@ -188,26 +208,34 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 """
 
 
-def run_script(machine: Machine, script: Script, name: str) -> float:
-    """One process: its seconds, its mebibytes (in millions, as seconds are), or what it prints."""
+def run_script(machine: Machine, script: Script, name: str) -> Result:
+    """One process: its seconds, its mebibytes (in millions, as seconds are), and what it prints."""
     code = script.code[name].replace("URL", machine.url("plain")) + MOST_MEMORY
     command = [machine.python(name), "-c", code]
     began = time.perf_counter()
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=machine.environment())
     took = time.perf_counter() - began
     *printed, kibibytes = done.stdout.split()
-    if script.measure == "memory":
-        return float(kibibytes) / 1024 / 1e6
-    return float(printed[0]) if script.measure == "printed" else took
+    said = float(printed[0]) if script.measure == "printed" else 0.0
+    return {"wall": took, "memory": float(kibibytes) / 1024 / 1e6, "printed": said}
 
 
 def within_itself(machine: Machine) -> Iterator[Entry]:
-    """What triverse does at once, against what it does alone."""
-    few, many = (measure_row(machine, Row("", "async", "slow", (), 1000, n, 5, "cpu")) for n in (10, 200))
-    figures = {"200 in flight": many.figures["triverse"], "10 in flight": few.figures["triverse"]}
-    title = "200 in flight, against 10 in flight"
-    yield Entry(title, "cpu", "µs a call", figures, {"10 in flight": 1.25}, many.failed, many.busy)
-    yield measure_row(machine, Row("1,500 at once, defaults", "async", "slow", ("httpx",), 1500, 1500, 2))
+    """What triverse takes for much at once, against what it takes for less."""
+    with (
+        worker(machine, "slow", "triverse", "async") as client,
+        worker(machine, "slow", "triverse", "accounts") as many,
+    ):
+        jobs = {"10,000 accounts": (many, 10_000, 1), FEW: (client, 1_000, 10), MUCH: (client, 1_000, 200)}
+        for process, _, at_once in jobs.values():
+            ask(process, 200, at_once)
+        with watching(machine) as busy:
+            results = in_turns({name: partial(ask, *job) for name, job in jobs.items()}, 3 if machine.quick else 7)
+            part = busy()
+    figures, failed = a_call(results, {name: calls for name, (_, calls, _) in jobs.items()}), failures(results)
+    for more, less, goal in ((MUCH, FEW, 1.25), ("10,000 accounts", MUCH, 1.15)):
+        pair = {name: figures[name] for name in (more, less)}
+        yield Entry(f"{more}, against {less}", "cpu", "µs a call", pair, {less: goal}, failed, part)
 
 
 def main(environments: str, *options: str) -> None:

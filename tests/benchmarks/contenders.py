@@ -49,6 +49,19 @@ def async_triverse(url: str) -> AsyncCall:
     return AsyncTriverse(KEY, base_url=f"{url}/api/v1").users.balance
 
 
+def accounts_triverse(url: str) -> Callable[[int], Awaitable[int]]:
+    """This package, for many accounts; how many failed."""
+    from triverse import AsyncTriverse
+
+    client = AsyncTriverse(KEY, base_url=f"{url}/api/v1")
+
+    async def all_of(count: int) -> int:
+        keys = {str(number): f"{KEY}{number}" for number in range(count)}
+        return sum([account.balance is None async for account in client.balances(keys)])
+
+    return all_of
+
+
 def async_triverse_on_aiohttp(url: str) -> AsyncCall:
     """This package, over the user's own client on aiohttp."""
     import httpx
@@ -78,6 +91,9 @@ def async_httpx(url: str) -> AsyncCall:
         return checked((await client.get(url + PATH)).raise_for_status().json())
 
     return call
+
+
+async_httpx_with_sniffio = async_httpx
 
 
 def sync_httpx2(url: str) -> Call:

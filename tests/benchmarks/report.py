@@ -21,6 +21,9 @@ Each runs in a process and an environment of its own; they take turns round by r
 disturbs the machine disturbs all. Client and server have a core each. The server writes ready bytes; the tables say how
 much of the time it was busy. A ratio is what triverse takes, divided by what the contender takes: less is better. It is
 made of 20th percentiles, which noise moves least; medians stand beside them. What a goal does not hold is said so.
+
+Over TLS, all trust the authorities of certifi and one more. httpx on asyncio is faster where sniffio is installed, for
+which it looks but does not ask: so there is a contender that has it.
 """
 
 

@@ -53,7 +53,9 @@ def main(contender: str, url: str, core: int) -> None:
         for line in sys.stdin:
             job = json.loads(line)
             began, busy = time.perf_counter(), time.process_time()
-            if kind == "async":
+            if kind == "accounts":
+                failed = runner.run(call(job["calls"]))
+            elif kind == "async":
                 failed = runner.run(_in_flight(call, job["calls"], job["at_once"]))
             else:
                 work = _one_after_another if job["at_once"] == 1 else _in_threads
