@@ -149,7 +149,8 @@ def _repr(value: object) -> str:
 def _forms(key: str) -> tuple[str, ...]:
     """The key, and what others make of it: escaped for URLs, JSON, Python or HTML, and inside of base64."""
     forms = {key} if _NEVER_ESCAPED.issuperset(key) else _escaped(key)
-    forms |= {variant for form in _in_base64(key.encode()) for variant in (form, form.translate(_URL_SAFE))}
+    for form in _in_base64(key.encode()):
+        forms |= {form, form.replace("+", "-").replace("/", "_")}
     # The longest first: a short form may stand inside a longer one.
     return tuple(sorted(forms, key=len, reverse=True))
 
@@ -168,9 +169,6 @@ def _escaped(key: str) -> set[str]:
     quoted = {quote(key), quote(key, safe=""), quote_plus(key)}
     forms = {key, repr(key)[1:-1], html.escape(key), json.dumps(key)[1:-1], json.dumps(key)[1:-1].replace("/", r"\/")}
     return forms | quoted | {re.sub("%..", lambda escape: escape[0].lower(), form) for form in quoted}
-
-
-_URL_SAFE: Final = str.maketrans("+/", "-_")
 
 
 def _in_base64(key: bytes) -> Iterator[str]:
