@@ -315,10 +315,36 @@ class Mute(Exception):  # noqa: N818 - as strange as foreign exceptions get
         raise RuntimeError
 
 
-@pytest.mark.parametrize("cause", [OSError(), Mute(), OSError(" \n")])
+@pytest.mark.parametrize("cause", [OSError(), Mute(), OSError(" \n"), OSError("  ")])
 def test_a_cause_that_says_nothing_is_named(cause: Exception) -> None:
     error = balance_call(Policy(max_retries=0)).error(unreachable(cause=cause))
     assert f"({type(cause).__name__})" in str(error)
+
+
+def silent_from(*origins: BaseException) -> Exception:
+    """An error without words, raised from another, raised from another…"""
+    error = OSError()
+    for one, origin in zip((error, *origins), origins, strict=False):
+        one.__cause__ = origin
+    return error
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        silent_from(OSError("not trusted")),
+        silent_from(Mute(), ValueError("not trusted"), OSError("further off")),
+    ],
+)
+def test_where_a_cause_says_nothing_what_it_came_from_does(cause: Exception) -> None:
+    error = balance_call(Policy(max_retries=0)).error(unreachable(Failure.NOT_SENT, cause))
+    assert str(error).startswith("GET /users/balance: could not connect (not trusted). ")
+
+
+def test_of_a_timeout_it_is_not_told_how_a_library_broke_off() -> None:
+    cause = silent_from(OSError("cancelled"))
+    error = balance_call(Policy(max_retries=0)).error(unreachable(Failure.TIMEOUT, cause))
+    assert str(error).startswith("GET /users/balance: timed out (OSError). ")
 
 
 def test_a_cause_that_says_too_much_is_cut_and_put_on_one_line() -> None:

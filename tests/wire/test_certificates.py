@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -11,7 +12,7 @@ import pytest
 from cryptography import x509
 from support.clients import KEY, MODES, Mode, drive
 from support.server import serving
-from support.tls import authority, server_context, trust
+from support.tls import authority, expired, self_signed, server_context, trust, wrong_name
 
 from triverse import AsyncTriverse, ConnectionFailedError, Triverse
 
@@ -35,6 +36,19 @@ def test_a_folder_of_certificates_is_believed(mode: Mode, monkeypatch: pytest.Mo
         with pytest.raises(ConnectionFailedError):
             drive(mode, lambda c: c.users.me(), lambda c: c.users.me(), base_url=server.url, max_retries=0)
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("context", "said"),
+    [(wrong_name, "not valid for 'localhost'"), (expired, "has expired"), (self_signed, "unable to get local issuer")],
+)
+def test_what_is_wrong_with_a_certificate_is_said(
+    mode: Mode, context: Callable[[], ssl.SSLContext], said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    trust(monkeypatch, tmp_path)
+    with serving(tls=context()) as server, pytest.raises(ConnectionFailedError, match=said):
+        drive(mode, lambda c: c.users.me(), lambda c: c.users.me(), base_url=server.url, max_retries=0)
 
 
 @pytest.mark.anyio

@@ -17,6 +17,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from attrs import evolve, frozen
 
+from triverse.core.causes import family, text_of
 from triverse.core.errors import (
     APIError,
     AuthenticationError,
@@ -32,7 +33,6 @@ from triverse.core.headers import Headers
 from triverse.core.options import Policy
 from triverse.core.request import Request
 from triverse.core.retry import RETRIED, backoff
-from triverse.core.text import clipped, one_line
 
 __all__ = ["Flow", "Response", "Surroundings", "exchange"]
 
@@ -146,7 +146,7 @@ def _without_key(outcome: Outcome) -> Outcome:
 def _transport_error(attempt: Attempt, outcome: Unreachable, finished: float) -> TransportError:
     kind, remedy = _kind_and_remedy(attempt, outcome.failure, finished)
     what = f"{attempt.request.method} {_logged_path(attempt.request)}: {outcome.failure.value}"
-    error = kind(f"{what} ({_said(outcome.cause)}). {remedy}", cause=outcome.cause)
+    error = kind(f"{what} ({_said(outcome)}). {remedy}", cause=outcome.cause)
     error.__cause__ = outcome.cause
     return error
 
@@ -161,12 +161,11 @@ def _kind_and_remedy(attempt: Attempt, failure: Failure, finished: float) -> tup
     return RequestTimeoutError, "Try again later, or raise `timeout`"
 
 
-def _said(cause: Exception) -> str:
-    try:
-        text = str(cause)
-    except Exception:  # noqa: BLE001 - a foreign class may break even here
-        text = ""
-    return clipped(one_line(text)) or type(cause).__name__
+def _said(outcome: Unreachable) -> str:
+    """What the cause says, or where it says nothing, what it came from does: trio's are silent about certificates."""
+    # Behind a timeout is only how a library breaks off.
+    errors = [outcome.cause] if outcome.failure.timed_out else family(outcome.cause)
+    return next((text for text in map(text_of, errors) if text), type(outcome.cause).__name__)
 
 
 def _is_worth_retrying(request: Request[object], outcome: Outcome, error: TriverseError) -> bool:

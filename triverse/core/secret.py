@@ -7,6 +7,7 @@ from binascii import b2a_base64
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final, NoReturn, TypeAlias, cast
 
+from triverse.core.causes import family
 from triverse.core.errors import ConfigurationError
 
 __all__ = ["AsyncKeySource", "KeySource", "Secret"]
@@ -64,7 +65,7 @@ class Secret:
         The frames of HTTP libraries hold the request as bytes, and some tools print the variables of every frame: so
         tracebacks go, too.
         """
-        for link in _family(error):
+        for link in family(error):
             link.with_traceback(None)
             for name, value in _variables(link):
                 without = self._without(value)
@@ -117,21 +118,6 @@ def _problem(value: object) -> str | None:
         "has control characters": not value.isprintable(),
     }
     return next((problem for problem, found in checks.items() if found), None)
-
-
-def _family(error: BaseException) -> Iterator[BaseException]:
-    """The error, and all that it was raised from, while handling, or as a group of."""
-    seen: set[int] = set()
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        link = waiting.pop()
-        if link is None or id(link) in seen:
-            continue
-        seen.add(id(link))
-        waiting += [link.__cause__, link.__context__]
-        if isinstance(link, BaseExceptionGroup):
-            waiting += link.exceptions  # pyright: ignore[reportUnknownMemberType]  # of whatever kind
-        yield link
 
 
 def _variables(error: BaseException) -> list[tuple[str, object]]:
