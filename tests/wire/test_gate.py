@@ -10,7 +10,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from triverse.wire.async_gate import AsyncGate
-from triverse.wire.gate import Gate
+from triverse.wire.gate import Gate, Turn
 
 
 def waiting(gate: Gate | AsyncGate) -> int:
@@ -22,94 +22,77 @@ def until(gate: Gate, count: int) -> None:
         time.sleep(0.001)
 
 
+def enter(gate: Gate, timeout: float | None = None) -> Turn:
+    turn = Turn()
+    assert gate.enter(turn) or gate.wait(turn, timeout)
+    return turn
+
+
+def refuses(gate: Gate, timeout: float) -> bool:
+    turn = Turn()
+    refused = not gate.enter(turn) and not gate.wait(turn, timeout)
+    gate.leave(turn)
+    return refused
+
+
 def test_threads_enter_in_the_order_they_came() -> None:
     gate, order = Gate(1), list[int]()
-    assert gate.enter(None)
+    first = enter(gate)
 
     def take(number: int) -> None:
-        assert gate.enter(None)
+        turn = enter(gate)
         order.append(number)
-        gate.leave()
+        gate.leave(turn)
 
     threads = [threading.Thread(target=take, args=(number,)) for number in range(20)]
     for number, thread in enumerate(threads, 1):
         thread.start()
         until(gate, number)
-    gate.leave()
+    gate.leave(first)
     for thread in threads:
         thread.join()
     assert order == list(range(20))
-    assert gate.enter(0)
+    assert not refuses(gate, 0)
 
 
 def test_a_thread_that_gives_up_leaves_no_hole() -> None:
     gate = Gate(1)
-    assert gate.enter(None)
-    assert not gate.enter(0.01)
-    assert not gate.enter(0)
+    first = enter(gate)
+    assert refuses(gate, 0.01)
+    assert refuses(gate, 0)
     assert waiting(gate) == 0
-    gate.leave()
-    assert gate.enter(0)
-    assert not gate.enter(0)
+    gate.leave(first)
+    enter(gate, 0)
+    assert refuses(gate, 0)
+
+
+def test_a_permit_is_given_back_once_however_often_one_leaves() -> None:
+    gate = Gate(1)
+    first = enter(gate)
+    gate.leave(first)
+    gate.leave(first)
+    enter(gate, 0)
+    assert refuses(gate, 0)
 
 
 def test_a_thread_whose_permit_comes_as_it_gives_up_takes_it() -> None:
-    gate, took = Gate(1), 0
+    gate = Gate(1)
 
     def take() -> None:
-        nonlocal took
-        if gate.enter(0.002):
-            took += 1
-            gate.leave()
+        turn = Turn()
+        if not gate.enter(turn):
+            gate.wait(turn, 0.002)
+        gate.leave(turn)
 
     for _ in range(50):
-        assert gate.enter(None)
+        turn = enter(gate)
         thread = threading.Thread(target=take)
         thread.start()
         time.sleep(0.002)
-        gate.leave()
+        gate.leave(turn)
         thread.join()
     assert waiting(gate) == 0
-    assert gate.enter(0)
-
-
-class Interrupted(BaseException):
-    pass
-
-
-class Turn:
-    """A lock whose owner is interrupted while it waits, before or after the permit came."""
-
-    def __init__(self, gate: Gate, *, after: bool) -> None:
-        self._gate = gate
-        self._after = after
-        self._held = False
-
-    def acquire(self, timeout: float = -1) -> bool:
-        if not self._held:
-            self._held = True
-            return True
-        if self._after:
-            self._gate.leave()
-        raise Interrupted(timeout)
-
-    def release(self) -> None:
-        """The permit is handed over."""
-
-
-@pytest.mark.parametrize("after", [False, True])
-def test_an_interrupt_in_line_gives_the_permit_on(after: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001 - two cases of one test
-    gate = Gate(2)
-    assert gate.enter(None)
-    assert gate.enter(None)
-    with monkeypatch.context() as patched:
-        patched.setattr(threading, "Lock", lambda: Turn(gate, after=after))
-        with pytest.raises(Interrupted):
-            gate.enter(None)
-    assert waiting(gate) == 0
-    assert gate.enter(0) is after
-    gate.leave()
-    assert gate.enter(0)
+    assert not refuses(gate, 0)
 
 
 @pytest.mark.anyio

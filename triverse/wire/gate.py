@@ -2,6 +2,9 @@
 
 A permit that is given back goes straight to whoever has waited longest, so nobody who comes later can overtake; one who
 stops waiting leaves no hole, even if the permit is handed over at that very moment.
+
+Nor does a Ctrl-C. Python looks for it as a function begins and after calls, so a permit changes hands in plain
+assignments, and each turn knows for itself whether it has one.
 """
 
 from __future__ import annotations
@@ -9,7 +12,15 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-__all__ = ["Gate"]
+__all__ = ["Gate", "Turn"]
+
+
+class Turn:
+    """Somebody's place: in the line, then at the wire."""
+
+    given: bool = False
+    # A held lock that its owner tries to take again: letting go of it is the hand-over.
+    bell: threading.Lock
 
 
 class Gate:
@@ -18,39 +29,37 @@ class Gate:
     def __init__(self, limit: int) -> None:
         self._lock = threading.Lock()
         self._free = limit
-        # A waiter is a held lock that its owner tries to take again: letting go of it is the hand-over.
-        self._waiting: deque[threading.Lock] = deque()
+        self._waiting: deque[Turn] = deque()
 
-    def enter(self, timeout: float | None) -> bool:
-        """Take a permit; False if none came in time."""
+    def enter(self, turn: Turn) -> bool:
+        """Take a permit, or a place in the line. Either way, and if this fails, `leave()` is to follow."""
         with self._lock:
             if self._free:
                 self._free -= 1
-                return True
-            turn = threading.Lock()
-            turn.acquire()
-            self._waiting.append(turn)
-        try:
-            if turn.acquire(timeout=-1 if timeout is None else max(timeout, 0.0)):
-                return True
-        except BaseException:
-            if not self._withdraw(turn):
-                self.leave()
-            raise
-        return not self._withdraw(turn)
-
-    def _withdraw(self, turn: threading.Lock) -> bool:
-        """Stop waiting; False if the permit came first."""
-        with self._lock:
-            if turn not in self._waiting:
-                return False
-            self._waiting.remove(turn)
-            return True
-
-    def leave(self) -> None:
-        """Give the permit back, or on to the next in line."""
-        with self._lock:
-            if self._waiting:
-                self._waiting.popleft().release()
+                turn.given = True
             else:
+                turn.bell = threading.Lock()
+                turn.bell.acquire()
+                self._waiting.append(turn)
+        return turn.given
+
+    def wait(self, turn: Turn, timeout: float | None) -> bool:
+        """Wait in line; False if the time is over, and no permit came."""
+        turn.bell.acquire(timeout=-1 if timeout is None else max(timeout, 0.0))
+        return turn.given
+
+    def leave(self, turn: Turn) -> None:
+        """Give the permit back, or on to the next in line; or stop waiting. To do it again does no harm."""
+        with self._lock:
+            if not turn.given:
+                if turn in self._waiting:
+                    self._waiting.remove(turn)
+                return
+            turn.given = False
+            if not self._waiting:
                 self._free += 1
+                return
+            after = self._waiting[0]
+            del self._waiting[0]
+            after.given = True
+            after.bell.release()

@@ -19,7 +19,7 @@ from triverse.core.secret import Secret
 from triverse.wire.connections import FreeList, TransportSettings, said_too_much
 from triverse.wire.cut import Cut, CuttableLines
 from triverse.wire.deadline import DeadlineBackend
-from triverse.wire.gate import Gate
+from triverse.wire.gate import Gate, Turn
 from triverse.wire.messages import (
     Addressed,
     Body,
@@ -101,10 +101,10 @@ class Wire:
             self._lines.close_idle()
             self._begin()
         request = self._lines.request(attempt, key)
-        gate = self._gate
-        if not gate.enter(turn_limit(attempt)):
-            return no_connection(key)
+        gate, turn = self._gate, Turn()
         try:
+            if not gate.enter(turn) and not gate.wait(turn, turn_limit(attempt)):
+                return no_connection(key)
             line = self._lines.take(attempt)
             try:
                 response = line.put(request)
@@ -121,7 +121,11 @@ class Wire:
                 self._lines.close_idle()
             return to_reply(response, body, key)
         finally:
-            gate.leave()
+            try:
+                gate.leave(turn)
+            except BaseException:  # Ctrl-C, at the last moment
+                gate.leave(turn)
+                raise
 
     def cut_by(self, cut: Cut) -> Wire:
         """The same wire, until the cut."""
