@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import TypedDict
 
 import httpx
 import httpx2
@@ -10,7 +11,7 @@ import pytest
 from support.clients import KEY
 from support.server import BALANCE, answer, envelope, serving
 
-from triverse import AsyncTriverse, NotFoundError, PermissionDeniedError, TransportError, Triverse
+from triverse import AsyncTriverse, NotFoundError, PermissionDeniedError, Timeout, TransportError, Triverse
 
 ELSEWHERE = "http://127.0.0.1:9/api/v1"
 
@@ -146,3 +147,50 @@ async def test_its_proxy_carries_the_request() -> None:
         ):
             assert (await async_client.users.balance()).total == 125.0
         assert [received.target for received in proxy.requests] == [f"{ELSEWHERE}/users/balance"] * 2
+
+
+OWN = httpx.Timeout(3.0, read=7.0, write=None, pool=2.0)
+
+
+class Given(TypedDict, total=False):
+    timeout: float | Timeout
+
+
+GIVEN: list[tuple[Given, dict[str, float | None]]] = [
+    ({}, {"connect": 3.0, "read": 7.0, "write": None, "pool": 2.0}),
+    ({"timeout": 4.0}, {"connect": 4.0, "read": 4.0, "write": 4.0, "pool": None}),
+    ({"timeout": Timeout()}, {"connect": 5.0, "read": 15.0, "write": 15.0, "pool": None}),
+]
+
+
+class Timed(httpx.MockTransport):
+    """Notes the limits of each request."""
+
+    def __init__(self) -> None:
+        self.seen: list[dict[str, float | None]] = []
+        super().__init__(self._answer)
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.seen.append(request.extensions["timeout"])
+        return httpx.Response(200, json=envelope(BALANCE))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("given", "limits"), GIVEN)
+async def test_its_timeouts_hold_unless_some_were_given_to_ours(given: Given, limits: dict[str, float | None]) -> None:
+    transport = Timed()
+    with httpx.Client(transport=transport, timeout=OWN) as own:
+        Triverse(KEY, deadline=None, http_client=own, **given).users.balance()
+        Triverse(KEY, deadline=None, http_client=own).with_options(**given).users.balance()
+    async with httpx.AsyncClient(transport=transport, timeout=OWN) as its_own:
+        await AsyncTriverse(KEY, deadline=None, http_client=its_own, **given).users.balance()
+    assert transport.seen == [limits] * 3
+
+
+def test_no_timeout_of_its_own_is_longer_than_what_is_left_of_the_call() -> None:
+    transport = Timed()
+    with httpx.Client(transport=transport, timeout=OWN) as own:
+        Triverse(KEY, deadline=2.5, http_client=own).users.balance()
+    (limits,) = transport.seen
+    assert limits["pool"] == 2.0
+    assert all(2 < (limits[phase] or 0) <= 2.5 for phase in ("connect", "read", "write"))

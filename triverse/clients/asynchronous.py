@@ -52,7 +52,7 @@ class AsyncTriverse:
         deadline: seconds for the whole call: every attempt, every backoff, every wait for a connection. None: no limit.
         max_retries: extra attempts after the first.
         max_connections: how many requests may be on the wire at once; the rest wait their turn.
-        http_client: your own `httpx.AsyncClient`, which you close.
+        http_client: your own `httpx.AsyncClient`, which you close. Where no `timeout` is given here, its own holds.
 
     Raises:
         ConfigurationError: an argument or the environment is of no use.

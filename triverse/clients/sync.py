@@ -51,7 +51,7 @@ class Triverse:
         deadline: seconds for the whole call: every attempt, every backoff, every wait for a connection. None: no limit.
         max_retries: extra attempts after the first.
         max_connections: how many requests may be on the wire at once; the rest wait their turn.
-        http_client: your own `httpx.Client`, which you close.
+        http_client: your own `httpx.Client`, which you close. Where no `timeout` is given here, its own holds.
 
     Raises:
         ConfigurationError: an argument or the environment is of no use.

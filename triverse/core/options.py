@@ -9,7 +9,7 @@ from attrs import Attribute, field, frozen
 
 from triverse.core.errors import ConfigurationError
 
-__all__ = ["UNSET", "Policy", "Timeout", "Unset", "as_timeout", "given", "positive_int"]
+__all__ = ["UNSET", "USUAL_TIMEOUT", "Policy", "Timeout", "Unset", "as_timeout", "given", "positive_int"]
 
 T = TypeVar("T")
 
@@ -67,6 +67,10 @@ class Timeout:
     pool: float | None = field(default=None, validator=_seconds_or_none)
 
 
+USUAL_TIMEOUT: Final = Timeout()
+"""The limits of those who gave none. Told by identity from the same limits where they were given."""
+
+
 def as_timeout(value: float | Timeout) -> Timeout:
     """One number stands for each phase but the wait for a connection."""
     if isinstance(value, Timeout):
@@ -88,7 +92,7 @@ class Policy:
         refreshes_key: whether asking for the key again may give another one.
     """
 
-    timeout: Timeout = Timeout()
+    timeout: Timeout = USUAL_TIMEOUT
     deadline: float | None = field(default=60.0, validator=_seconds_or_none)
     max_retries: int = field(default=2, validator=_count)
     refreshes_key: bool = False

@@ -16,7 +16,7 @@ from triverse.core.secret import Secret
 from triverse.wire.asyncio_backend import AsyncioBackend, watches_sockets
 from triverse.wire.connections import FreeList, TransportSettings, said_too_much
 from triverse.wire.loops import running_loop
-from triverse.wire.messages import Addressed, seconds_left
+from triverse.wire.messages import Addressed, borrowed_limits, seconds_left
 from triverse.wire.one_connection import AsyncOneConnection
 
 __all__ = ["BorrowedLines", "Line", "Lines", "OwnLines"]
@@ -176,7 +176,7 @@ class BorrowedLines:
             str(ready.url),
             headers=ready.headers.raw,
             content=ready.read() or None,
-            extensions=ready.extensions,
+            extensions={"timeout": borrowed_limits(attempt, self._client.timeout)},
         )
 
     def take(self) -> BorrowedLines:

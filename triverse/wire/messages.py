@@ -15,6 +15,7 @@ from triverse.core.body import MAX_BODY_BYTES
 from triverse.core.errors import ConfigurationError
 from triverse.core.events import Attempt, Failure, Reply, Unreachable
 from triverse.core.headers import Headers
+from triverse.core.options import USUAL_TIMEOUT
 from triverse.core.request import Param, Request
 from triverse.core.secret import Secret
 from triverse.wire.logs import carried
@@ -22,6 +23,7 @@ from triverse.wire.logs import carried
 __all__ = [
     "Addressed",
     "Body",
+    "borrowed_limits",
     "fixed_headers",
     "json_bytes",
     "no_connection",
@@ -142,6 +144,14 @@ def phase_limits(attempt: Attempt) -> dict[str, float | None]:
         "write": shorter(timeout.write, left),
         "pool": shorter(timeout.pool, left),
     }
+
+
+def borrowed_limits(attempt: Attempt, own: httpx.Timeout) -> dict[str, float | None]:
+    """The limits that the user gave us, or else those that the user's own client has; none longer than what is left."""
+    if attempt.timeout is not USUAL_TIMEOUT:
+        return phase_limits(attempt)
+    left = seconds_left(attempt.deadline)
+    return {phase: shorter(limit, left) for phase, limit in own.as_dict().items()}
 
 
 class Body:

@@ -23,6 +23,7 @@ from triverse.wire.gate import Gate, Turn
 from triverse.wire.messages import (
     Addressed,
     Body,
+    borrowed_limits,
     no_connection,
     to_reply,
     to_unreachable,
@@ -247,7 +248,7 @@ class BorrowedLines:
             str(ready.url),
             headers=ready.headers.raw,
             content=ready.read() or None,
-            extensions=ready.extensions,
+            extensions={"timeout": borrowed_limits(attempt, self._client.timeout)},
         )
 
     def take(self, attempt: Attempt) -> BorrowedLines:  # noqa: ARG002 - the one client carries every attempt
