@@ -11,7 +11,15 @@ import pytest
 from support.clients import KEY
 from support.server import BALANCE, answer, envelope, serving
 
-from triverse import AsyncTriverse, NotFoundError, PermissionDeniedError, Timeout, TransportError, Triverse
+from triverse import (
+    AsyncTriverse,
+    ConfigurationError,
+    NotFoundError,
+    PermissionDeniedError,
+    Timeout,
+    TransportError,
+    Triverse,
+)
 
 ELSEWHERE = "http://127.0.0.1:9/api/v1"
 
@@ -147,6 +155,16 @@ async def test_its_proxy_carries_the_request() -> None:
         ):
             assert (await async_client.users.balance()).total == 125.0
         assert [received.target for received in proxy.requests] == [f"{ELSEWHERE}/users/balance"] * 2
+
+
+@pytest.mark.anyio
+async def test_a_client_of_the_wrong_kind_is_refused_at_once() -> None:
+    async with httpx.AsyncClient() as its_own:
+        with httpx.Client() as own:
+            for kind, wrong in ((Triverse, its_own), (AsyncTriverse, own), (Triverse, 5), (AsyncTriverse, "x")):
+                name = "AsyncClient" if kind is AsyncTriverse else "Client"
+                with pytest.raises(ConfigurationError, match=rf"must be an httpx\.{name}, not {type(wrong).__name__}$"):
+                    kind(KEY, http_client=wrong)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # on purpose
 
 
 OWN = httpx.Timeout(3.0, read=7.0, write=None, pool=2.0)

@@ -39,10 +39,18 @@ def test_other_limits_are_taken(seconds: float | None) -> None:
     assert Timeout(connect=seconds).connect == seconds
 
 
-@pytest.mark.parametrize("value", [0, -1, None, "5", math.nan])
-def test_a_timeout_in_one_number_is_checked_too(value: object) -> None:
-    with pytest.raises(ConfigurationError):
+@pytest.mark.parametrize("value", [0, -1, "5", math.nan])
+def test_a_timeout_in_one_number_is_refused_by_its_own_name(value: object) -> None:
+    with pytest.raises(ConfigurationError, match="timeout must be a positive number of seconds, not"):
         as_timeout(value)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as above
+
+
+def test_a_number_that_cannot_even_be_written_is_refused_in_few_words() -> None:
+    with pytest.raises(ConfigurationError, match=r"seconds, not int$"):
+        as_timeout(10**5000)
+    with pytest.raises(ConfigurationError) as caught:
+        positive_int("max_connections", "9\n" * 10_000)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as above
+    assert len(str(caught.value)) < 2100
 
 
 def test_no_timeout_at_all_is_asked_for_phase_by_phase() -> None:

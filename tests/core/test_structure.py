@@ -37,7 +37,7 @@ ADA = {
 @pytest.fixture(autouse=True)
 def _fresh_hooks() -> None:
     """Each test sees how types are made ready, not what another test left behind."""
-    structure._converter = structure._make_converter()  # type: ignore[misc]  # pyright: ignore[reportConstantRedefinition, reportPrivateUsage]  # as at import
+    structure._converter = structure._make_converter()  # type: ignore[misc]  # pyright: ignore[reportPrivateUsage]  # as at import
     structure._structurer.cache_clear()  # pyright: ignore[reportPrivateUsage]  # as at import
 
 

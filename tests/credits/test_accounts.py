@@ -107,7 +107,7 @@ def test_an_account_without_a_key_never_gets_the_balance_of_the_environment_s(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TRIVERSE_API_KEY", "key-of-one")
-    missing: str = None  # type: ignore[assignment]  # callers are not all type checked
+    missing: str = None  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # callers are not all type checked
     with Bank().client() as client:
         (account,) = client.balances({"missing": missing})
     assert isinstance(account.error, ConfigurationError)

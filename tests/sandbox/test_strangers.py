@@ -75,7 +75,7 @@ class Served:
 
     @property
     def me(self) -> dict[str, Any]:
-        return {**ME, "data": {**ME["data"], "id": str(self.account.id)}}  # type: ignore[dict-item]  # it is a dict
+        return {**ME, "data": {**ME["data"], "id": str(self.account.id)}}  # type: ignore[dict-item]  # pyright: ignore[reportGeneralTypeIssues]  # it is a dict
 
 
 @pytest.fixture(scope="module")

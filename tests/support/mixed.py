@@ -55,7 +55,7 @@ class Brief(Peer):
     left = 1
 
     def __init__(self, peer: Peer) -> None:
-        super().__init__(peer.server, peer._sock, peer.number)  # pyright: ignore[reportPrivateUsage]  # a second view of it
+        super().__init__(peer.server, peer._sock, peer.number)  # a second view of it
 
     def request(self) -> Received | None:
         self.left -= 1

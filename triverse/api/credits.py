@@ -76,7 +76,7 @@ def explain(balance: tuple[float, float], frozen: tuple[float, float]) -> Balanc
 
 def _delta(before: float, after: float) -> Fraction:
     # Not loaded before it is needed, since it takes longer to load than all of this room.
-    from fractions import Fraction  # noqa: PLC0415
+    from fractions import Fraction  # noqa: PLC0415 - as above
 
     # By the digits that the service sent, so that from 100.1 to 99.8 is -0.3 and not -0.29999999999999716.
     return Fraction(repr(float(after))) - Fraction(repr(float(before)))

@@ -79,7 +79,7 @@ class AsyncTriverse:
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
         # Whoever imports this package waits for what it loads: not before it is needed.
-        from triverse.wire.asynchronous import AsyncWire  # noqa: PLC0415
+        from triverse.wire.asynchronous import AsyncWire  # noqa: PLC0415 - as above
 
         self._key = key_from(api_key)
         del api_key  # else a traceback that shows variables shows it

@@ -78,7 +78,7 @@ class Triverse:
         http_client: httpx.Client | None = None,
     ) -> None:
         # Whoever imports this package waits for what it loads: not before it is needed.
-        from triverse.wire.sync import Wire  # noqa: PLC0415
+        from triverse.wire.sync import Wire  # noqa: PLC0415 - as above
 
         self._key = key_from(api_key)
         del api_key  # else a traceback that shows variables shows it

@@ -113,6 +113,8 @@ def _shown(reply: Reply, text: object) -> str | None:
 
 
 def _phrase(status: int) -> str:
+    if status < HTTPStatus.MULTIPLE_CHOICES:
+        return "The service reports an error, and does not say which"
     try:
         return HTTPStatus(status).phrase
     except ValueError:

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 from attrs import Attribute, field, frozen
 
 from triverse.core.errors import ConfigurationError
+from triverse.core.text import repr_of
 
 __all__ = ["UNSET", "USUAL_TIMEOUT", "Policy", "Timeout", "Unset", "as_timeout", "given", "positive_int"]
 
@@ -35,17 +36,20 @@ def given(value: T | Unset, otherwise: T) -> T:
 
 
 def _seconds_or_none(_owner: object, attribute: Attribute[Any], value: float | None) -> None:
-    if value is None:
-        return
+    if value is not None:
+        _check_seconds(attribute.name, value, "seconds or None")
+
+
+def _check_seconds(name: str, value: float, allowed: str = "seconds") -> None:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are not all type checked
     if not number or not 0 < value <= _MOST_SECONDS:
-        message = f"{attribute.name} must be a positive number of seconds or None, not {value!r}"
+        message = f"{name} must be a positive number of {allowed}, not {repr_of(value)}"
         raise ConfigurationError(message)
 
 
 def _count(_owner: object, attribute: Attribute[int], value: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
-        message = f"{attribute.name} must be 0 or a positive whole number, not {value!r}"
+        message = f"{attribute.name} must be 0 or a positive whole number, not {repr_of(value)}"
         raise ConfigurationError(message)
 
 
@@ -78,6 +82,7 @@ def as_timeout(value: float | Timeout) -> Timeout:
     if value is None:  # pyright: ignore[reportUnnecessaryComparison]  # callers are not all type checked
         message = "timeout must be seconds or a Timeout; Timeout(read=None) lifts one limit"
         raise ConfigurationError(message)
+    _check_seconds("timeout", value)
     return Timeout(connect=value, read=value, write=value)
 
 
@@ -105,6 +110,6 @@ def positive_int(name: str, value: int) -> int:
         ConfigurationError: it is not.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are not all type checked
-        message = f"{name} must be a positive whole number, not {value!r}"
+        message = f"{name} must be a positive whole number, not {repr_of(value)}"
         raise ConfigurationError(message)
     return value

@@ -104,12 +104,12 @@ class Connection:
         self._idle = idle
         self._transport = transport
         # httpx lets its transports choose everything but this; a test notices should the name change.
-        pool = transport._pool  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        usual = pool._network_backend  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        pool = transport._pool  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # as above
+        usual = pool._network_backend  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # as above
         self._backend = AsyncioBackend() if watches_sockets(running_loop()) else AnyBackend(usual)
-        pool._network_backend = self._backend  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        pool._network_backend = self._backend  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # as above
         if type(pool) is httpcore.AsyncConnectionPool:  # one that speaks to a proxy is mocked and watched as a whole
-            transport._pool = AsyncOneConnection(pool)  # type: ignore[assignment]  # noqa: SLF001  # as above
+            transport._pool = AsyncOneConnection(pool)  # type: ignore[assignment]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]  # as above
 
     @property
     def put(self) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:

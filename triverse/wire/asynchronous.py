@@ -17,6 +17,7 @@ from triverse.wire.async_lines import BorrowedLines, Line, Lines, OwnLines
 from triverse.wire.loops import running_loop
 from triverse.wire.messages import (
     Body,
+    check_own_client,
     no_connection,
     to_reply,
     to_unreachable,
@@ -45,6 +46,8 @@ class AsyncWire:
         self._url = parse_base_url(base_url)
         self.base_url: str = str(self._url)
         self._max_connections = max_connections
+        if http_client is not None:
+            check_own_client(http_client, "AsyncClient", "aclose")
         self._http_client = http_client
         self.closed: bool = False
         self._forget_loops()

@@ -6,7 +6,7 @@ import json
 import platform
 import time
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol, cast
 
 import httpx
 
@@ -24,6 +24,7 @@ __all__ = [
     "Addressed",
     "Body",
     "borrowed_limits",
+    "check_own_client",
     "fixed_headers",
     "json_bytes",
     "no_connection",
@@ -146,6 +147,17 @@ def phase_limits(attempt: Attempt) -> dict[str, float | None]:
     }
 
 
+def check_own_client(client: object, kind: str, closes_by: str) -> None:
+    """Look before the first call whether the user's own client is of the right kind. httpx2's are as good as httpx's.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    if not all(hasattr(client, name) for name in ("send", "build_request", closes_by)):
+        message = f"http_client must be an httpx.{kind}, not {type(client).__name__}"
+        raise ConfigurationError(message)
+
+
 def borrowed_limits(attempt: Attempt, own: httpx.Timeout) -> dict[str, float | None]:
     """The limits that the user gave us, or else those that the user's own client has; none longer than what is left."""
     if attempt.timeout is not USUAL_TIMEOUT:
@@ -219,11 +231,17 @@ def to_unreachable(error: Exception, key: Secret) -> Unreachable | Reply:
     return Unreachable(error, failure, key)
 
 
+class _Sent(Protocol):
+    """httpx's errors, and httpx2's."""
+
+    request: httpx.Request
+
+
 def _forget_request(error: Exception) -> None:
     """Let go of the request that httpx keeps in its errors, since its headers hold the key."""
     if vars(error).get("_request") is not None:
-        request: httpx.Request = error.request  # type: ignore[attr-defined]  # httpx's errors have it
-        error.request = type(request)(request.method, request.url)  # type: ignore[attr-defined]  # as above
+        sent = cast("_Sent", error)
+        sent.request = type(sent.request)(sent.request.method, sent.request.url)
 
 
 def turn_limit(attempt: Attempt) -> float | None:

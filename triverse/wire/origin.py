@@ -32,10 +32,11 @@ def _parse(text: object) -> httpx.URL:
     if isinstance(text, str) and text.isascii() and text.isprintable() and not set(text) & set(" \\"):
         try:
             url = httpx.URL(text)
+            _host, port = url.host, url.port  # a host is decoded only when somebody looks
         except (httpx.InvalidURL, ValueError):
             pass
         else:
-            if url.port is None or 0 < url.port <= _LAST_PORT:
+            if port is None or 0 < port <= _LAST_PORT:
                 return url
     message = "base_url is not a URL, such as https://api.triverse.ai/api/v1"
     raise ConfigurationError(message)
@@ -46,7 +47,7 @@ def _problem(url: httpx.URL) -> str | None:
         return "must begin with https:// and name a host"
     if url.userinfo:
         return "must not hold a user name or password: the key goes into api_key"
-    if url.query or url.fragment:
+    if set("?#") & set(str(url)):
         return "must not have a query or a fragment"
     if url.scheme == "http" and not _is_loopback(url.host):
         return "must be https://: over plain http:// everyone on the way could read the key"

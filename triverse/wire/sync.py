@@ -24,6 +24,7 @@ from triverse.wire.messages import (
     Addressed,
     Body,
     borrowed_limits,
+    check_own_client,
     no_connection,
     to_reply,
     to_unreachable,
@@ -172,10 +173,10 @@ class Connection:
         self._transport = transport
         self._backend = DeadlineBackend()
         # httpx lets its transports choose everything but this; a test notices should the name change.
-        pool = transport._pool  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        pool._network_backend = self._backend  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        pool = transport._pool  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # as above
+        pool._network_backend = self._backend  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # as above
         if type(pool) is httpcore.ConnectionPool:  # one that speaks to a proxy is mocked and watched as a whole
-            transport._pool = OneConnection(pool)  # type: ignore[assignment]  # noqa: SLF001  # as above
+            transport._pool = OneConnection(pool)  # type: ignore[assignment]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]  # as above
 
     def begin(self, deadline: float | None) -> Connection:
         """Hold the next request to this deadline."""
@@ -234,6 +235,7 @@ class BorrowedLines:
     """The user's own client: its hooks, proxies, auth and mounts see every request, and it stays theirs to close."""
 
     def __init__(self, base_url: httpx.URL, http_client: httpx.Client) -> None:
+        check_own_client(http_client, "Client", "close")
         self._addressed = Addressed(base_url)
         self._client = http_client
         self.put: Callable[[httpx.Request], httpx.Response] = partial(
