@@ -12,7 +12,7 @@ from support.server import BALANCE, ME, Peer, Received, Server, answer, envelope
 from support.tls import server_context, trust
 
 import triverse
-from triverse import APIError, InvalidResponseError, NotFoundError
+from triverse import APIError, ConfigurationError, InvalidResponseError, NotFoundError, Request, api
 
 each_mode = pytest.mark.parametrize("mode", MODES)
 
@@ -138,3 +138,11 @@ def test_a_body_past_eight_mebibytes_stops_being_read(mode: Mode) -> None:
         drive(mode, lambda c: c.users.me(), lambda c: c.users.me(), base_url=server.url)
     assert sent < 32 * 1024**2
     assert server.connections == 1
+
+
+@each_mode
+@pytest.mark.parametrize("odd", [None, "/users/me", api.users.me])
+def test_what_is_no_request_is_refused_with_a_word_on_how_to_make_one(mode: Mode, odd: Request[object]) -> None:
+    with serving() as server, pytest.raises(ConfigurationError, match=r"not a request: .+ as in api\.users\.me\(\)"):
+        drive(mode, lambda c: c.send(odd), lambda c: c.execute(odd), base_url=server.url)
+    assert server.connections == 0

@@ -80,7 +80,7 @@ def test_a_path_that_stays_below_the_base_url_is_taken(path: str) -> None:
     ],
 )
 def test_any_other_path_is_refused(path: str) -> None:
-    with pytest.raises(ConfigurationError, match="a path begins with '/' and has no white space: ") as caught:
+    with pytest.raises(ConfigurationError, match="a path begins with '/' and has no white space or '#': ") as caught:
         Request("GET", path, object)
     assert repr(path) in str(caught.value)
 

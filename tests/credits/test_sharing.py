@@ -156,7 +156,7 @@ def test_a_key_that_was_renewed_is_asked_for_once_more_after_a_401() -> None:
     assert bank.asked == {"expired-key": 2, "key-of-two": 1}
 
 
-@pytest.mark.parametrize("max_age", [-1, math.nan, math.inf, True])
+@pytest.mark.parametrize("max_age", [-1, math.nan, math.inf, 10**400, True])
 def test_an_age_that_makes_no_sense_is_refused(max_age: float) -> None:
     with Triverse("key-of-one") as client, pytest.raises(ConfigurationError, match="max_age"):
         client.users.balance(max_age=max_age)

@@ -19,6 +19,7 @@ from triverse import (
     TriverseError,
     UserBalance,
 )
+from triverse.api.watch import Pace
 
 SOON = 0.004
 
@@ -135,13 +136,20 @@ async def test_a_wait_in_a_task_that_takes_too_long_ends_with_the_last_balance_i
     assert caught.value.balance == UserBalance(12, 8)
 
 
-@pytest.mark.parametrize("timeout", [0, -1, float("nan"), True])
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), 1.1e9, 10**400, True])
 def test_a_timeout_that_makes_no_sense_is_refused(timeout: float) -> None:
     with Triverse("key-of-one") as client:
         with pytest.raises(ConfigurationError, match="timeout"):
             client.users.wait_until_settled(timeout=timeout)
+        with pytest.raises(ConfigurationError, match="interval"):
+            client.users.wait_until_settled(interval=timeout)
         with pytest.raises(ConfigurationError, match="at_least"):
             client.users.wait_for_balance(float("nan"))
+
+
+def test_an_interval_of_half_a_life_is_no_more_than_timers_take() -> None:
+    assert Pace.of(1e9, None, None).max_interval == 1e9
+    assert Pace.steady(1e9).max_interval == 1e9
 
 
 def test_a_call_that_hangs_does_not_outlast_the_wait() -> None:

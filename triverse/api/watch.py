@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import math
+import sys
 from collections.abc import Callable, Generator
 from typing import Final, NoReturn, TypeAlias
 
@@ -30,6 +31,7 @@ from triverse.core.errors import (
 )
 from triverse.core.exchange import Surroundings
 from triverse.core.retry import RETRIED
+from triverse.core.text import repr_of
 
 __all__ = ["OnError", "Pace", "Poll", "Watch", "checked_age", "checked_amount", "checked_timeout", "watch"]
 
@@ -39,6 +41,8 @@ _logger = logging.getLogger("triverse")
 _CHANCE: Final = 0.25
 # `Retry-After` is honoured up to here; a watch should not sleep for years because a server got its units wrong.
 _LONGEST_ASKED: Final = 3600.0
+# Thirty years. Some timers take no more.
+_MOST_SECONDS: Final = 1e9
 # No look is begun with less than this many seconds left.
 _LEAST_ROOM: Final = 0.02
 
@@ -60,7 +64,7 @@ class Pace:
         """
         _seconds("interval", interval)
         least = interval / 5 if min_interval is None else _seconds("min_interval", min_interval)
-        most = interval * 12 if max_interval is None else _seconds("max_interval", max_interval)
+        most = min(interval * 12, _MOST_SECONDS) if max_interval is None else _seconds("max_interval", max_interval)
         if least <= interval <= most:
             return cls(interval, least, most)
         message = f"interval={interval!r} must lie between min_interval={least!r} and max_interval={most!r}"
@@ -73,7 +77,7 @@ class Pace:
         Raises:
             ConfigurationError: no positive number.
         """
-        return cls.of(interval, None, _seconds("interval", interval) * (1 + _CHANCE))
+        return cls.of(interval, None, min(_seconds("interval", interval) * (1 + _CHANCE), _MOST_SECONDS))
 
     def next_pause(self, pause: float, outcome: UserBalance | TriverseError, *, news: bool) -> float:
         """The pause after this outcome, before chance has its say."""
@@ -178,7 +182,7 @@ def checked_age(max_age: float) -> float:
     """
     if _is_number(max_age) and max_age >= 0:
         return max_age
-    message = f"max_age must be 0 or a positive number of seconds, not {max_age!r}"
+    message = f"max_age must be 0 or a positive number of seconds, not {repr_of(max_age)}"
     raise ConfigurationError(message)
 
 
@@ -199,16 +203,16 @@ def checked_amount(at_least: float) -> float:
     """
     if _is_number(at_least):
         return at_least
-    message = f"at_least must be a number of credits, not {at_least!r}"
+    message = f"at_least must be a number of credits, not {repr_of(at_least)}"
     raise ConfigurationError(message)
 
 
 def _seconds(name: str, value: float) -> float:
-    if _is_number(value) and value > 0:
+    if _is_number(value) and 0 < value <= _MOST_SECONDS:
         return value
-    message = f"{name} must be a positive number of seconds, not {value!r}"
+    message = f"{name} must be a positive number of seconds, not {repr_of(value)}"
     raise ConfigurationError(message)
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

@@ -21,6 +21,7 @@ from triverse.core.causes import family, text_of
 from triverse.core.errors import (
     APIError,
     AuthenticationError,
+    ConfigurationError,
     ConnectionFailedError,
     DeadlineExceededError,
     InvalidResponseError,
@@ -33,6 +34,7 @@ from triverse.core.headers import Headers
 from triverse.core.options import Policy
 from triverse.core.request import Request
 from triverse.core.retry import RETRIED, backoff
+from triverse.core.text import repr_of
 
 __all__ = ["Flow", "Response", "Surroundings", "exchange"]
 
@@ -100,7 +102,10 @@ def exchange(request: Request[T], policy: Policy, surroundings: Surroundings) ->
     from triverse.core.envelope import unwrap  # noqa: PLC0415 - as above
     from triverse.core.structure import structurer  # noqa: PLC0415 - as above
 
-    structure = structurer(request.into)
+    try:
+        structure = structurer(request.into)
+    except AttributeError:  # callers are not all type checked
+        raise _no_request(request) from None
     now = surroundings.monotonic
     started = now()
     deadline = None if policy.deadline is None else started + policy.deadline
@@ -129,6 +134,11 @@ def exchange(request: Request[T], policy: Policy, surroundings: Surroundings) ->
             raise error
         _log_retry(attempt, outcome, wait)
         attempt = evolve(attempt, after=wait, number=attempt.number + 1)
+
+
+def _no_request(value: object) -> ConfigurationError:
+    how = "Make one with triverse.api, as in api.users.me(), or with triverse.Request"
+    return ConfigurationError(f"not a request: {repr_of(value)}. {how}")
 
 
 def _without_key(outcome: Outcome) -> Outcome:

@@ -43,7 +43,7 @@ def _check_method(_request: object, _attribute: object, value: str) -> None:
 
 def _check_path(_request: object, _attribute: object, value: str) -> None:
     if not isinstance(value, str) or not _PATH.fullmatch(value):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
-        message = f"a path begins with '/' and has no white space: {repr_of(value)}"
+        message = f"a path begins with '/' and has no white space or '#': {repr_of(value)}"
         raise ConfigurationError(message)
 
 
