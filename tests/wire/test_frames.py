@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -16,16 +17,31 @@ from triverse import AsyncTriverse, Triverse
 HOME = triverse.__path__[0]
 
 
+def depth() -> int:
+    """How many frames of this package are on the stack."""
+    return sum(frame.filename.startswith(HOME) for frame in inspect.stack())
+
+
+class CountingBody(httpx.SyncByteStream):
+    """Counts as it is read."""
+
+    def __init__(self) -> None:
+        self.depths: list[int] = []
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.depths.append(depth())
+        yield json.dumps(envelope(BALANCE)).encode()
+
+
 class Counting(httpx.MockTransport):
-    """Counts the frames of this package on the stack."""
+    """Counts as a request is sent."""
 
     def __init__(self) -> None:
         self.depths: list[int] = []
         super().__init__(self._answer)
 
     def _answer(self, _request: httpx.Request) -> httpx.Response:
-        files = [frame.filename for frame in inspect.stack()]
-        self.depths.append(sum(file.startswith(HOME) for file in files))
+        self.depths.append(depth())
         return httpx.Response(200, json=envelope(BALANCE))
 
 
@@ -43,6 +59,15 @@ def test_a_call_is_at_most_three_frames_deep(call: Callable[[Triverse], object])
         call(client)
     assert len(transport.depths) == 1
     assert transport.depths[0] <= 3
+
+
+@pytest.mark.parametrize("call", SYNC)
+def test_the_body_is_read_no_deeper_than_that(call: Callable[[Triverse], object]) -> None:
+    body = CountingBody()
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=body))
+    with httpx.Client(transport=transport) as own, Triverse(KEY, http_client=own) as client:
+        call(client)
+    assert body.depths == [3 if call is not SYNC[1] else 2]
 
 
 @pytest.mark.anyio

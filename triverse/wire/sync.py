@@ -110,7 +110,11 @@ class Wire:
             line = self._lines.take(attempt)
             try:
                 response = line.put(request)
-                body = _read(response, attempt.deadline)
+                try:
+                    body = Body(attempt.deadline)
+                    all(map(body.wants_more, _unread(response)))
+                finally:
+                    response.close()
             except Exception as error:  # noqa: BLE001 - whatever a library throws, the caller gets one of our errors
                 line.drop()
                 return to_unreachable(error, key)
@@ -121,7 +125,7 @@ class Wire:
             line.keep()
             if self.closed:
                 self._lines.close_idle()
-            return to_reply(response, body, key)
+            return to_reply(response, None if response.is_stream_consumed else body.bytes(), key)
         finally:
             try:
                 gate.leave(turn)
@@ -147,20 +151,13 @@ class Wire:
         self._lines.close_idle()
 
 
-def _read(response: httpx.Response, deadline: float | None) -> bytes | None:
-    """The body as it came; None where it has been read already."""
-    try:
-        if response.is_stream_consumed:
-            response.read()  # fails where a hook has read it away
-            return None
-        body = Body(deadline)
-        # Past `iter_raw()`, which only cuts and counts: 2 % of a call.
-        for chunk in cast("Iterable[bytes]", response.stream):
-            if not body.wants_more(chunk):
-                break
-        return body.bytes()
-    finally:
-        response.close()
+def _unread(response: httpx.Response) -> Iterable[bytes]:
+    """What is still to come of the body; nothing where a hook has read it already."""
+    if response.is_stream_consumed:
+        response.read()  # fails where it was read away
+        return ()
+    # Past `iter_raw()`, which only cuts and counts: 2 % of a call.
+    return cast("Iterable[bytes]", response.stream)
 
 
 class Connection:
