@@ -12,6 +12,7 @@ from triverse.core.errors import ConfigurationError
 __all__ = ["parse_base_url"]
 
 _LAST_PORT: Final = 65535
+_LONGEST_PART: Final = 63
 
 
 def parse_base_url(text: str) -> httpx.URL:
@@ -36,10 +37,15 @@ def _parse(text: object) -> httpx.URL:
         except (httpx.InvalidURL, ValueError):
             pass
         else:
-            if port is None or 0 < port <= _LAST_PORT:
+            if (port is None or 0 < port <= _LAST_PORT) and _can_be_looked_up(url.raw_host):
                 return url
     message = "base_url is not a URL, such as https://api.triverse.ai/api/v1"
     raise ConfigurationError(message)
+
+
+def _can_be_looked_up(host: bytes) -> bool:
+    """Whether each part of the name is as long as one may be. That there is no name at all is told elsewhere."""
+    return not host or all(0 < len(part) <= _LONGEST_PART for part in host.removesuffix(b".").split(b"."))
 
 
 def _problem(url: httpx.URL) -> str | None:
