@@ -66,9 +66,11 @@ def interrupted(client: Triverse, moment: int) -> bool:
     return ctrl_c.left <= 0
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="after an exception, it tells of bytecodes no more")
 def test_ctrl_c_at_any_moment_of_a_call_leaves_its_permit_to_others() -> None:
     with serving() as server, Triverse(KEY, base_url=server.url, max_connections=1, deadline=5) as client:
         client.users.balance()
+        assert not interrupted(client, 1_000_000)  # Python 3.12 begins to tell of bytecodes with the second trace
         moment = 1
         while interrupted(client, moment):
             assert client.users.balance().total == 125.0, moment
