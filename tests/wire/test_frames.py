@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import httpx
 import pytest
@@ -22,7 +22,7 @@ def depth() -> int:
     return sum(frame.filename.startswith(HOME) for frame in inspect.stack())
 
 
-class CountingBody(httpx.SyncByteStream):
+class CountingBody(httpx.SyncByteStream, httpx.AsyncByteStream):
     """Counts as it is read."""
 
     def __init__(self) -> None:
@@ -31,6 +31,10 @@ class CountingBody(httpx.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         self.depths.append(depth())
         yield json.dumps(envelope(BALANCE)).encode()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self:
+            yield chunk
 
 
 class Counting(httpx.MockTransport):
@@ -78,3 +82,13 @@ async def test_an_async_call_is_at_most_three_frames_deep() -> None:
         await client.request("GET", "/users/balance")
     assert len(transport.depths) == 2
     assert max(transport.depths) <= 3
+
+
+@pytest.mark.anyio
+async def test_nor_is_the_body_of_an_async_call() -> None:
+    body = CountingBody()
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=body))
+    async with httpx.AsyncClient(transport=transport) as own, AsyncTriverse(KEY, http_client=own) as client:
+        await client.users.balance()
+        await client.request("GET", "/users/balance")
+    assert body.depths == [3, 3]

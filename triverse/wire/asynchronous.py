@@ -13,7 +13,7 @@ import httpx
 from triverse.core.events import Attempt, Outcome
 from triverse.core.secret import Secret
 from triverse.wire.async_gate import AsyncGate
-from triverse.wire.async_lines import BorrowedLines, Line, Lines, OwnLines
+from triverse.wire.async_lines import BorrowedLines, Lines, OwnLines
 from triverse.wire.loops import running_loop
 from triverse.wire.messages import (
     Body,
@@ -90,7 +90,15 @@ class AsyncWire:
             try:
                 with line.within(attempt.deadline):
                     response = await line.put(request)
-                    body = await _read(response, line)
+                    try:
+                        body, chunks = Body(None), await _unread(response)
+                        async for chunk in chunks:
+                            if not body.wants_more(chunk):
+                                await line.cut_off(response)
+                                await _end(chunks)
+                                break
+                    finally:
+                        await response.aclose()
             except Exception as error:  # noqa: BLE001 - whatever a library throws, the caller gets one of our errors
                 await line.drop()
                 return to_unreachable(error, key)
@@ -101,7 +109,7 @@ class AsyncWire:
             await line.keep()
             if self.closed:
                 await lines.close_idle()
-            return to_reply(response, body, key)
+            return to_reply(response, None if response.is_stream_consumed else body.bytes(), key)
         finally:
             gate.leave()
 
@@ -123,23 +131,13 @@ async def _until_the_loop_ends(lines: Lines) -> AsyncGenerator[None]:
         await lines.close_idle()
 
 
-async def _read(response: httpx.Response, line: Line) -> bytes | None:
-    """The body as it came; None where it has been read already."""
-    try:
-        if response.is_stream_consumed:
-            await response.aread()  # fails where a hook has read it away
-            return None
-        body = Body(None)
-        # Past `aiter_raw()`, which only cuts and counts: 2 % of a call.
-        chunks = aiter(cast("AsyncIterable[bytes]", response.stream))
-        async for chunk in chunks:
-            if not body.wants_more(chunk):
-                await line.cut_off(response)
-                await _end(chunks)
-                break
-        return body.bytes()
-    finally:
-        await response.aclose()
+async def _unread(response: httpx.Response) -> AsyncIterator[bytes]:
+    """What is still to come of the body; nothing where a hook has read it already."""
+    if response.is_stream_consumed:
+        await response.aread()  # fails where it was read away
+        return aiter(httpx.ByteStream(b""))
+    # Past `aiter_raw()`, which only cuts and counts: 6 µs, 2 % of a call.
+    return aiter(cast("AsyncIterable[bytes]", response.stream))
 
 
 async def _end(chunks: AsyncIterator[bytes]) -> None:
