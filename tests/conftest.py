@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -11,6 +12,9 @@ settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 # For runs of many suites in a row.
 settings.register_profile("few", max_examples=10, derandomize=True, database=None, deadline=None)
+
+# A shell that runs this in the background ignores Ctrl-C, and so would the programs that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(params=["asyncio", "trio"])
