@@ -161,12 +161,14 @@ def test_a_child_of_a_busy_parent_does_not_wait_for_threads_that_it_does_not_hav
 
 def test_a_child_may_run_an_async_client_that_its_parent_ran() -> None:
     source = """
-        import asyncio, os
+        import asyncio, os, warnings
         from triverse import AsyncTriverse
         client = AsyncTriverse()
         async def main():
             return (await client.users.balance()).total
         asyncio.run(main())
+        # The system may still count the thread in which asyncio has looked up a name.
+        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
         if not (child := os.fork()):
             print(asyncio.run(main()), flush=True)
             os._exit(0)
