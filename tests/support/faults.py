@@ -36,6 +36,7 @@ class Fault:
         outcome: the class of the error; None if the call succeeds all the same.
         retried: whether a call tries again.
         context: speaks TLS, with this certificate.
+        stays: whether the server keeps the connection after an answer that is good.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Fault:
     outcome: type[TriverseError] | None
     retried: bool = False
     context: Callable[[], ssl.SSLContext] | None = None
+    stays: bool = False
 
     @property
     def hangs(self) -> bool:
@@ -357,7 +359,7 @@ FAULTS: tuple[Fault, ...] = (
         InvalidResponseError,
     ),
     Fault("hangs up after each answer", one_answer, None),
-    Fault("drops the connection at its second request", drops_second, None, retried=True),
+    Fault("drops the connection at its second request", drops_second, None, retried=True, stays=True),
     Fault("picks up slowly", slow, None),
     Fault("TLS: good", one_answer, None, context=tls.server_context),
     Fault("TLS: another name", one_answer, ConnectionFailedError, retried=True, context=tls.wrong_name),
