@@ -30,6 +30,7 @@ from triverse.core.errors import (
     TriverseError,
 )
 from triverse.core.exchange import Surroundings
+from triverse.core.options import MOST_SECONDS, positive_seconds
 from triverse.core.retry import RETRIED
 from triverse.core.text import repr_of
 
@@ -41,8 +42,6 @@ _logger = logging.getLogger("triverse")
 _CHANCE: Final = 0.25
 # `Retry-After` is honoured up to here; a watch should not sleep for years because a server got its units wrong.
 _LONGEST_ASKED: Final = 3600.0
-# Thirty years. Some timers take no more.
-_MOST_SECONDS: Final = 1e9
 # No look is begun with less than this many seconds left.
 _LEAST_ROOM: Final = 0.02
 
@@ -62,9 +61,11 @@ class Pace:
         Raises:
             ConfigurationError: not in that order, or no positive numbers.
         """
-        _seconds("interval", interval)
-        least = interval / 5 if min_interval is None else _seconds("min_interval", min_interval)
-        most = min(interval * 12, _MOST_SECONDS) if max_interval is None else _seconds("max_interval", max_interval)
+        positive_seconds("interval", interval)
+        least = interval / 5 if min_interval is None else positive_seconds("min_interval", min_interval)
+        most = (
+            min(interval * 12, MOST_SECONDS) if max_interval is None else positive_seconds("max_interval", max_interval)
+        )
         if least <= interval <= most:
             return cls(interval, least, most)
         message = f"interval={interval!r} must lie between min_interval={least!r} and max_interval={most!r}"
@@ -77,7 +78,7 @@ class Pace:
         Raises:
             ConfigurationError: no positive number.
         """
-        return cls.of(interval, None, min(_seconds("interval", interval) * (1 + _CHANCE), _MOST_SECONDS))
+        return cls.of(interval, None, min(positive_seconds("interval", interval) * (1 + _CHANCE), MOST_SECONDS))
 
     def next_pause(self, pause: float, outcome: UserBalance | TriverseError, *, news: bool) -> float:
         """The pause after this outcome, before chance has its say."""
@@ -192,7 +193,7 @@ def checked_timeout(timeout: float | None) -> float:
     Raises:
         ConfigurationError: it is no positive number.
     """
-    return math.inf if timeout is None else _seconds("timeout", timeout)
+    return math.inf if timeout is None else positive_seconds("timeout", timeout)
 
 
 def checked_amount(at_least: float) -> float:
@@ -204,13 +205,6 @@ def checked_amount(at_least: float) -> float:
     if _is_number(at_least):
         return at_least
     message = f"at_least must be a number of credits, not {repr_of(at_least)}"
-    raise ConfigurationError(message)
-
-
-def _seconds(name: str, value: float) -> float:
-    if _is_number(value) and 0 < value <= _MOST_SECONDS:
-        return value
-    message = f"{name} must be a positive number of seconds, not {repr_of(value)}"
     raise ConfigurationError(message)
 
 

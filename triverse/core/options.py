@@ -10,12 +10,23 @@ from attrs import Attribute, field, frozen
 from triverse.core.errors import ConfigurationError
 from triverse.core.text import repr_of
 
-__all__ = ["UNSET", "USUAL_TIMEOUT", "Policy", "Timeout", "Unset", "as_timeout", "given", "positive_int"]
+__all__ = [
+    "MOST_SECONDS",
+    "UNSET",
+    "USUAL_TIMEOUT",
+    "Policy",
+    "Timeout",
+    "Unset",
+    "as_timeout",
+    "given",
+    "positive_int",
+    "positive_seconds",
+]
 
 T = TypeVar("T")
 
 # Thirty years. Some timers take no more, and None is the way to say "no limit".
-_MOST_SECONDS: Final = 1e9
+MOST_SECONDS: Final = 1e9
 
 
 class Unset(Enum):
@@ -37,14 +48,20 @@ def given(value: T | Unset, otherwise: T) -> T:
 
 def _seconds_or_none(_owner: object, attribute: Attribute[Any], value: float | None) -> None:
     if value is not None:
-        _check_seconds(attribute.name, value, "seconds or None")
+        positive_seconds(attribute.name, value, "seconds or None")
 
 
-def _check_seconds(name: str, value: float, allowed: str = "seconds") -> None:
+def positive_seconds(name: str, value: float, allowed: str = "seconds") -> float:
+    """The value, if it is a time that timers take.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
     number = isinstance(value, (int, float)) and not isinstance(value, bool)  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are not all type checked
-    if not number or not 0 < value <= _MOST_SECONDS:
+    if not number or not 0 < value <= MOST_SECONDS:
         message = f"{name} must be a positive number of {allowed}, not {repr_of(value)}"
         raise ConfigurationError(message)
+    return value
 
 
 def _count(_owner: object, attribute: Attribute[int], value: int) -> None:
@@ -82,7 +99,7 @@ def as_timeout(value: float | Timeout) -> Timeout:
     if value is None:  # pyright: ignore[reportUnnecessaryComparison]  # callers are not all type checked
         message = "timeout must be seconds or a Timeout; Timeout(read=None) lifts one limit"
         raise ConfigurationError(message)
-    _check_seconds("timeout", value)
+    positive_seconds("timeout", value)
     return Timeout(connect=value, read=value, write=value)
 
 
