@@ -126,11 +126,10 @@ def in_turns(work: Mapping[str, Callable[[], Result]], rounds: int) -> dict[str,
     return results
 
 
-@contextmanager
-def watching(machine: Machine) -> Generator[Callable[[], float]]:
-    """How busy the server was since: a part of the time."""
+def busy_from_now(machine: Machine) -> Callable[[], float]:
+    """Tells what part of the time the server has been busy since."""
     busy, began = machine.server_cpu(), time.perf_counter()
-    yield lambda: (machine.server_cpu() - busy) / (time.perf_counter() - began)
+    return lambda: (machine.server_cpu() - busy) / (time.perf_counter() - began)
 
 
 def a_call(results: dict[str, list[Result]], calls: dict[str, int]) -> dict[str, Result]:
@@ -153,10 +152,10 @@ def measure_row(machine: Machine, row: Row) -> Entry:
         workers = {name: stack.enter_context(worker(machine, row.server, name, row.kind)) for name in names}
         for name in names:
             ask(workers[name], max(20, row.at_once), row.at_once)
-        with watching(machine) as busy:
-            work = {name: partial(ask, workers[name], row.calls, row.at_once) for name in names}
-            results = in_turns(work, min(3, row.rounds) if machine.quick else row.rounds)
-            part = busy()
+        work = {name: partial(ask, workers[name], row.calls, row.at_once) for name in names}
+        busy = busy_from_now(machine)
+        results = in_turns(work, min(3, row.rounds) if machine.quick else row.rounds)
+        part = busy()
     figures = a_call(results, dict.fromkeys(names, row.calls))
     return Entry(row.title, row.measure, "µs a call", figures, row.goals, failures(results), part)
 
@@ -229,9 +228,9 @@ def within_itself(machine: Machine) -> Iterator[Entry]:
         jobs = {"10,000 accounts": (many, 10_000, 1), FEW: (client, 1_000, 10), MUCH: (client, 1_000, 200)}
         for process, _, at_once in jobs.values():
             ask(process, 200, at_once)
-        with watching(machine) as busy:
-            results = in_turns({name: partial(ask, *job) for name, job in jobs.items()}, 3 if machine.quick else 7)
-            part = busy()
+        busy = busy_from_now(machine)
+        results = in_turns({name: partial(ask, *job) for name, job in jobs.items()}, 3 if machine.quick else 7)
+        part = busy()
     figures, failed = a_call(results, {name: calls for name, (_, calls, _) in jobs.items()}), failures(results)
     for more, less, goal in ((MUCH, FEW, 1.25), ("10,000 accounts", MUCH, 1.15)):
         pair = {name: figures[name] for name in (more, less)}
