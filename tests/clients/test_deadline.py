@@ -26,7 +26,7 @@ from triverse import (
 each_mode = pytest.mark.parametrize("mode", MODES)
 
 DEADLINE = 0.5
-TRIES = 20
+TRIES = 4
 
 
 def head(peer: Peer) -> None:
