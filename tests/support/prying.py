@@ -55,6 +55,7 @@ def told(error: BaseException) -> str:
 def told_by_rich(error: BaseException, frames: TracebackType | None) -> Iterator[str]:
     """What rich's tracebacks are made of. To draw them, in colours, takes ten times as long."""
     trace = Traceback.extract(type(error), error, frames, show_locals=True, locals_max_string=100_000)
+    yield repr(trace)  # with notes and members of groups, where rich knows them
     for stack in trace.stacks:
         yield stack.exc_value
         for frame in stack.frames:

@@ -92,3 +92,27 @@ def test_ctrl_c_just_as_the_permit_is_given_back_passes_through_and_the_permit_i
         with pytest.raises(KeyboardInterrupt):
             client.users.balance()
         assert client.users.balance().total == 125.0
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_ctrl_c_in_line_gives_the_permit_on_whether_or_not_it_had_come(
+    after: bool,  # noqa: FBT001 - two cases of one test
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with serving() as server, Triverse(KEY, base_url=server.url, max_connections=1, deadline=5) as client:
+        gate, holder = client._wire._gate, Turn()  # pyright: ignore[reportPrivateUsage]  # a missing permit shows late
+        assert gate.enter(holder)
+
+        def interrupted(_gate: Gate, turn: Turn, _timeout: float | None) -> bool:
+            if after:
+                gate.leave(holder)
+                assert turn.given
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Gate, "wait", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                client.users.balance()
+        gate.leave(holder)
+        assert (gate._free, len(gate._waiting)) == (1, 0)  # pyright: ignore[reportPrivateUsage]  # as above
+        assert client.users.balance().total == 125.0
