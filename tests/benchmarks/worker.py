@@ -32,9 +32,8 @@ async def _in_flight(call: Callable[[], Awaitable[object]], calls: int, at_once:
 
 def _in_threads(call: Callable[[], object], calls: int, at_once: int) -> int:
     with ThreadPoolExecutor(at_once) as threads:
-        for done in [threads.submit(call) for _ in range(calls)]:
-            done.result()
-    return 0
+        done = [threads.submit(call) for _ in range(calls)]
+        return sum(one.exception() is not None for one in done)
 
 
 def _one_after_another(call: Callable[[], object], calls: int, _at_once: int) -> int:
