@@ -1,7 +1,7 @@
 """Whatever a server sends, and however the network breaks: the right value or one of our errors, in time.
 
-`python tests/reliability/test_faults.py` measures one cell at a time, with its memory; `--write` writes it down in
-docs/evidence/fault-matrix.md.
+`python tests/reliability/test_faults.py` measures one cell of a client at a time, with its memory; `--write` writes it
+down in docs/evidence/fault-matrix.md.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,6 +30,7 @@ import trio
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support.cells import CELLS, DEADLINE, Cell, Measured, expected, measure
+from support.clients import MODES, Mode
 from support.tls import trust
 
 import triverse
@@ -116,21 +118,22 @@ Every row is measured anew with each build; one that differs in kind, or goes pa
 """
 
 
-def table() -> str:
-    """Measure one cell at a time, and write down what came of it.
+def weighed(mode: Mode) -> list[str]:
+    """Measure the cells of a client, one at a time, and write down what came of each.
 
     Raises:
         AssertionError: not what it must be.
     """
+    cells = [cell for cell in CELLS if cell.mode == mode]
     rows: list[str] = []
     with TemporaryDirectory() as folder, hasty(Path(folder)):
-        for cell in CELLS:  # so that what is loaded, made or remembered but once is there
+        for cell in cells:  # so that what is loaded, made or remembered but once is there
             if cell.fault.outcome is None or cell.fault.name in LARGE:
                 measure(cell)
         gc.collect()
         gc.freeze()
         tracemalloc.start()
-        for cell in CELLS:
+        for cell in cells:
             seen, peak, kept = weigh(cell)
             assert seen.kind == expected(cell), (cell, seen)
             assert peak < LARGE.get(cell.fault.name, USUAL), (cell, peak)
@@ -138,7 +141,14 @@ def table() -> str:
             numbers = f"{seen.seconds * 1000:.0f} | {peak:.1f} | {max(0.0, kept):.0f}"
             rows.append(f"| {' | '.join(in_words(cell, seen))} | {numbers} |\n")
         tracemalloc.stop()
-    return "".join(rows)
+    return rows
+
+
+def table() -> str:
+    """The rows of all clients; each client has a process, whose memory is its own."""
+    with ProcessPoolExecutor(len(MODES), get_context("spawn")) as pool:
+        rows = {mode: iter(told) for mode, told in zip(MODES, pool.map(weighed, MODES), strict=True)}
+    return "".join(next(rows[cell.mode]) for cell in CELLS)
 
 
 def write_evidence(rows: str) -> None:
