@@ -37,7 +37,7 @@ FEW, MUCH = "10 in flight", "200 in flight"
 
 def clean_environment(**extra: str) -> dict[str, str]:
     """The environment without what would change what is measured."""
-    drop = ("CA_BUNDLE", "SSL_CERT", "PROXY", "PYTHONPATH", "VIRTUAL_ENV")
+    drop = ("CA_BUNDLE", "SSL_CERT", "PROXY", "PYTHON", "PIP_COMPILE", "VIRTUAL_ENV")
     kept = {name: value for name, value in os.environ.items() if not any(part in name.upper() for part in drop)}
     return {**kept, "TRIPO_DISABLE_GEO_DETECTION": "1", "NO_COLOR": "1", **extra}
 
@@ -109,7 +109,8 @@ class Machine:
         """For the contenders. Our authority only where it is needed: else each trusts the ones that it comes with."""
         trusted = str(self._trusted)
         names = {"SSL_CERT_FILE": trusted, "REQUESTS_CA_BUNDLE": trusted} if "tls" in server else {}
-        return clean_environment(**names, PYTHONPATH=str(HERE.parent))
+        # What is measured is what was installed and compiled, not the sources in the directory where it runs.
+        return clean_environment(**names, PYTHONPATH=str(HERE.parent), PYTHONSAFEPATH="1")
 
 
 Result: TypeAlias = dict[str, float]

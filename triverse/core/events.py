@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from attrs import field, frozen
 
@@ -15,8 +15,7 @@ from triverse.core.secret import Secret
 __all__ = ["Attempt", "Failure", "Outcome", "Reply", "Unreachable"]
 
 
-@frozen
-class Attempt:
+class Attempt(NamedTuple):
     """Wait, then put this request on the wire once.
 
     Attributes:
@@ -71,8 +70,7 @@ class Failure(Enum):
         return self in {Failure.NOT_SENT, Failure.CONNECT_TIMEOUT}
 
 
-@frozen
-class Unreachable:
+class Unreachable(NamedTuple):
     """No whole answer came.
 
     Attributes:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from attrs import evolve, frozen
 
@@ -50,8 +50,7 @@ _CLOCK_GRAIN = 0.005
 _LONGEST_WAIT = 7 * 24 * 3600.0
 
 
-@frozen
-class Surroundings:
+class Surroundings(NamedTuple):
     """What the core may not look up for itself.
 
     Attributes:
@@ -133,7 +132,7 @@ def exchange(request: Request[T], policy: Policy, surroundings: Surroundings) ->
         if wait > _LONGEST_WAIT or (deadline is not None and finished + wait >= deadline):
             raise error
         _log_retry(attempt, outcome, wait)
-        attempt = evolve(attempt, after=wait, number=attempt.number + 1)
+        attempt = attempt._replace(after=wait, number=attempt.number + 1)
 
 
 def _no_request(value: object) -> ConfigurationError:

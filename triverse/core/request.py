@@ -22,7 +22,7 @@ Param: TypeAlias = str | int | float | bool | None
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _METHOD: Final = re.compile(r"[A-Z]+")
 # One leading slash keeps the request on the base URL's origin, whatever follows.
-_PATH: Final = re.compile(r"/[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff#]*")
+_PATH: Final = re.compile(r"/[^\s\x00-\x1f\x7f-\x9f#]*")
 # The field by which the service recognises a task that it was already asked for.
 _IDEMPOTENCY_KEY: Final = "client_order_id"
 
@@ -42,7 +42,7 @@ def _check_method(_request: object, _attribute: object, value: str) -> None:
 
 
 def _check_path(_request: object, _attribute: object, value: str) -> None:
-    if not isinstance(value, str) or not _PATH.fullmatch(value):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
+    if not isinstance(value, str) or not _PATH.fullmatch(value) or not _fits_utf8(value):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
         message = f"a path begins with '/' and has no white space or '#': {repr_of(value)}"
         raise ConfigurationError(message)
 
@@ -58,10 +58,15 @@ def _is_param(item: tuple[object, object]) -> bool:
     name, value = item
     if not isinstance(name, str) or not isinstance(value, (str, int, float, NoneType)):
         return False
+    return _fits_utf8(name) and _fits_utf8(value)
+
+
+def _fits_utf8(value: object) -> bool:
     try:
-        return bool(f"{name}={value}".encode())
+        str(value).encode()
     except ValueError:  # a lone surrogate, or a number of many thousand digits
         return False
+    return True
 
 
 @frozen
