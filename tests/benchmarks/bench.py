@@ -31,7 +31,7 @@ from benchmarks.report import Entry, page
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
 CLIENT_CORE, SERVER_CORE = 0, 1
-SCRIPT_ROUNDS: Final = 11
+SCRIPT_ROUNDS: Final = 21
 FEW, MUCH = "10 in flight", "200 in flight"
 
 
