@@ -155,6 +155,7 @@ def test_whatever_a_proxy_answers_becomes_the_error_of_its_status(
 def test_without_a_message_the_status_speaks() -> None:
     assert api_error(502, body=b"").message == "Bad Gateway"
     assert api_error(599, body=b"").message == "Unknown status"
+    assert api_error(300, body=b"").message == "Multiple Choices"
     assert api_error(404, {"message": ""}).message == "Not Found"
     assert api_error(404, {"message": " \n"}).message == "Not Found"
     assert api_error(404, {"message": {"a": 1}}).message == "Not Found"

@@ -509,6 +509,14 @@ def test_a_flow_that_is_dropped_half_way_ends_quietly() -> None:
     assert call.attempts == []
 
 
+@pytest.mark.parametrize("odd", [None, "/users/me", {}])
+def test_what_is_no_request_is_named_with_a_word_on_how_to_make_one(odd: Request[object]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        next(exchange(odd, Policy(), call_surroundings()))
+    remedy = "Make one with triverse.api, as in api.users.me(), or with triverse.Request"
+    assert str(caught.value) == f"not a request: {odd!r}. {remedy}"
+
+
 def call_surroundings() -> Surroundings:
     return Surroundings(lambda: 0.0, lambda: 0.0, lambda: 0.0)
 
