@@ -33,6 +33,7 @@ class Attempt(NamedTuple):
     timeout: Timeout = Timeout()
 
 
+# No tuple, since tools that print the variables of a traceback walk through tuples, past their `repr`.
 @frozen
 class Reply:
     """The server answered.
