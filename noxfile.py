@@ -70,8 +70,9 @@ _built: list[Path] = []
 
 # The sources stay out of the way: what is tested is the installed package.
 INSTALLED = {"PYTHONSAFEPATH": "1"}
-# More at once than a small machine has cores, since many tests wait.
-IN_PARALLEL = ["-n", "3", "--dist", "loadfile"]
+# More at once than a small machine has cores, since many tests wait; and in the order of the files: by default, those
+# of few tests come last, and they are the long ones.
+IN_PARALLEL = ["-n", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
 FAULT_MATRIX = "tests/reliability/test_faults.py"
 
 
