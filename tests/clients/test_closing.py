@@ -8,12 +8,12 @@ from functools import partial
 
 import anyio
 import pytest
-from support.clients import KEY, MODES, Mode, drive
+from support.clients import KEY, MODES_AND_UVLOOP, Mode, drive
 from support.server import BALANCE, Received, answer, envelope, serving
 
 from triverse import AsyncTriverse, ConfigurationError, Triverse
 
-each_mode = pytest.mark.parametrize("mode", MODES)
+each_mode = pytest.mark.parametrize("mode", MODES_AND_UVLOOP)
 
 
 @each_mode

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from support.clients import KEY, MODES, Mode, drive
+from support.clients import KEY, MODES_AND_UVLOOP, Mode, drive
 from support.server import Peer, Received, Script, Server, answer, serving
 from support.tls import server_context, trust
 
@@ -23,7 +23,7 @@ from triverse import (
     TriverseError,
 )
 
-each_mode = pytest.mark.parametrize("mode", MODES)
+each_mode = pytest.mark.parametrize("mode", MODES_AND_UVLOOP)
 
 DEADLINE = 0.5
 TRIES = 4

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.clients import KEY, MODES, Mode, drive
+from support.clients import KEY, MODES_AND_UVLOOP, Mode, drive
 from support.server import BALANCE, ME, Peer, Received, Server, answer, envelope, serving
 from support.tls import server_context, trust
 
 import triverse
 from triverse import APIError, ConfigurationError, InvalidResponseError, NotFoundError, Request, api
 
-each_mode = pytest.mark.parametrize("mode", MODES)
+each_mode = pytest.mark.parametrize("mode", MODES_AND_UVLOOP)
 
 
 @each_mode

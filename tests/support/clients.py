@@ -1,4 +1,4 @@
-"""Calls by either client, so that one test speaks for sync, asyncio and trio."""
+"""Calls by either client, so that one test speaks for sync, asyncio and trio; where sockets matter, for uvloop, too."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ import anyio
 
 from triverse import AsyncTriverse, Timeout, Triverse
 
-__all__ = ["KEY", "MODES", "Mode", "Options", "drive", "run_async"]
+__all__ = ["KEY", "MODES", "MODES_AND_UVLOOP", "UVLOOP", "Mode", "Options", "drive", "run_async"]
 
 T = TypeVar("T")
 
 KEY = "tv-key-for-tests-0123456789"
 
-Mode: TypeAlias = Literal["sync", "asyncio", "trio"]
+Mode: TypeAlias = Literal["sync", "asyncio", "trio", "uvloop"]
 MODES: tuple[Mode, ...] = ("sync", "asyncio", "trio")
+# The loop of many web applications: asyncio, with sockets of its own.
+MODES_AND_UVLOOP: tuple[Mode, ...] = (*MODES, "uvloop")
+UVLOOP = "asyncio", {"use_uvloop": True}
 
 
 class Options(TypedDict, total=False):
@@ -32,7 +35,8 @@ class Options(TypedDict, total=False):
 
 def run_async(mode: Mode, main: Callable[[], Awaitable[T]]) -> T:
     """Run on the event loop of this name."""
-    return anyio.run(main, backend=mode)
+    backend, options = UVLOOP if mode == "uvloop" else (mode, {})
+    return anyio.run(main, backend=backend, backend_options=options)
 
 
 def drive(

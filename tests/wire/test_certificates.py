@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from cryptography import x509
-from support.clients import KEY, MODES, Mode, drive
+from support.clients import KEY, MODES_AND_UVLOOP, Mode, drive
 from support.server import serving
 from support.tls import authority, expired, self_signed, server_context, trust, wrong_name
 
@@ -24,7 +24,7 @@ def name_in_a_folder(certificate: x509.Certificate) -> str:
     return f"{int.from_bytes(digest[:4], 'little'):08x}.0"
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", MODES_AND_UVLOOP)
 def test_a_folder_of_certificates_is_believed(mode: Mode, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pem = authority().cert_pem.bytes()
     (tmp_path / name_in_a_folder(x509.load_pem_x509_certificate(pem))).write_bytes(pem)
@@ -38,7 +38,7 @@ def test_a_folder_of_certificates_is_believed(mode: Mode, monkeypatch: pytest.Mo
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", MODES_AND_UVLOOP)
 @pytest.mark.parametrize(
     ("context", "said"),
     [(wrong_name, "not valid for 'localhost'"), (expired, "has expired"), (self_signed, "unable to get local issuer")],

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.clients import KEY, MODES, Mode, drive
+from support.clients import KEY, MODES_AND_UVLOOP, Mode, drive
 from support.server import serving
 
 from triverse import ConfigurationError, Triverse
@@ -49,7 +49,7 @@ def test_it_is_the_one_that_httpx_chooses(scheme: str, host: str, environment: d
         assert proxy_for(scheme, url.host, 443 if scheme == "https" else 80) == chosen_by_httpx(str(url))
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", MODES_AND_UVLOOP)
 def test_requests_go_through_the_proxy_and_the_netrc_does_not_replace_the_key(
     mode: Mode, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from support.clients import KEY, MODES, Mode, drive
+from support.clients import KEY, MODES_AND_UVLOOP, Mode, drive
 from support.server import Peer, Server, serving
 from support.tls import server_context, trust
 
@@ -34,7 +34,7 @@ def tunnel(peer: Peer) -> None:
         back.join(10)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", MODES_AND_UVLOOP)
 def test_a_call_goes_through_a_tunnel_with_the_proxys_credentials_and_without_the_key(
     mode: Mode, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
