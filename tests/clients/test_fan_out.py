@@ -6,7 +6,7 @@ import threading
 
 import anyio
 import pytest
-from support.clients import KEY
+from support.clients import KEY, UVLOOP
 from support.server import serving
 
 from triverse import AsyncTriverse, Triverse
@@ -14,6 +14,7 @@ from triverse import AsyncTriverse, Triverse
 CALLS = 1500
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio", pytest.param(UVLOOP, id="uvloop")])
 @pytest.mark.anyio
 async def test_1500_tasks_on_one_default_client_all_succeed() -> None:
     totals: list[float] = []
@@ -28,6 +29,7 @@ async def test_1500_tasks_on_one_default_client_all_succeed() -> None:
         assert totals == [125.0] * CALLS
         assert len(server.requests) == CALLS
         assert server.most_open <= 100
+        assert server.settled()
 
 
 def test_1500_threads_on_one_default_client_all_succeed() -> None:

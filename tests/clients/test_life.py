@@ -11,12 +11,12 @@ import threading
 
 import anyio
 import pytest
-from support.clients import KEY, MODES, Mode, drive
+from support.clients import KEY, MODES_AND_UVLOOP, Mode, drive
 from support.server import BALANCE, Peer, Server, answer, envelope, serving
 
 from triverse import AsyncTriverse, Triverse, api
 
-each_mode = pytest.mark.parametrize("mode", MODES)
+each_mode = pytest.mark.parametrize("mode", MODES_AND_UVLOOP)
 
 
 def program(source: str, url: str) -> subprocess.CompletedProcess[str]:

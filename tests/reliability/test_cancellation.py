@@ -23,7 +23,7 @@ import pytest
 import trio
 from anyio.lowlevel import checkpoint
 from support.checkpoints import WAYS, WHY, Way, cancelled_at
-from support.clients import KEY
+from support.clients import KEY, UVLOOP
 from support.scenarios import RIGHT, SCENARIOS, SCRIPTS, Call, Scenario, closing, first_call, silent_at_first
 from support.server import Script, Server, serving
 from support.tls import server_context, trust
@@ -228,6 +228,10 @@ async def by_trio(call: Call) -> None:
         ("asyncio", by_a_sibling),
         ("trio", by_anyio),
         ("trio", by_trio),
+        (UVLOOP, by_anyio),
+        (UVLOOP, by_asyncio_timeout),
+        (UVLOOP, by_wait_for),
+        (UVLOOP, by_a_sibling),
     ],
     ids=name_of,
 )

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import httpcore
 import pytest
-from support.clients import KEY
+import uvloop
+from support.clients import KEY, run_async
 from support.server import BALANCE, Peer, Server, answer, envelope, serving
 from support.tls import authority, server_context, trust
 
@@ -45,6 +46,15 @@ async def test_a_loop_that_cannot_watch_sockets_is_left_to_anyio() -> None:
     assert watches_sockets(asyncio.get_running_loop())
     assert not watches_sockets(Blind())
     assert not watches_sockets(object())
+
+
+def test_the_sockets_of_uvloop_are_watched() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, uvloop.Loop)
+        assert watches_sockets(loop)
+
+    run_async("uvloop", main)
 
 
 @pytest.mark.asyncio
