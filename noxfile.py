@@ -71,8 +71,8 @@ _built: list[Path] = []
 # The sources stay out of the way: what is tested is the installed package.
 INSTALLED = {"PYTHONSAFEPATH": "1"}
 # More at once than a small machine has cores, since many tests wait; and in the order of the files: by default, those
-# of few tests come last, and they are the long ones.
-IN_PARALLEL = ["-n", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
+# of few tests come last, and they are the long ones. A test that hung would hang again in another worker.
+IN_PARALLEL = ["-n", "4", "--dist", "loadfile", "--no-loadscope-reorder", "--max-worker-restart", "0"]
 FAULT_MATRIX = "tests/reliability/test_faults.py"
 
 

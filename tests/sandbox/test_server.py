@@ -120,6 +120,35 @@ def test_as_soon_as_it_says_that_it_is_ready_ctrl_c_ends_it_cleanly() -> None:
     assert ended.stdout == "the signal was the server's\nended well\n"
 
 
+_BESIDE_UVLOOP = """
+import asyncio
+import uvloop
+from triverse.sandbox import Sandbox
+from triverse.sandbox.server import run_server
+
+asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+
+def ready(url):
+    print(isinstance(asyncio.get_running_loop(), uvloop.Loop))
+    raise KeyboardInterrupt
+
+run_server(Sandbox(), port=0, ready=ready)
+"""
+
+
+def test_it_runs_on_asyncios_own_loop_where_the_program_has_chosen_uvloop() -> None:
+    """On uvloop, a Ctrl-C at the wrong moment may keep it from ever ending."""
+    ended = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-W", "ignore", "-c", _BESIDE_UVLOOP],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=60,
+        check=False,
+    )
+    assert (ended.stdout, ended.stderr) == ("False\n", "")
+
+
 def test_a_port_that_is_taken_is_a_clear_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

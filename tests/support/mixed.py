@@ -155,6 +155,7 @@ def mixed_server(seed: int) -> Generator[Far]:
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs, seed), daemon=True)
     process.start()
+    theirs.close()  # so that a server that fails is the end of what it says, and not a long silence
     yield Far(ours.recv(), ours)
     ours.send("end")
     process.join(30)

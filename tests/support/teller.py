@@ -85,6 +85,7 @@ def teller() -> Generator[Teller]:
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_main, args=(theirs,), daemon=True)
     process.start()
+    theirs.close()  # so that a server that fails is the end of what it says, and not a long silence
     yield Teller(ours.recv(), ours)
     ours.send(False)  # noqa: FBT003 - no more questions
     process.join(30)
