@@ -65,6 +65,12 @@ def test_a_refusal_does_not_wait_for_who_keeps_the_connection_open() -> None:
             stream.read()
 
 
+def run_program(source: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", source], capture_output=True, text=True, env=environment(), timeout=60, check=False
+    )
+
+
 _PROGRAM = """
 from triverse.sandbox import Sandbox
 from triverse.sandbox.activity import Activity
@@ -113,19 +119,45 @@ print("ended well")
 
 
 def test_as_soon_as_it_says_that_it_is_ready_ctrl_c_ends_it_cleanly() -> None:
-    ended = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", _IMPATIENT], capture_output=True, text=True, env=environment(), timeout=120, check=False
-    )
+    ended = run_program(_IMPATIENT)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == "the signal was the server's\nended well\n"
 
 
+_LAST_MOMENT = """
+import asyncio, signal, socket, time
+from urllib.parse import urlsplit
+from triverse.sandbox import Sandbox
+from triverse.sandbox.server import run_server
+
+held = []
+
+def ready(url):
+    def connect_and_end():
+        held.append(socket.create_connection((urlsplit(url).hostname, urlsplit(url).port)))
+        time.sleep(0.3)  # until it is time to look at both
+        signal.raise_signal(signal.SIGINT)
+
+    asyncio.get_running_loop().call_soon(connect_and_end)
+
+run_server(Sandbox(), port=0, ready=ready)
+assert held[0].recv(1) == b""
+print("ended well")
+"""
+
+
+def test_who_connects_at_the_last_moment_and_stays_does_not_keep_it_from_ending() -> None:
+    ended = run_program(_LAST_MOMENT)
+    assert (ended.stdout, ended.stderr) == ("ended well\n", "")
+
+
 _BESIDE_UVLOOP = """
-import asyncio
+import asyncio, warnings
 import uvloop
 from triverse.sandbox import Sandbox
 from triverse.sandbox.server import run_server
 
+warnings.simplefilter("ignore")  # such a choice is out of fashion
 asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 def ready(url):
@@ -138,14 +170,7 @@ run_server(Sandbox(), port=0, ready=ready)
 
 def test_it_runs_on_asyncios_own_loop_where_the_program_has_chosen_uvloop() -> None:
     """On uvloop, a Ctrl-C at the wrong moment may keep it from ever ending."""
-    ended = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-W", "ignore", "-c", _BESIDE_UVLOOP],
-        capture_output=True,
-        text=True,
-        env=environment(),
-        timeout=60,
-        check=False,
-    )
+    ended = run_program(_BESIDE_UVLOOP)
     assert (ended.stdout, ended.stderr) == ("False\n", "")
 
 
