@@ -29,8 +29,8 @@ __all__ = ["run_server", "serving"]
 
 # For who still sends while we refuse: closing at once would reset the connection under the answer.
 _LINGER: Final = 1.0
-# Seconds between looks for who came in while it ends.
-_PATIENCE: Final = 0.05
+# Seconds until those whom the event loop has accepted are connections that can be ended.
+_SETTLING: Final = 0.05
 _LAST_PORT: Final = 65535
 
 _quiet: Final = logging.getLogger("triverse.sandbox")
@@ -125,12 +125,10 @@ class ReadyServer(Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End, also where somebody connects at the last moment and stays: uvicorn would wait for them."""
-        ending = asyncio.create_task(super().shutdown(sockets))
-        while not ending.done():
-            await asyncio.wait({ending}, timeout=_PATIENCE)
-            for connection in list(self.server_state.connections):
-                connection.shutdown()
-        await ending
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(_SETTLING)
+        await super().shutdown(sockets)
 
 
 class Protocol(H11Protocol):
