@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
-from support.shell import environment
+from support.shell import run_program
 
 import triverse
 
@@ -13,9 +10,8 @@ def test_importing_the_package_loads_nothing_that_takes_time() -> None:
     program = (
         "import triverse, sys; print(*sorted(name for name in sys.modules if name.startswith(('triverse', 'att'))))"
     )
-    done = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment()
-    )
+    done = run_program(program)
+    assert done.returncode == 0
     assert done.stdout.split() == ["triverse", "triverse._version"]
 
 

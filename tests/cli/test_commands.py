@@ -4,7 +4,6 @@ import io
 import json
 import os
 import signal
-import subprocess
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.clients import KEY
 from support.server import BALANCE, ME, Peer, Received, Server, answer, envelope, serving
-from support.shell import environment, run, start
+from support.shell import environment, run, run_program, start
 
 from triverse import __version__
 from triverse.cli import main
@@ -203,13 +202,8 @@ def test_a_command_imports_nothing_that_it_does_not_use(command: str) -> None:
         "import sys; from triverse.cli import main; main(sys.argv[1:]);"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
     )
-    ran = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", program, command, "--sandbox"],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    ran = run_program(program, command, "--sandbox")
+    assert ran.returncode == 0
     unused = {"keyring", "markdown_it", "platformdirs", "pygments", "rich", "starlette", "uvicorn"}
     assert set(ran.stderr.split()) & unused == set()
 

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 
 import pytest
-from support.shell import environment
+from support.shell import run_program
 
 _WITHOUT_EXTRA = """
 import sys
@@ -25,10 +24,7 @@ with sandbox.client() as client:
 
 
 def run(last: str) -> subprocess.CompletedProcess[str]:
-    program = _WITHOUT_EXTRA + last
-    return subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment()
-    )
+    return run_program(_WITHOUT_EXTRA + last)
 
 
 def test_the_clients_in_process_need_no_extra() -> None:

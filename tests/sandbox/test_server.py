@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from support.shell import environment
+from support.shell import environment, run_program
 
 from triverse import ConfigurationError, Triverse
 from triverse.sandbox import Fault, Sandbox
@@ -63,12 +63,6 @@ def test_a_refusal_does_not_wait_for_who_keeps_the_connection_open() -> None:
             with suppress(OSError):
                 connection.sendall(b"more nonsense")
             stream.read()
-
-
-def run_program(source: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", source], capture_output=True, text=True, env=environment(), timeout=60, check=False
-    )
 
 
 _PROGRAM = """
@@ -157,7 +151,7 @@ import uvloop
 from triverse.sandbox import Sandbox
 from triverse.sandbox.server import run_server
 
-warnings.simplefilter("ignore")  # such a choice is out of fashion
+warnings.simplefilter("ignore")  # Python 3.14 warns of policies
 asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 def ready(url):

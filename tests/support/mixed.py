@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
+from support.beside import beside
 from support.faults import FAULTS, Fault
 from support.server import BALANCE, ME, Peer, Received, Server, answer, envelope
 
@@ -152,10 +152,6 @@ def _serve(pipe: Connection, seed: int) -> None:
 
 @contextmanager
 def mixed_server(seed: int) -> Generator[Far]:
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs, seed), daemon=True)
-    process.start()
-    theirs.close()  # so that a server that fails is the end of what it says, and not a long silence
-    yield Far(ours.recv(), ours)
-    ours.send("end")
-    process.join(30)
+    with beside(_serve, seed) as pipe:
+        yield Far(pipe.recv(), pipe)
+        pipe.send("end")

@@ -1,4 +1,4 @@
-"""The `triverse` command as a shell runs it: a process of its own."""
+"""The `triverse` command as a shell runs it, and other programs: each a process of its own."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import os
 import subprocess
 import sys
 
-__all__ = ["COMMAND", "environment", "run", "start"]
+__all__ = ["COMMAND", "environment", "run", "run_program", "start"]
 
 # As the installed script does it, but found wherever the tests found the package.
-COMMAND = [sys.executable, "-c", "from triverse.cli import main; raise SystemExit(main())"]
+_PROGRAM = "from triverse.cli import main; raise SystemExit(main())"
+COMMAND = [sys.executable, "-c", _PROGRAM]
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -21,8 +22,13 @@ def environment(**variables: str) -> dict[str, str]:
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, with these environment variables."""
-    return subprocess.run(  # noqa: S603 - our own command
-        [*COMMAND, *arguments],
+    return run_program(_PROGRAM, *arguments, **variables)
+
+
+def run_program(source: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a Python program to its end, with these environment variables."""
+    return subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", source, *arguments],
         env=environment(**variables),
         capture_output=True,
         text=True,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+
+from support.beside import beside
 
 __all__ = ["Tally", "Teller", "key_of", "teller"]
 
@@ -82,10 +83,6 @@ class Teller:
 
 @contextmanager
 def teller() -> Generator[Teller]:
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_main, args=(theirs,), daemon=True)
-    process.start()
-    theirs.close()  # so that a server that fails is the end of what it says, and not a long silence
-    yield Teller(ours.recv(), ours)
-    ours.send(False)  # noqa: FBT003 - no more questions
-    process.join(30)
+    with beside(_main) as pipe:
+        yield Teller(pipe.recv(), pipe)
+        pipe.send(False)  # noqa: FBT003 - no more questions
