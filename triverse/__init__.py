@@ -17,26 +17,28 @@ from triverse._version import __version__
 if TYPE_CHECKING:
     from triverse import api
     from triverse.api.accounts import AccountBalance
-    from triverse.api.credits import BalanceChange
+    from triverse.api.balance_change import BalanceChange
     from triverse.api.users import UserBalance, UserInfo
     from triverse.clients.asynchronous import AsyncTriverse
     from triverse.clients.sync import Triverse
-    from triverse.core.errors import (
+    from triverse.core.api_errors import (
         APIError,
         AuthenticationError,
         BadRequestError,
-        ConfigurationError,
         ConflictError,
-        ConnectionFailedError,
-        DeadlineExceededError,
         InsufficientCreditsError,
-        InvalidResponseError,
         NotFoundError,
         PermissionDeniedError,
         RateLimitError,
-        RequestTimeoutError,
         ServerError,
         ServiceUnavailableError,
+    )
+    from triverse.core.errors import (
+        ConfigurationError,
+        ConnectionFailedError,
+        DeadlineExceededError,
+        InvalidResponseError,
+        RequestTimeoutError,
         TransportError,
         TriverseError,
     )
@@ -47,29 +49,31 @@ else:
     # Nothing is loaded before it is used: the pytest plugin is a module of this package, in everyone's test runs.
     _HOMES = {
         "triverse.api.accounts": ("AccountBalance",),
-        "triverse.api.credits": ("BalanceChange",),
+        "triverse.api.balance_change": ("BalanceChange",),
         "triverse.api.users": (
             "UserBalance",
             "UserInfo",
         ),
         "triverse.clients.asynchronous": ("AsyncTriverse",),
         "triverse.clients.sync": ("Triverse",),
-        "triverse.core.errors": (
+        "triverse.core.api_errors": (
             "APIError",
             "AuthenticationError",
             "BadRequestError",
-            "ConfigurationError",
             "ConflictError",
-            "ConnectionFailedError",
-            "DeadlineExceededError",
             "InsufficientCreditsError",
-            "InvalidResponseError",
             "NotFoundError",
             "PermissionDeniedError",
             "RateLimitError",
-            "RequestTimeoutError",
             "ServerError",
             "ServiceUnavailableError",
+        ),
+        "triverse.core.errors": (
+            "ConfigurationError",
+            "ConnectionFailedError",
+            "DeadlineExceededError",
+            "InvalidResponseError",
+            "RequestTimeoutError",
             "TransportError",
             "TriverseError",
         ),

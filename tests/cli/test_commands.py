@@ -219,6 +219,6 @@ def test_a_missing_extra_is_one_line_with_the_install_command(missing: str, tmp_
 
 def test_a_module_that_is_missing_for_another_reason_is_not_explained_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "triverse.cli.app", raising=False)
-    monkeypatch.setitem(sys.modules, "triverse.cli.connect", None)
+    monkeypatch.setitem(sys.modules, "triverse.cli.client", None)
     with pytest.raises(ModuleNotFoundError):
         main(["me"])

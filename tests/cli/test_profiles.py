@@ -7,7 +7,7 @@ import pytest
 from support.server import answer, envelope, serving
 
 from triverse.cli import main
-from triverse.cli.references import config_file
+from triverse.cli.key_references import config_file
 
 KEYS = {"work": "key-of-work-1234", "home": "key-of-home-1234"}
 

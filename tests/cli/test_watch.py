@@ -16,8 +16,8 @@ from support.terminal import Terminal
 
 from triverse import UserBalance
 from triverse.cli import main
+from triverse.cli.balance_history import Story
 from triverse.cli.chart import line_chart
-from triverse.cli.story import Story
 
 REVOKED = answer({"code": 1001, "message": "The key was revoked", "suggestion": "Make a new one."}, 401)
 DOWN = answer({"code": 5003, "message": "Down for maintenance"}, 503, {"Retry-After": "0"})

@@ -181,7 +181,7 @@ async def test_connections_that_lay_idle_for_long_are_let_go(monkeypatch: pytest
                 for _ in range(3):
                     group.start_soon(client.users.balance)
             most = server.open_now
-            monkeypatch.setattr("triverse.wire.connections.KEEPALIVE_SECONDS", 0.0)
+            monkeypatch.setattr("triverse.transport.pool.KEEPALIVE_SECONDS", 0.0)
             for _ in range(most):
                 await client.users.balance()
             assert await anyio.to_thread.run_sync(partial(server.settled, still_open=1))
@@ -202,7 +202,7 @@ def test_idle_connections_of_threads_are_let_go_too(monkeypatch: pytest.MonkeyPa
         for thread in threads:
             thread.join()
         assert server.open_now == 3
-        monkeypatch.setattr("triverse.wire.connections.KEEPALIVE_SECONDS", 0.0)
+        monkeypatch.setattr("triverse.transport.pool.KEEPALIVE_SECONDS", 0.0)
         client.users.balance()
         client.users.balance()
         assert server.settled(still_open=1)

@@ -9,12 +9,12 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.exchanges import BALANCE, balance_call, error_of, reply
+from support.exchange_driver import BALANCE, balance_call, error_of, reply
 
 from triverse import InvalidResponseError, TriverseError, UserBalance
-from triverse.core.body import MAX_BODY_BYTES, BodyError, parse
-from triverse.core.events import Reply
+from triverse.core.attempt import Reply
 from triverse.core.headers import Headers
+from triverse.core.response_body import MAX_BODY_BYTES, BodyError, parse
 
 ENVELOPE = json.dumps({"code": 0, "message": "success", "data": BALANCE}).encode()
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.exchanges import NEW_YEAR, balance_call, error_of, reply
+from support.exchange_driver import NEW_YEAR, balance_call, error_of, reply
 
 from triverse import (
     APIError,

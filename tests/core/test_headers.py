@@ -50,8 +50,8 @@ def test_thousands_of_them_are_gone_through_once() -> None:
 
 
 def test_the_first_of_several_names_that_is_there_is_found() -> None:
-    assert Headers(RAW).find(b"x-none", b"x-odd", b"content-type") == "é"
-    assert Headers(RAW).find(b"x-none") is None
+    assert Headers(RAW).get_first(b"x-none", b"x-odd", b"content-type") == "é"
+    assert Headers(RAW).get_first(b"x-none") is None
 
 
 def test_they_are_values() -> None:

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from triverse import ConfigurationError, Timeout
-from triverse.core.options import UNSET, Policy, as_timeout, given, positive_int
+from triverse.core.options import UNSET, Policy, as_timeout, positive_int, value_or
 
 
 def test_the_defaults_are_the_documented_ones() -> None:
@@ -82,6 +82,6 @@ def test_a_limit_of_one_is_fine() -> None:
 
 
 def test_unset_is_not_none() -> None:
-    assert given(UNSET, 5) == 5
-    assert given(None, 5) is None
+    assert value_or(UNSET, 5) == 5
+    assert value_or(None, 5) is None
     assert repr(UNSET) == "UNSET"

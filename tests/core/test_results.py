@@ -9,7 +9,7 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.exchanges import Call, data
+from support.exchange_driver import Call, data
 
 from triverse import Response, UserBalance, UserInfo
 from triverse.api import users

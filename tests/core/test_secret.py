@@ -18,10 +18,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from rich.console import Console
 from rich.traceback import Traceback
-from support.exchanges import Call, balance_call, error_of, reply
+from support.exchange_driver import Call, balance_call, error_of, reply
 
 from triverse import AsyncTriverse, ConfigurationError, Request, Triverse, TriverseError, UserBalance
-from triverse.core.events import Attempt, Failure, Outcome, Reply, Unreachable
+from triverse.core.attempt import Attempt, AttemptFailed, FailureKind, Outcome, Reply
 from triverse.core.headers import Headers
 from triverse.core.options import Policy
 from triverse.core.secret import Secret
@@ -78,7 +78,7 @@ def decodings(text: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("value", [PLAIN, "k", "two words", ODD])
 def test_a_key_of_printable_ascii_is_taken_as_it_is(value: str) -> None:
-    assert Secret(value).checked().reveal() == value
+    assert Secret(value).validated().reveal() == value
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_key_of_printable_ascii_is_taken_as_it_is(value: str) -> None:
 )
 def test_a_key_that_could_not_be_sent_is_refused_without_being_shown(value: object, problem: str) -> None:
     secret = Secret(value)
-    for act in (secret.checked, secret.reveal):
+    for act in (secret.validated, secret.reveal):
         with pytest.raises(ConfigurationError) as caught:
             act()
         assert str(caught.value) == f"the API key {problem}: copy it again from the Triverse console"
@@ -149,18 +149,18 @@ def renderings(error: BaseException) -> Iterator[str]:
     rendered = Traceback.from_exception(type(error), error, error.__traceback__, show_locals=True, locals_max_length=99)
     console.print(rendered)
     yield console.export_text()
-    for link in family(error, set()):
+    for link in exception_chain(error, set()):
         yield f"{link!r} {link} {link.args}"
         yield from (repr(value) for value in vars(link).values() if not isinstance(value, Unshowable))
         yield from (repr(frame.f_locals) for frame, _ in traceback.walk_tb(link.__traceback__) if is_ours(frame))
 
 
-def family(error: BaseException | None, seen: set[int]) -> Iterator[BaseException]:
+def exception_chain(error: BaseException | None, seen: set[int]) -> Iterator[BaseException]:
     if error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error
-        yield from family(error.__cause__, seen)
-        yield from family(error.__context__, seen)
+        yield from exception_chain(error.__cause__, seen)
+        yield from exception_chain(error.__context__, seen)
 
 
 def is_ours(frame: types.FrameType) -> bool:
@@ -168,7 +168,7 @@ def is_ours(frame: types.FrameType) -> bool:
 
 
 def test_a_secret_shows_in_no_representation() -> None:
-    holders: list[object] = [KEY, [KEY], {"key": KEY}, Reply(200, key=KEY), Unreachable(OSError(), key=KEY)]
+    holders: list[object] = [KEY, [KEY], {"key": KEY}, Reply(200, key=KEY), AttemptFailed(OSError(), key=KEY)]
     for holder in holders:
         for shown in (str(holder), repr(holder), f"{holder}", f"{holder!r}", "%s" % (holder,), ascii(holder)):  # noqa: UP031 - one more way
             assert PLAIN not in shown
@@ -270,10 +270,10 @@ def test_a_key_that_was_refused_cuts_nothing_out() -> None:
 
 def test_headers_lose_the_key_in_names_and_values_and_nothing_else() -> None:
     headers = Headers([(b"A", b"1"), (b"X-" + PLAIN.encode(), b"k=" + PLAIN.encode()), (b"B", b"\xff")])
-    assert headers.without(KEY.redact).raw == ((b"A", b"1"), (b"X-[redacted]", b"k=[redacted]"), (b"B", b"\xff"))
-    assert headers.without(Secret("something else").redact) is headers
+    assert headers.redacted(KEY.redact).raw == ((b"A", b"1"), (b"X-[redacted]", b"k=[redacted]"), (b"B", b"\xff"))
+    assert headers.redacted(Secret("something else").redact) is headers
     loud = Headers([(b"X-" + PLAIN.upper().encode(), b"1"), (b"B", b"2")])
-    assert loud.without(KEY.redact).raw == ((b"x-[redacted]", b"1"), (b"B", b"2"))
+    assert loud.redacted(KEY.redact).raw == ((b"x-[redacted]", b"1"), (b"B", b"2"))
 
 
 # --- Cut out of errors of others -----------------------------------------------------------------
@@ -332,8 +332,8 @@ CAUSES: list[Callable[[], Exception]] = [
 
 
 @pytest.mark.parametrize("make", CAUSES)
-@pytest.mark.parametrize("failure", list(Failure))
-def test_an_error_of_another_library_loses_the_key(make: Callable[[], Exception], failure: Failure) -> None:
+@pytest.mark.parametrize("failure", list(FailureKind))
+def test_an_error_of_another_library_loses_the_key(make: Callable[[], Exception], failure: FailureKind) -> None:
     assert any(PLAIN in shown for shown in renderings(make()))
     outcome = thrown(make(), failure)
     error = balance_call(Policy(max_retries=0)).error(outcome)
@@ -341,7 +341,7 @@ def test_an_error_of_another_library_loses_the_key(make: Callable[[], Exception]
     assert not any(PLAIN in shown for shown in renderings(error))
 
 
-def thrown(error: Exception, failure: Failure) -> Unreachable:
+def thrown(error: Exception, failure: FailureKind) -> AttemptFailed:
     """As if it came up through the frames of an HTTP library that hold the request."""
 
     def send(_header: bytes) -> None:
@@ -350,7 +350,7 @@ def thrown(error: Exception, failure: Failure) -> Unreachable:
     try:
         send(b"Bearer " + PLAIN.encode())
     except Exception as caught:  # noqa: BLE001 - of any kind
-        return Unreachable(caught, failure, KEY)
+        return AttemptFailed(caught, failure, KEY)
     raise AssertionError
 
 
@@ -364,11 +364,11 @@ def test_errors_that_come_from_each_other_lose_the_key() -> None:
 def test_an_error_of_another_library_keeps_what_is_not_the_key() -> None:
     cause = ValueError("harmless", 5, b"x", ("a pair", 6))
     cause.add_note("a note")
-    balance_call(Policy(max_retries=0)).error(Unreachable(cause, Failure.BROKEN, KEY))
+    balance_call(Policy(max_retries=0)).error(AttemptFailed(cause, FailureKind.BROKEN, KEY))
     assert cause.args == ("harmless", 5, b"x", ("a pair", 6))
     assert cause.__notes__ == ["a note"]
     shown = OSError(2, "No such file", "name")
-    balance_call(Policy(max_retries=0)).error(Unreachable(shown, Failure.BROKEN, KEY))
+    balance_call(Policy(max_retries=0)).error(AttemptFailed(shown, FailureKind.BROKEN, KEY))
     assert (shown.errno, shown.strerror, shown.filename) == (2, "No such file", "name")
 
 
@@ -392,7 +392,7 @@ def test_no_frame_and_no_context_of_an_error_holds_the_body() -> None:
 
 def test_no_log_line_shows_the_key(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    outcomes: list[Outcome] = [thrown(make(), Failure.BROKEN) for make in CAUSES]
+    outcomes: list[Outcome] = [thrown(make(), FailureKind.BROKEN) for make in CAUSES]
     outcomes.append(reply(headers={"X-Request-Id": PLAIN}, key=KEY))
     balance_call(Policy(max_retries=99)).response(*outcomes)
     assert PLAIN not in caplog.text

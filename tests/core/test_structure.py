@@ -17,7 +17,7 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.exchanges import Call, data, error_of
+from support.exchange_driver import Call, data, error_of
 
 from triverse import ConfigurationError, InvalidResponseError, Request, TriverseError, UserBalance, UserInfo
 from triverse.core import structure

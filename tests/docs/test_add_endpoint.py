@@ -9,7 +9,7 @@ from pathlib import Path
 from subprocess import run
 
 import pytest
-from support.pages import ROOT
+from support.markdown_snippets import ROOT
 from support.shell import COMMAND
 
 PATCH = ROOT / "docs" / "explanation" / "add-endpoint.patch"

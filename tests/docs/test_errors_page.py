@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from support.pages import ROOT
+from support.markdown_snippets import ROOT
 
 import triverse
 from triverse import TriverseError

@@ -6,7 +6,7 @@ import re
 import tomllib
 
 import pytest
-from support.pages import ROOT
+from support.markdown_snippets import ROOT
 from support.shell import run
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.pages import ROOT, excused, run_docstrings, run_javascript, run_page, snippets
+from support.markdown_snippets import ROOT, excused, run_docstrings, run_javascript, run_page, snippets
 from support.shell import COMMAND
 from support.tls import authority
 

@@ -38,7 +38,7 @@ LIMITS: Final = ("-max_len=1024", "-timeout=10", "-rss_limit_mb=3000", "-print_f
 WATCHED: Final = ["triverse", "httpcore", "h11"]
 
 TARGETS: Final = {
-    "wire": "any bytes in answer to a request, through the sync client, httpcore and h11",
+    "transport": "any bytes in answer to a request, through the sync client, httpcore and h11",
     "answer": "status, headers and body, packed or not, through the exchange into six types of result",
     "headers": "headers that steer: how long to wait, by which clock, the request's id",
     "sequence": "one outcome after the other: answers and broken connections, under any policy",

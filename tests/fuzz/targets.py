@@ -16,18 +16,18 @@ from contextlib import suppress
 from typing import Any, Final, Literal
 
 import attrs
-from fuzz.peer import Server
-from support.exchanges import NEW_YEAR, Call, reply, unreachable
+from fuzz.server import Server
+from support.exchange_driver import NEW_YEAR, Call, reply, unreachable
 
 from triverse import APIError, BadRequestError, Request, Response, Triverse, TriverseError, UserBalance
 from triverse.api import users
-from triverse.core.events import Failure, Outcome, Reply, Unreachable
-from triverse.core.exchange import Surroundings, exchange
+from triverse.core.attempt import AttemptFailed, FailureKind, Outcome, Reply
+from triverse.core.exchange import Runtime, exchange
 from triverse.core.headers import Headers
 from triverse.core.options import Policy
 from triverse.core.secret import Secret
 from triverse.sandbox import Sandbox
-from triverse.sandbox.messages import Received
+from triverse.sandbox.http import Received
 
 __all__ = ["TARGETS"]
 
@@ -39,7 +39,7 @@ WEEK: Final = 7 * 24 * 3600.0
 # --- A server's bytes, through the whole sync client ---------------------------------------------
 
 
-def wire(data: bytes) -> None:
+def transport(data: bytes) -> None:
     """The first two bytes say how the rest comes: in pieces of which size, and whether the server then hangs up."""
     piece, hangs_up, says = *(data[:2] if len(data) > 1 else b"\0\0"), data[2:]
     with (
@@ -140,7 +140,7 @@ def headers(data: bytes) -> None:
     """Lines of headers of a 429: how long to wait, by which clock, and what to quote to support."""
     sent = Headers(list(header_lines(data)))
     check_headers(sent)
-    flow = exchange(users.balance(), Policy(deadline=None), Surroundings(float, lambda: NEW_YEAR, float))
+    flow = exchange(users.balance(), Policy(deadline=None), Runtime(float, lambda: NEW_YEAR, float))
     next(flow)
     try:
         attempt = flow.send(Reply(429, sent, b"", SECRET))
@@ -175,16 +175,16 @@ def sequence(data: bytes) -> None:
 
 def outcome(byte: int) -> Outcome:
     """One of 256 outcomes: what kind in the lower bits, and how long the server asks to wait in the upper ones."""
-    kinds = [*Failure, *STATUSES]
+    kinds = [*FailureKind, *STATUSES]
     kind, wait = kinds[byte % 32 % len(kinds)], byte // 32
-    if isinstance(kind, Failure):
+    if isinstance(kind, FailureKind):
         return unreachable(kind)
     return reply(kind, headers={"Retry-After": str(4**wait - 1)} if wait else None)
 
 
 def may_have_arrived(outcome: Outcome) -> bool:
     """Whether the service may have acted on the request. A 401 says that it did not."""
-    return not outcome.failure.surely_not_sent if isinstance(outcome, Unreachable) else outcome.status != 401
+    return not outcome.failure.surely_not_sent if isinstance(outcome, AttemptFailed) else outcome.status != 401
 
 
 # --- Requests to the sandbox ---------------------------------------------------------------------
@@ -252,7 +252,7 @@ def texts(mapping: Mapping[str, str]) -> Iterator[str]:
 
 def check_headers(sent: Headers) -> None:
     """A mapping, as Python knows it, without the key."""
-    kept = sent.without(SECRET.redact)
+    kept = sent.redacted(SECRET.redact)
     assert not any(KEY in text for text in texts(kept))
     assert len(list(kept)) == len(kept)
     assert all(isinstance(kept[name], str) for name in kept)
@@ -265,7 +265,7 @@ def check_balance(balance: UserBalance) -> None:
 
 
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
-    "wire": wire,
+    "transport": transport,
     "answer": answer,
     "headers": headers,
     "sequence": sequence,

@@ -22,15 +22,15 @@ import httpx
 import pytest
 import trio
 from anyio.lowlevel import checkpoint
-from support.checkpoints import WAYS, WHY, Way, cancelled_at
+from support.cancel_scenarios import RIGHT, SCENARIOS, SCRIPTS, Call, Scenario, closing, first_call, silent_at_first
+from support.cancellation import WAYS, WHY, Way, cancelled_at
 from support.clients import KEY, UVLOOP
-from support.scenarios import RIGHT, SCENARIOS, SCRIPTS, Call, Scenario, closing, first_call, silent_at_first
 from support.server import Script, Server, serving
 from support.tls import server_context, trust
 
 from triverse import AsyncTriverse
-from triverse.core.exchange import Surroundings
-from triverse.wire.async_lines import OwnLines
+from triverse.core.exchange import Runtime
+from triverse.transport.async_pool import OwnLines
 
 
 class Options(TypedDict, total=False):
@@ -52,8 +52,8 @@ each_way = pytest.mark.parametrize(
 
 @pytest.fixture(autouse=True)
 def _short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    surroundings = Surroundings(time.monotonic, time.time, lambda: 0.004)
-    monkeypatch.setattr("triverse.clients.calls.SURROUNDINGS", surroundings)
+    runtime = Runtime(time.monotonic, time.time, lambda: 0.004)
+    monkeypatch.setattr("triverse.clients.calls.SYSTEM", runtime)
 
 
 @pytest.fixture(autouse=True)
@@ -163,8 +163,8 @@ async def test_closing_that_is_cancelled_closes_all_the_same(way: Way, anyio_bac
 async def test_nor_where_the_server_makes_trouble(
     way: Way, script: Script, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("triverse.wire.messages.MAX_BODY_BYTES", 300_000)
-    monkeypatch.setattr("triverse.core.body.MAX_BODY_BYTES", 300_000)
+    monkeypatch.setattr("triverse.transport.messages.MAX_BODY_BYTES", 300_000)
+    monkeypatch.setattr("triverse.core.response_body.MAX_BODY_BYTES", 300_000)
     with Server(script) as server:
         assert await cancelled_everywhere(server, way, scenario)
 

@@ -29,12 +29,12 @@ import trio
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support.cells import CELLS, DEADLINE, Cell, Measured, expected, measure
 from support.clients import MODES, Mode
+from support.fault_matrix import CELLS, DEADLINE, Cell, Measured, expected, measure
 from support.tls import trust
 
 import triverse
-from triverse.core.exchange import Surroundings
+from triverse.core.exchange import Runtime
 
 AT_ONCE = 12
 EVIDENCE = Path(__file__).parents[2] / "docs" / "evidence" / "fault-matrix.md"
@@ -45,8 +45,8 @@ def hasty(folder: Path) -> Generator[None]:
     """Without waits between attempts, and with trust in the servers' authority."""
     with pytest.MonkeyPatch.context() as patch:
         trust(patch, folder)
-        surroundings = Surroundings(time.monotonic, time.time, lambda: 0.0)
-        patch.setattr("triverse.clients.calls.SURROUNDINGS", surroundings)
+        runtime = Runtime(time.monotonic, time.time, lambda: 0.0)
+        patch.setattr("triverse.clients.calls.SYSTEM", runtime)
         yield
 
 

@@ -23,7 +23,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support.clients import MODES, Mode, run_async
-from support.teller import Tally, key_of, teller
+from support.tenant_server import Tally, key_of, teller
 
 import triverse
 from triverse import AsyncTriverse, Triverse

@@ -22,8 +22,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support.clients import MODES, Mode
-from support.mixed import MIXED, Far, mixed_server
-from support.soaking import (
+from support.faulty_server import MIXED, Far, mixed_server
+from support.soak import (
     CONNECTIONS,
     DEADLINE,
     MOST_GROWN,
@@ -38,7 +38,7 @@ from support.soaking import (
 )
 
 import triverse
-from triverse.core.exchange import Surroundings
+from triverse.core.exchange import Runtime
 
 SEED = 8
 USUAL_SECONDS = 180.0
@@ -49,9 +49,9 @@ EVIDENCE = Path(__file__).parents[2] / "docs" / "evidence" / "soak.md"
 def soaked(mode: Mode, seconds: float) -> Generator[tuple[Part, Account, Far]]:
     """One client for so long, with its account."""
     chance = random.Random(SEED)  # noqa: S311 - the same each time, as it should be
-    surroundings = Surroundings(time.monotonic, time.time, lambda: chance.random() / 20)
+    runtime = Runtime(time.monotonic, time.time, lambda: chance.random() / 20)
     with pytest.MonkeyPatch.context() as patch, mixed_server(SEED) as server:
-        patch.setattr("triverse.clients.calls.SURROUNDINGS", surroundings)
+        patch.setattr("triverse.clients.calls.SYSTEM", runtime)
         part = run(mode, server.url, seconds)
         wait_until_closed(server)
         yield part, account(part, server.books(), server.read()), server

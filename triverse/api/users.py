@@ -16,9 +16,9 @@ from triverse.core.result import Result
 
 if TYPE_CHECKING:
     # Whoever imports this package waits for what it loads: what few calls need is loaded by them.
-    from triverse.api.credits import BalanceChange
-    from triverse.api.needs import AsyncPurse, AsyncSender, Purse, Sender
-    from triverse.api.watch import OnError
+    from triverse.api.balance_change import BalanceChange
+    from triverse.api.polling import OnError
+    from triverse.api.protocols import AsyncPurse, AsyncSender, Purse, Sender
 
 __all__ = ["AsyncUsers", "UserBalance", "UserInfo", "Users", "balance", "me"]
 
@@ -65,9 +65,9 @@ class UserBalance(Result):
 
     def change_since(self, previous: UserBalance) -> BalanceChange:
         """What happened to the credits since an earlier balance, as far as two balances can tell."""
-        from triverse.api.credits import explain  # noqa: PLC0415 - as above
+        from triverse.api.balance_change import compute_change  # noqa: PLC0415 - as above
 
-        return explain((previous.balance, self.balance), (previous.frozen, self.frozen))
+        return compute_change((previous.balance, self.balance), (previous.frozen, self.frozen))
 
 
 _ME: Final = Request("GET", "/users/me", UserInfo)

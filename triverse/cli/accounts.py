@@ -9,8 +9,8 @@ from pathlib import Path
 
 from triverse import AccountBalance, TransportError
 from triverse.cli.accounts_file import read_accounts
-from triverse.cli.connect import Connection
-from triverse.cli.outcome import BELOW, FINE, NETWORK, REFUSED, printable
+from triverse.cli.client import Connection
+from triverse.cli.exit_codes import BELOW, FINE, NETWORK, REFUSED, printable
 from triverse.cli.output import credits_text, print_json, sent
 
 __all__ = ["show_accounts"]

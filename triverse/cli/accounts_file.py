@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from triverse.cli.references import resolve, text_table
+from triverse.cli.key_references import resolve, text_table
 from triverse.core.errors import ConfigurationError
 
 __all__ = ["read_accounts"]

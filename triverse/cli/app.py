@@ -16,8 +16,8 @@ from typing import Final, TypeVar
 import click
 
 from triverse._version import __version__
-from triverse.cli.connect import Connection
-from triverse.cli.outcome import BELOW, FINE, INTERRUPTED, USAGE, complain, status_of
+from triverse.cli.client import Connection
+from triverse.cli.exit_codes import BELOW, FINE, INTERRUPTED, USAGE, complain, status_of
 from triverse.core.errors import TriverseError
 
 __all__ = ["run"]
@@ -233,7 +233,7 @@ FILE is TOML with an [[accounts]] table each: email, plan_name, api_credits, web
 @click.option("--activity", is_flag=True, help="Let tasks start, succeed and fail, so that balances move.")
 def sandbox(*, port: int, host: str | None, accounts: Path | None, activity: bool) -> int:
     """Serve a local Triverse to develop and test against."""
-    from triverse.cli.serve import serve  # noqa: PLC0415 - not before it is used
+    from triverse.cli.sandbox import serve  # noqa: PLC0415 - not before it is used
 
     return serve(host or "127.0.0.1", port, accounts, active=activity)
 

@@ -16,13 +16,13 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from triverse import ConfigurationError, Request, Timeout, Triverse, TriverseError, __version__, api
-from triverse.cli.connect import show_attempts
-from triverse.cli.diagnosis import diagnosis
-from triverse.cli.findings import Finding, Mark, failed, fine, noted, shown
+from triverse.cli.advice import diagnosis
+from triverse.cli.checks import Finding, Mark, failed, fine, noted, shown
+from triverse.cli.client import show_attempts
+from triverse.cli.exit_codes import FINE, USAGE, status_of
 from triverse.cli.keys import FoundKey, find_key
 from triverse.cli.network import Place, check_certificates, check_network, check_proxy, parse_place
-from triverse.cli.outcome import FINE, USAGE, status_of
-from triverse.clients.settings import base_url_or_default
+from triverse.clients.config import base_url_or_default
 from triverse.core.headers import Headers
 from triverse.core.secret import Secret
 
@@ -80,7 +80,7 @@ def _findings(profile: str | None) -> Iterator[Finding]:
 def _check_key(profile: str | None) -> tuple[FoundKey | None, Finding]:
     try:
         key = find_key(profile)
-        Secret(key.value).checked()
+        Secret(key.value).validated()
     except ConfigurationError as error:
         return None, failed("key", "none that could be used", f"{error}.", USAGE)
     return key, fine("key", f"from {key.source}")

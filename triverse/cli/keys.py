@@ -39,6 +39,6 @@ def find_key(profile: str | None) -> FoundKey:
     if profile is None:
         message = f"no API key: set {_VARIABLE}, name a profile by --profile, or try --sandbox"
         raise ConfigurationError(message)
-    from triverse.cli.references import config_file, profile_key  # noqa: PLC0415 - most commands read no file
+    from triverse.cli.key_references import config_file, profile_key  # noqa: PLC0415 - most commands read no file
 
     return FoundKey(profile_key(profile), f"profile {profile!r} of {config_file()}")

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.live import Live
 
 from triverse import TriverseError
-from triverse.cli.connect import Connection
+from triverse.cli.balance_history import Story
+from triverse.cli.client import Connection
 from triverse.cli.output import print_balance
-from triverse.cli.story import Story
 
 __all__ = ["watch_live"]
 

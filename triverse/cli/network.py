@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from triverse.cli.findings import Finding, failed, fine, noted
-from triverse.cli.outcome import NETWORK, USAGE
+from triverse.cli.checks import Finding, failed, fine, noted
+from triverse.cli.exit_codes import NETWORK, USAGE
 from triverse.core.errors import ConfigurationError
-from triverse.wire.origin import parse_base_url
-from triverse.wire.proxies import proxy_for
-from triverse.wire.tls import tls_context
+from triverse.transport.base_url import parse_base_url
+from triverse.transport.proxies import proxy_for
+from triverse.transport.tls import tls_context
 
 __all__ = ["Place", "check_certificates", "check_network", "check_proxy", "parse_place", "tls_advice"]
 

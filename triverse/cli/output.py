@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from attrs import asdict
 
 from triverse.api.users import UserBalance, UserInfo
-from triverse.cli.outcome import printable
+from triverse.cli.exit_codes import printable
 
 __all__ = ["credits_text", "print_balance", "print_facts", "print_json", "print_user", "sent"]
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 
 from triverse import UserBalance
-from triverse.cli.connect import Connection
-from triverse.cli.outcome import complain
+from triverse.cli.client import Connection
+from triverse.cli.exit_codes import complain
 from triverse.cli.output import credits_text, print_json, sent
 
 __all__ = ["watch"]

@@ -10,14 +10,23 @@ from contextlib import aclosing, closing
 from copy import copy
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from triverse.api.polling import (
+    OnError,
+    Poll,
+    PollSchedule,
+    poll_balance,
+    validate_amount,
+    validate_max_age,
+    validate_timeout,
+)
 from triverse.api.users import UserBalance
-from triverse.api.watch import OnError, Pace, Poll, checked_age, checked_amount, checked_timeout, watch
-from triverse.clients.calls import SURROUNDINGS
+from triverse.clients.calls import SYSTEM
 from triverse.clients.purse import waited_too_long
-from triverse.core.errors import AuthenticationError, TriverseError
+from triverse.core.api_errors import AuthenticationError
+from triverse.core.errors import TriverseError
 from triverse.core.options import Policy
 from triverse.core.secret import Secret
-from triverse.core.sharing import Answer, Flight, Sharing
+from triverse.core.single_flight import CachedResult, PendingCall, SingleFlight
 
 if TYPE_CHECKING:
     import anyio
@@ -52,7 +61,7 @@ class AsyncPurse:
 
     async def shared(self, max_age: float) -> UserBalance:
         """The balance that this key's callers share. As for a call of its own, a 401 asks once for another key."""
-        checked_age(max_age)
+        validate_max_age(max_age)
         until = time.monotonic() + (self._policy.deadline or math.inf)
         key = await self._current_key(until)
         try:
@@ -67,11 +76,11 @@ class AsyncPurse:
         self, interval: float, min_interval: float | None, max_interval: float | None, on_error: OnError | None
     ) -> AsyncGenerator[UserBalance, None]:
         """The balance, and then each that differs from the one before."""
-        return self._watch(Pace.of(interval, min_interval, max_interval), math.inf, on_error)
+        return self._watch(PollSchedule.of(interval, min_interval, max_interval), math.inf, on_error)
 
     async def wait_for(self, at_least: float, timeout: float | None, interval: float) -> UserBalance:
         """The first balance with so many credits available."""
-        goal = checked_amount(at_least)
+        goal = validate_amount(at_least)
         return await self._wait(lambda now: now.covers(goal), timeout, interval)
 
     async def wait_until_settled(self, timeout: float | None, interval: float) -> UserBalance:
@@ -79,16 +88,16 @@ class AsyncPurse:
         return await self._wait(lambda now: now.frozen <= 0, timeout, interval)
 
     async def _wait(self, done: Callable[[UserBalance], bool], timeout: float | None, interval: float) -> UserBalance:
-        async with aclosing(self._watch(Pace.steady(interval), checked_timeout(timeout))) as balances:
+        async with aclosing(self._watch(PollSchedule.for_waiting(interval), validate_timeout(timeout))) as balances:
             balance = await anext(balances)
             while not done(balance):
                 balance = await anext(balances)
             return balance
 
     async def _watch(
-        self, pace: Pace, timeout: float, on_error: OnError | None = None
+        self, pace: PollSchedule, timeout: float, on_error: OnError | None = None
     ) -> AsyncGenerator[UserBalance, None]:
-        with closing(watch(pace, SURROUNDINGS, timeout=timeout, on_error=on_error)) as flow:
+        with closing(poll_balance(pace, SYSTEM, timeout=timeout, on_error=on_error)) as flow:
             effect = next(flow)
             while True:
                 if isinstance(effect, Poll):
@@ -108,7 +117,7 @@ class AsyncPurse:
 
 
 if TYPE_CHECKING:
-    Shared: TypeAlias = Sharing[UserBalance, anyio.Event]
+    Shared: TypeAlias = SingleFlight[UserBalance, anyio.Event]
 
 
 class AsyncDesk:
@@ -121,9 +130,9 @@ class AsyncDesk:
         """What belongs to the running event loop."""
         import anyio  # noqa: PLC0415 - loaded with the wire, and not before
 
-        from triverse.wire.loops import running_loop  # noqa: PLC0415 - as above
+        from triverse.transport.event_loops import running_loop  # noqa: PLC0415 - as above
 
-        return self._loops.setdefault(running_loop(), Sharing(anyio.Event))
+        return self._loops.setdefault(running_loop(), SingleFlight(anyio.Event))
 
     async def balance(self, key: Secret, max_age: float, until: float, ask: AsyncAsk) -> UserBalance:
         """An answer that is young enough, or the one under way, or a new one.
@@ -136,11 +145,11 @@ class AsyncDesk:
             answer = sharing.fresh(key, max_age, time.monotonic())
             if answer is not None:
                 return answer.value
-            flight, leads = sharing.join(key)
+            pending, leads = sharing.join(key)
             if leads:
-                return await _lead(sharing, flight, ask(until - time.monotonic(), key))
-            await _landing(flight, until)
-            outcome = flight.outcome
+                return await _lead(sharing, pending, ask(until - time.monotonic(), key))
+            await _landing(pending, until)
+            outcome = pending.outcome
             if isinstance(outcome, TriverseError):
                 # A copy, since all who wait raise it, each in frames of its own.
                 raise copy(outcome) from outcome
@@ -148,26 +157,26 @@ class AsyncDesk:
                 return outcome.value
 
 
-async def _landing(flight: Flight[UserBalance, anyio.Event], until: float) -> None:
+async def _landing(pending: PendingCall[UserBalance, anyio.Event], until: float) -> None:
     import anyio  # noqa: PLC0415 - loaded with the wire, and not before
 
     with anyio.move_on_after(until - time.monotonic()):
-        await flight.landed.wait()
-    if not flight.landed.is_set():
+        await pending.done.wait()
+    if not pending.done.is_set():
         raise waited_too_long()
 
 
 async def _lead(
-    sharing: Shared, flight: Flight[UserBalance, anyio.Event], answer: Awaitable[UserBalance]
+    sharing: Shared, pending: PendingCall[UserBalance, anyio.Event], answer: Awaitable[UserBalance]
 ) -> UserBalance:
-    outcome: Answer[UserBalance] | TriverseError | None = None
+    outcome: CachedResult[UserBalance] | TriverseError | None = None
     try:
         balance = await answer
-        outcome = Answer(balance, time.monotonic())
+        outcome = CachedResult(balance, time.monotonic())
     except TriverseError as error:
         outcome = error
         raise
     finally:
-        sharing.land(flight, outcome)
-        flight.landed.set()
+        sharing.finish(pending, outcome)
+        pending.done.set()
     return balance

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Self, TypeVar, overload
 from attrs import evolve
 
 from triverse.api.users import AsyncUsers, UserBalance, balance
-from triverse.clients.keys import await_for_key
-from triverse.clients.settings import (
+from triverse.clients.config import (
     DEFAULT_MAX_CONNECTIONS,
     account_options,
     base_url_or_default,
@@ -20,6 +19,7 @@ from triverse.clients.settings import (
     policy_within,
     shown,
 )
+from triverse.clients.keys import await_for_key
 from triverse.core.errors import TriverseError
 from triverse.core.options import UNSET, Policy, Timeout, Unset, positive_int
 from triverse.core.request import JSON, Param, Request
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import httpx
 
     from triverse.api.accounts import AccountBalance
-    from triverse.clients.async_accounts import AsyncBalances
+    from triverse.clients.async_fan_out import AsyncBalances
     from triverse.clients.async_purse import AsyncDesk, AsyncPurse
     from triverse.core.exchange import Response
 
@@ -79,7 +79,7 @@ class AsyncTriverse:
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
         # Whoever imports this package waits for what it loads: not before it is needed.
-        from triverse.wire.asynchronous import AsyncWire  # noqa: PLC0415 - as above
+        from triverse.transport.asynchronous import AsyncWire  # noqa: PLC0415 - as above
 
         self._key = key_from(api_key)
         del api_key  # else a traceback that shows variables shows it
@@ -184,7 +184,7 @@ class AsyncTriverse:
                 print(account.name, account.balance or account.error)
             ```
         """
-        from triverse.clients.async_accounts import AsyncBalances, Crew  # noqa: PLC0415 - as the wire
+        from triverse.clients.async_fan_out import AsyncBalances, Crew  # noqa: PLC0415 - as the wire
 
         if self._closed or self._wire.closed:
             raise client_closed()

@@ -6,15 +6,15 @@ import random
 import time
 from typing import Final, TypeVar
 
-from triverse.core.exchange import Flow, Surroundings, exchange
+from triverse.core.exchange import Flow, Runtime, exchange
 from triverse.core.options import Policy
 from triverse.core.request import Request
 
-__all__ = ["SURROUNDINGS", "begin"]
+__all__ = ["SYSTEM", "begin"]
 
 T = TypeVar("T")
 
-SURROUNDINGS: Final = Surroundings(time.monotonic, time.time, random.random)
+SYSTEM: Final = Runtime(time.monotonic, time.time, random.random)
 
 
 def begin(request: Request[T], policy: Policy) -> Flow[T]:
@@ -23,4 +23,4 @@ def begin(request: Request[T], policy: Policy) -> Flow[T]:
     Raises:
         TriverseError: as `exchange()`.
     """
-    return exchange(request, policy, SURROUNDINGS)
+    return exchange(request, policy, SYSTEM)

@@ -29,7 +29,7 @@ def call_for_key(source: Callable[[], object]) -> Secret:
         raise ConfigurationError(message)
     key = Secret(value)
     del value  # else a traceback that shows variables shows it
-    return key.checked()
+    return key.validated()
 
 
 async def await_for_key(source: Callable[[], object], deadline: float | None) -> Secret:
@@ -54,7 +54,7 @@ async def await_for_key(source: Callable[[], object], deadline: float | None) ->
         raise DeadlineExceededError(message)
     key = Secret(value)
     del value  # as there
-    return key.checked()
+    return key.validated()
 
 
 def _failed(error: Exception) -> ConfigurationError:

@@ -11,13 +11,22 @@ from contextlib import closing
 from copy import copy
 from typing import Protocol
 
+from triverse.api.polling import (
+    OnError,
+    Poll,
+    PollSchedule,
+    poll_balance,
+    validate_amount,
+    validate_max_age,
+    validate_timeout,
+)
 from triverse.api.users import UserBalance
-from triverse.api.watch import OnError, Pace, Poll, checked_age, checked_amount, checked_timeout, watch
-from triverse.clients.calls import SURROUNDINGS
-from triverse.core.errors import AuthenticationError, DeadlineExceededError, TriverseError
+from triverse.clients.calls import SYSTEM
+from triverse.core.api_errors import AuthenticationError
+from triverse.core.errors import DeadlineExceededError, TriverseError
 from triverse.core.options import Policy
 from triverse.core.secret import Secret
-from triverse.core.sharing import Answer, Flight, Sharing
+from triverse.core.single_flight import CachedResult, PendingCall, SingleFlight
 
 __all__ = ["Ask", "Desk", "Purse", "waited_too_long"]
 
@@ -43,7 +52,7 @@ class Purse:
 
     def shared(self, max_age: float) -> UserBalance:
         """The balance that this key's callers share. As for a call of its own, a 401 asks once for another key."""
-        checked_age(max_age)
+        validate_max_age(max_age)
         until = time.monotonic() + (self._policy.deadline or math.inf)
         key = self._current_key()
         try:
@@ -58,11 +67,11 @@ class Purse:
         self, interval: float, min_interval: float | None, max_interval: float | None, on_error: OnError | None
     ) -> Generator[UserBalance, None, None]:
         """The balance, and then each that differs from the one before."""
-        return self._watch(Pace.of(interval, min_interval, max_interval), math.inf, on_error)
+        return self._watch(PollSchedule.of(interval, min_interval, max_interval), math.inf, on_error)
 
     def wait_for(self, at_least: float, timeout: float | None, interval: float) -> UserBalance:
         """The first balance with so many credits available."""
-        goal = checked_amount(at_least)
+        goal = validate_amount(at_least)
         return self._wait(lambda now: now.covers(goal), timeout, interval)
 
     def wait_until_settled(self, timeout: float | None, interval: float) -> UserBalance:
@@ -70,11 +79,13 @@ class Purse:
         return self._wait(lambda now: now.frozen <= 0, timeout, interval)
 
     def _wait(self, done: Callable[[UserBalance], bool], timeout: float | None, interval: float) -> UserBalance:
-        with closing(self._watch(Pace.steady(interval), checked_timeout(timeout))) as balances:
+        with closing(self._watch(PollSchedule.for_waiting(interval), validate_timeout(timeout))) as balances:
             return next(filter(done, balances))
 
-    def _watch(self, pace: Pace, timeout: float, on_error: OnError | None = None) -> Generator[UserBalance, None, None]:
-        with closing(watch(pace, SURROUNDINGS, timeout=timeout, on_error=on_error)) as flow:
+    def _watch(
+        self, pace: PollSchedule, timeout: float, on_error: OnError | None = None
+    ) -> Generator[UserBalance, None, None]:
+        with closing(poll_balance(pace, SYSTEM, timeout=timeout, on_error=on_error)) as flow:
             effect = next(flow)
             while True:
                 if isinstance(effect, Poll):
@@ -101,7 +112,7 @@ class Desk:
     def _begin(self) -> None:
         self._process = os.getpid()
         self._lock = threading.Lock()
-        self._sharing: Sharing[UserBalance, threading.Event] = Sharing(threading.Event)
+        self._sharing: SingleFlight[UserBalance, threading.Event] = SingleFlight(threading.Event)
 
     def balance(self, key: Secret, max_age: float, until: float, ask: Ask) -> UserBalance:
         """An answer that is young enough, or the one under way, or a new one.
@@ -116,30 +127,32 @@ class Desk:
                 answer = self._sharing.fresh(key, max_age, time.monotonic())
                 if answer is not None:
                     return answer.value
-                flight, leads = self._sharing.join(key)
+                pending, leads = self._sharing.join(key)
             if leads:
-                return self._lead(flight, key, until, ask)
-            if not flight.landed.wait(min(until - time.monotonic(), threading.TIMEOUT_MAX)):
+                return self._lead(pending, key, until, ask)
+            if not pending.done.wait(min(until - time.monotonic(), threading.TIMEOUT_MAX)):
                 raise waited_too_long()
-            outcome = flight.outcome
+            outcome = pending.outcome
             if isinstance(outcome, TriverseError):
                 # A copy, since all who wait raise it at once, each in frames of its own.
                 raise copy(outcome) from outcome
             if outcome is not None:
                 return outcome.value
 
-    def _lead(self, flight: Flight[UserBalance, threading.Event], key: Secret, until: float, ask: Ask) -> UserBalance:
-        outcome: Answer[UserBalance] | TriverseError | None = None
+    def _lead(
+        self, pending: PendingCall[UserBalance, threading.Event], key: Secret, until: float, ask: Ask
+    ) -> UserBalance:
+        outcome: CachedResult[UserBalance] | TriverseError | None = None
         try:
             balance = ask(until - time.monotonic(), key)
-            outcome = Answer(balance, time.monotonic())
+            outcome = CachedResult(balance, time.monotonic())
         except TriverseError as error:
             outcome = error
             raise
         finally:
             with self._lock:
-                self._sharing.land(flight, outcome)
-            flight.landed.set()
+                self._sharing.finish(pending, outcome)
+            pending.done.set()
         return balance
 
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Self, TypeVar, overload
 from attrs import evolve
 
 from triverse.api.users import UserBalance, Users, balance
-from triverse.clients.keys import call_for_key
-from triverse.clients.settings import (
+from triverse.clients.config import (
     DEFAULT_MAX_CONNECTIONS,
     account_options,
     base_url_or_default,
@@ -20,6 +19,7 @@ from triverse.clients.settings import (
     policy_within,
     shown,
 )
+from triverse.clients.keys import call_for_key
 from triverse.core.errors import TriverseError
 from triverse.core.options import UNSET, Policy, Timeout, Unset, positive_int
 from triverse.core.request import JSON, Param, Request
@@ -78,7 +78,7 @@ class Triverse:
         http_client: httpx.Client | None = None,
     ) -> None:
         # Whoever imports this package waits for what it loads: not before it is needed.
-        from triverse.wire.sync import Wire  # noqa: PLC0415 - as above
+        from triverse.transport.sync import Wire  # noqa: PLC0415 - as above
 
         self._key = key_from(api_key)
         del api_key  # else a traceback that shows variables shows it
@@ -183,8 +183,8 @@ class Triverse:
                 print(account.name, account.balance or account.error)
             ```
         """
-        from triverse.clients.accounts import each_balance  # noqa: PLC0415 - as the wire
-        from triverse.wire.cut import Cut  # noqa: PLC0415 - as the wire
+        from triverse.clients.fan_out import each_balance  # noqa: PLC0415 - as the wire
+        from triverse.transport.cancel import Cut  # noqa: PLC0415 - as the wire
 
         if self._closed or self._wire.closed:
             raise client_closed()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from triverse.core.text import one_line
+from triverse.core.text import to_single_line
 
 __all__ = ["Headers"]
 
@@ -37,7 +37,7 @@ class Headers(Mapping[str, str]):
             self._merged = merged
         return self._merged
 
-    def find(self, *names: bytes) -> str | None:
+    def get_first(self, *names: bytes) -> str | None:
         """The value under the first of these lower-case names that is there."""
         for name in names:
             values = [value for key, value in self._raw if key.lower() == name]
@@ -48,10 +48,10 @@ class Headers(Mapping[str, str]):
     @property
     def request_id(self) -> str | None:
         """The service's id of the request, cut to a sane length; None if it sent none."""
-        value = self.find(*_REQUEST_ID)
-        return one_line(value[:_MAX_REQUEST_ID]) if value else None
+        value = self.get_first(*_REQUEST_ID)
+        return to_single_line(value[:_MAX_REQUEST_ID]) if value else None
 
-    def without(self, redact: Callable[[str], str]) -> Headers:
+    def redacted(self, redact: Callable[[str], str]) -> Headers:
         """These headers, redacted; the same object where that changes nothing."""
         together = b"\n".join([part for pair in self._raw for part in pair])
         if _redacted(together + together.lower(), redact) == together + together.lower():

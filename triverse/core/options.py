@@ -8,25 +8,25 @@ from typing import Any, Final, TypeVar
 from attrs import Attribute, field, frozen
 
 from triverse.core.errors import ConfigurationError
-from triverse.core.text import repr_of
+from triverse.core.text import safe_repr
 
 __all__ = [
-    "MOST_SECONDS",
+    "DEFAULT_TIMEOUT",
+    "MAX_SECONDS",
     "UNSET",
-    "USUAL_TIMEOUT",
     "Policy",
     "Timeout",
     "Unset",
     "as_timeout",
-    "given",
     "positive_int",
     "positive_seconds",
+    "value_or",
 ]
 
 T = TypeVar("T")
 
 # Thirty years. Some timers take no more, and None is the way to say "no limit".
-MOST_SECONDS: Final = 1e9
+MAX_SECONDS: Final = 1e9
 
 
 class Unset(Enum):
@@ -41,7 +41,7 @@ class Unset(Enum):
 UNSET: Final = Unset.UNSET
 
 
-def given(value: T | Unset, otherwise: T) -> T:
+def value_or(value: T | Unset, otherwise: T) -> T:
     """The value, or the other one where none was given."""
     return otherwise if isinstance(value, Unset) else value
 
@@ -58,15 +58,15 @@ def positive_seconds(name: str, value: float, allowed: str = "seconds") -> float
         ConfigurationError: it is not.
     """
     number = isinstance(value, (int, float)) and not isinstance(value, bool)  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are not all type checked
-    if not number or not 0 < value <= MOST_SECONDS:
-        message = f"{name} must be a positive number of {allowed}, not {repr_of(value)}"
+    if not number or not 0 < value <= MAX_SECONDS:
+        message = f"{name} must be a positive number of {allowed}, not {safe_repr(value)}"
         raise ConfigurationError(message)
     return value
 
 
-def _count(_owner: object, attribute: Attribute[int], value: int) -> None:
+def _non_negative_int(_owner: object, attribute: Attribute[int], value: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
-        message = f"{attribute.name} must be 0 or a positive whole number, not {repr_of(value)}"
+        message = f"{attribute.name} must be 0 or a positive whole number, not {safe_repr(value)}"
         raise ConfigurationError(message)
 
 
@@ -88,7 +88,7 @@ class Timeout:
     pool: float | None = field(default=None, validator=_seconds_or_none)
 
 
-USUAL_TIMEOUT: Final = Timeout()
+DEFAULT_TIMEOUT: Final = Timeout()
 """The limits of those who gave none. Told by identity from the same limits where they were given."""
 
 
@@ -114,9 +114,9 @@ class Policy:
         refreshes_key: whether asking for the key again may give another one.
     """
 
-    timeout: Timeout = USUAL_TIMEOUT
+    timeout: Timeout = DEFAULT_TIMEOUT
     deadline: float | None = field(default=60.0, validator=_seconds_or_none)
-    max_retries: int = field(default=2, validator=_count)
+    max_retries: int = field(default=2, validator=_non_negative_int)
     refreshes_key: bool = False
 
 
@@ -127,6 +127,6 @@ def positive_int(name: str, value: int) -> int:
         ConfigurationError: it is not.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are not all type checked
-        message = f"{name} must be a positive whole number, not {repr_of(value)}"
+        message = f"{name} must be a positive whole number, not {safe_repr(value)}"
         raise ConfigurationError(message)
     return value

@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeAlias, TypeVar
 from attrs import field, frozen
 
 from triverse.core.errors import ConfigurationError
-from triverse.core.text import repr_of
+from triverse.core.text import safe_repr
 
 __all__ = ["JSON", "Param", "Request"]
 
@@ -37,13 +37,13 @@ def _copied(params: Mapping[str, Param] | None) -> Mapping[str, Param] | None:
 
 def _check_method(_request: object, _attribute: object, value: str) -> None:
     if not isinstance(value, str) or not _METHOD.fullmatch(value):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
-        message = f"not an HTTP method: {repr_of(value)}"
+        message = f"not an HTTP method: {safe_repr(value)}"
         raise ConfigurationError(message)
 
 
 def _check_path(_request: object, _attribute: object, value: str) -> None:
     if not isinstance(value, str) or not _PATH.fullmatch(value) or not _fits_utf8(value):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
-        message = f"a path begins with '/' and has no white space or '#': {repr_of(value)}"
+        message = f"a path begins with '/' and has no white space or '#': {safe_repr(value)}"
         raise ConfigurationError(message)
 
 

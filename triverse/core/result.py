@@ -8,13 +8,13 @@ from types import MappingProxyType
 
 from attrs import field, frozen
 
-__all__ = ["PydanticReady", "Result"]
+__all__ = ["PydanticCompatible", "Result"]
 
 # By name, since the core knows no room above it, and nobody who does not use pydantic shall need it.
-_PYDANTIC_EDGE = "triverse.pydantic_schema"
+_PYDANTIC_MODULE = "triverse._pydantic"
 
 
-class PydanticReady:
+class PydanticCompatible:
     """A value class that works as a pydantic type: as a field, with a `TypeAdapter`, as a FastAPI response model."""
 
     __slots__ = ()
@@ -22,16 +22,16 @@ class PydanticReady:
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: object) -> object:
         """Say how to validate and write it. Pydantic calls this, so pydantic is there."""
-        return import_module(_PYDANTIC_EDGE).core_schema_of(cls, handler)
+        return import_module(_PYDANTIC_MODULE).core_schema_of(cls, handler)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: object, handler: object) -> object:
         """Say what it looks like as JSON. Pydantic calls this, so pydantic is there."""
-        return import_module(_PYDANTIC_EDGE).json_schema_of(cls, core_schema, handler)
+        return import_module(_PYDANTIC_MODULE).json_schema_of(cls, core_schema, handler)
 
 
 @frozen(kw_only=True)
-class Result(PydanticReady):
+class Result(PydanticCompatible):
     """What the service sent, as an immutable value."""
 
     _extra: Mapping[str, object] = field(factory=dict[str, object], eq=False, repr=False)

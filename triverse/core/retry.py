@@ -1,6 +1,6 @@
 """When to try again, and how long to wait first.
 
-- Again: no connection, a broken one, a timeout, and the statuses in `RETRIED`. Nothing else.
+- Again: no connection, a broken one, a timeout, and the statuses in `RETRYABLE_STATUS_CODES`. Nothing else.
 - A request that is not idempotent: only if it surely never reached the server.
 - The wait: what `Retry-After` says, else exponential backoff with full jitter.
 """
@@ -15,13 +15,13 @@ from typing import Final
 
 from triverse.core.headers import Headers
 
-__all__ = ["RETRIED", "backoff", "retry_after"]
+__all__ = ["RETRYABLE_STATUS_CODES", "backoff", "retry_after"]
 
-RETRIED: Final = frozenset({408, 429, 500, 502, 503, 504})
+RETRYABLE_STATUS_CODES: Final = frozenset({408, 429, 500, 502, 503, 504})
 
-_FIRST_WAIT: Final = 0.5
+_BASE_DELAY: Final = 0.5
 _LONGEST_WAIT: Final = 8.0
-_ENOUGH_DOUBLINGS: Final = 5
+_MAX_EXPONENT: Final = 5
 _SECONDS: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
@@ -32,12 +32,12 @@ def backoff(retry: int, jitter: float) -> float:
         retry: 0 for the first retry.
         jitter: random, 0 up to 1.
     """
-    return jitter * min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(retry, _ENOUGH_DOUBLINGS))
+    return jitter * min(_LONGEST_WAIT, _BASE_DELAY * 2.0 ** min(retry, _MAX_EXPONENT))
 
 
 def retry_after(headers: Headers, wall_clock: Callable[[], float]) -> float | None:
     """Seconds that the server asks to wait; None where it does not say, or says nothing that makes sense."""
-    value = headers.find(b"retry-after")
+    value = headers.get_first(b"retry-after")
     if value is None:
         return None
     value = value.strip()
@@ -48,7 +48,7 @@ def retry_after(headers: Headers, wall_clock: Callable[[], float]) -> float | No
     if then is None:
         return None
     # Against the server's own clock where it tells it, since ours may differ.
-    now = _timestamp(headers.find(b"date") or "")
+    now = _timestamp(headers.get_first(b"date") or "")
     return max(0.0, then - (wall_clock() if now is None else now))
 
 

@@ -7,8 +7,8 @@ from binascii import b2a_base64
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final, NoReturn, TypeAlias, cast
 
-from triverse.core.causes import family
 from triverse.core.errors import ConfigurationError
+from triverse.core.text import exception_chain
 
 __all__ = ["AsyncKeySource", "KeySource", "Secret"]
 
@@ -16,24 +16,24 @@ MASK: Final = "[redacted]"
 # A key shorter than this is no secret, and cutting it out of every text would only garble the text.
 _MIN_REDACTED: Final = 6
 # What the text of an error is made of, beside its variables.
-_BUILT_IN: Final = ("args", "strerror", "filename", "filename2")
+_EXCEPTION_FIELDS: Final = ("args", "strerror", "filename", "filename2")
 
 
 class Secret:
     """An API key that can be sent, but not seen.
 
-    Made of anything, so that whoever holds the plain value can let go of it before `checked()` raises: tools that print
+    Made of anything, so that whoever holds the plain value can let go of it before `validated()` raises: tools that print
     tracebacks may print the variables of each frame, too.
     """
 
-    __slots__ = ("_forms", "_problem", "_value")
+    __slots__ = ("_encodings", "_problem", "_value")
 
     def __init__(self, value: object) -> None:
         self._problem = _problem(value)
         self._value = value if isinstance(value, str) and self._problem is None else ""
-        self._forms: tuple[str, ...] | None = None
+        self._encodings: tuple[str, ...] | None = None
 
-    def checked(self) -> Secret:
+    def validated(self) -> Secret:
         """This key, if it can be sent.
 
         Raises:
@@ -48,14 +48,14 @@ class Secret:
         """The key itself. For the line that puts it on the wire, and no other.
 
         Raises:
-            ConfigurationError: as `checked()`.
+            ConfigurationError: as `validated()`.
         """
-        self.checked()
+        self.validated()
         return self._value
 
     def redact(self, text: str) -> str:
         """The text without the key, plain or encoded."""
-        for form in self._shown_forms():
+        for form in self._key_encodings():
             text = text.replace(form, MASK)
         return text
 
@@ -65,29 +65,29 @@ class Secret:
         The frames of HTTP libraries hold the request as bytes, and some tools print the variables of every frame: so
         tracebacks go, too.
         """
-        for link in family(error):
+        for link in exception_chain(error):
             link.with_traceback(None)
-            for name, value in _variables(link):
-                without = self._without(value)
+            for name, value in _attributes(link):
+                without = self._redact_value(value)
                 if without is not value:
                     # Past the class, which may forbid it: attrs can freeze exceptions.
                     BaseException.__setattr__(link, name, without)
 
-    def _without(self, value: object) -> object:
+    def _redact_value(self, value: object) -> object:
         """The value itself, or where it shows the key, what can be said of it without."""
         if isinstance(value, (list, tuple)):  # notes, arguments
             members = cast("Sequence[object]", value)
-            without = [self._without(member) for member in members]
+            without = [self._redact_value(member) for member in members]
             same = all(one is other for one, other in zip(members, without, strict=True))
             return members if same else without
         said = value if isinstance(value, str) else _repr(value)
         redacted = self.redact(said)
         return value if redacted == said else redacted
 
-    def _shown_forms(self) -> tuple[str, ...]:
-        if self._forms is None:
-            self._forms = _forms(self._value) if len(self._value) >= _MIN_REDACTED else ()
-        return self._forms
+    def _key_encodings(self) -> tuple[str, ...]:
+        if self._encodings is None:
+            self._encodings = _encodings(self._value) if len(self._value) >= _MIN_REDACTED else ()
+        return self._encodings
 
     def __repr__(self) -> str:
         return "Secret('…')"
@@ -120,9 +120,9 @@ def _problem(value: object) -> str | None:
     return next((problem for problem, found in checks.items() if found), None)
 
 
-def _variables(error: BaseException) -> list[tuple[str, object]]:
+def _attributes(error: BaseException) -> list[tuple[str, object]]:
     slots = [name for cls in type(error).__mro__ for name in getattr(cls, "__slots__", ())]
-    return [(name, getattr(error, name, None)) for name in (*vars(error), *slots, *_BUILT_IN)]
+    return [(name, getattr(error, name, None)) for name in (*vars(error), *slots, *_EXCEPTION_FIELDS)]
 
 
 def _repr(value: object) -> str:
@@ -132,17 +132,17 @@ def _repr(value: object) -> str:
         return ""
 
 
-def _forms(key: str) -> tuple[str, ...]:
+def _encodings(key: str) -> tuple[str, ...]:
     """The key, and what others make of it: escaped for URLs, JSON, Python or HTML, and inside of base64."""
-    forms = {key} if _NEVER_ESCAPED.issuperset(key) else _escaped(key)
-    for form in _in_base64(key.encode()):
+    forms = {key} if _UNRESERVED.issuperset(key) else _escaped(key)
+    for form in _base64_encodings(key.encode()):
         forms |= {form, form.replace("+", "-").replace("/", "_")}
     # The longest first: a short form may stand inside a longer one.
     return tuple(sorted(forms, key=len, reverse=True))
 
 
 # Most keys are made of these, and a program may have many keys: 5 µs for each in place of 20.
-_NEVER_ESCAPED: Final = frozenset(string.ascii_letters + string.digits + "_.~-")
+_UNRESERVED: Final = frozenset(string.ascii_letters + string.digits + "_.~-")
 
 
 def _escaped(key: str) -> set[str]:
@@ -157,7 +157,7 @@ def _escaped(key: str) -> set[str]:
     return forms | quoted | {re.sub("%..", lambda escape: escape[0].lower(), form) for form in quoted}
 
 
-def _in_base64(key: bytes) -> Iterator[str]:
+def _base64_encodings(key: bytes) -> Iterator[str]:
     """The key in base64: by itself, and as it looks inside of something longer, where it can begin at three places."""
     whole = _base64(key)
     yield from (whole, whole.rstrip("="))

@@ -23,10 +23,20 @@ from cattrs.gen.typeddicts import (
 )
 
 from triverse.core.errors import ConfigurationError
-from triverse.core.hooks import FACTORIES, Hook, enum_member, only, scalar, unknown
-from triverse.core.mismatch import EXTRA, mismatch
 from triverse.core.result import Result
-from triverse.core.scalars import to_bool, to_bytes, to_float, to_int, to_json, to_null, to_str, to_uuid
+from triverse.core.structure_hooks import HOOK_FACTORIES, Hook, enum_member, reject_type, require_type, scalar_hook
+from triverse.core.validation import (
+    EXTRA_FIELD,
+    as_mismatch,
+    check_bool,
+    check_bytes,
+    check_float,
+    check_int,
+    check_json,
+    check_null,
+    check_str,
+    check_uuid,
+)
 
 __all__ = ["structurer"]
 
@@ -54,7 +64,7 @@ def _structurer(into: Hashable) -> Callable[[object, str], object]:
         try:
             return hook(value, into)
         except Exception as error:  # noqa: BLE001 - hooks of foreign types fail in any way they like
-            raise mismatch(error, name) from None
+            raise as_mismatch(error, name) from None
 
     return structure
 
@@ -63,22 +73,22 @@ def _fields_hook(into: type[Any], converter: Converter) -> Hook:
     """For an attrs class or a dataclass. A `Result` also keeps the fields that it does not know."""
     cls: type[Any] = get_origin(into) or into
     if not issubclass(cls, Result):
-        return only(dict, "an object", make_dict_structure_fn(into, converter))
-    fill = make_dict_structure_fn(into, converter, _extra=override(struct_hook=lambda extra, _into: to_json(extra)))
-    known = frozenset(attribute.name for attribute in attrs.fields(cls)) - {EXTRA}
+        return require_type(dict, "an object", make_dict_structure_fn(into, converter))
+    fill = make_dict_structure_fn(into, converter, _extra=override(struct_hook=lambda extra, _into: check_json(extra)))
+    known = frozenset(attribute.name for attribute in attrs.fields(cls)) - {EXTRA_FIELD}
 
     def structure(value: dict[str, object], result: type[Any]) -> object:
-        unknown = value.keys() - known
-        if unknown:
-            extra = {name: value[name] for name in value if name in unknown}
-            value = {name: value[name] for name in value.keys() & known} | {EXTRA: extra}
+        reject_type = value.keys() - known
+        if reject_type:
+            extra = {name: value[name] for name in value if name in reject_type}
+            value = {name: value[name] for name in value.keys() & known} | {EXTRA_FIELD: extra}
         return fill(value, result)
 
-    return only(dict, "an object", structure)
+    return require_type(dict, "an object", structure)
 
 
 def _typed_dict_hook(into: type[Any], converter: Converter) -> Hook:
-    return only(dict, "an object", cast("Hook", make_typed_dict_structure_fn(into, converter)))
+    return require_type(dict, "an object", cast("Hook", make_typed_dict_structure_fn(into, converter)))
 
 
 def _has_fields(into: type[Any]) -> bool:
@@ -86,25 +96,27 @@ def _has_fields(into: type[Any]) -> bool:
 
 
 def _make_converter() -> Converter:
-    converter = Converter(structure_fallback_factory=unknown)
+    converter = Converter(structure_fallback_factory=reject_type)
     scalars: dict[type, Callable[[object], object]] = {
-        bool: to_bool,
-        bytes: to_bytes,
-        float: to_float,
-        int: to_int,
-        str: to_str,
-        UUID: to_uuid,
+        bool: check_bool,
+        bytes: check_bytes,
+        float: check_float,
+        int: check_int,
+        str: check_str,
+        UUID: check_uuid,
     }
     for kind, check in scalars.items():
-        converter.register_structure_hook(kind, scalar(kind, check))
+        converter.register_structure_hook(kind, scalar_hook(kind, check))
     converter.register_structure_hook(Enum, enum_member)
-    for applies, factory in FACTORIES:
+    for applies, factory in HOOK_FACTORIES:
         converter.register_structure_hook_factory(applies, factory)
     converter.register_structure_hook_factory(is_typeddict, _typed_dict_hook)
     converter.register_structure_hook_factory(_has_fields, _fields_hook)
     # By predicate, since a hook for the class `object` would be one for its subclasses, too.
-    converter.register_structure_hook_func(lambda into: into in {object, Any}, lambda value, _into: to_json(value))
-    converter.register_structure_hook_func(lambda into: into in {None, NoneType}, lambda value, _into: to_null(value))
+    converter.register_structure_hook_func(lambda into: into in {object, Any}, lambda value, _into: check_json(value))
+    converter.register_structure_hook_func(
+        lambda into: into in {None, NoneType}, lambda value, _into: check_null(value)
+    )
     return converter
 
 

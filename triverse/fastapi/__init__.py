@@ -23,7 +23,7 @@ if find_spec("fastapi") is None:
     _message = "triverse.fastapi needs FastAPI: pip install 'triverse[fastapi]'"
     raise ModuleNotFoundError(_message, name="fastapi")
 
-from triverse.fastapi.credits import (
+from triverse.fastapi.balance import (
     CurrentBalance,
     CurrentUser,
     credits_required,
@@ -31,8 +31,8 @@ from triverse.fastapi.credits import (
     get_current_balance,
     get_current_user,
 )
-from triverse.fastapi.handlers import install_error_handlers
-from triverse.fastapi.lifecycle import TriverseDep, get_triverse, lifespan
+from triverse.fastapi.error_handlers import install_error_handlers
+from triverse.fastapi.lifespan import TriverseDep, get_triverse, lifespan
 from triverse.fastapi.problems import ProblemError
 from triverse.fastapi.tenants import TenantDep, TenantKeyError, TenantPermissionError, get_tenant
 

@@ -16,7 +16,7 @@ from triverse import (
     Request,
     Response,
 )
-from triverse.fastapi.lifecycle import TriverseDep
+from triverse.fastapi.lifespan import TriverseDep
 from triverse.fastapi.problems import Problem, ProblemError
 
 __all__ = ["BEARER", "TenantDep", "TenantKeyError", "TenantPermissionError", "get_tenant"]

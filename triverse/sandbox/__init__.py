@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from triverse.sandbox.accounts import Account, Hold
 from triverse.sandbox.faults import Fault, Faults
-from triverse.sandbox.messages import Answer, Received
+from triverse.sandbox.http import Answer, Received
 from triverse.sandbox.sandbox import Handled, Sandbox
 
 __all__ = ["Account", "Answer", "Fault", "Faults", "Handled", "Hold", "Received", "Sandbox"]

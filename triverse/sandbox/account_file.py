@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from triverse.core.errors import ConfigurationError
-from triverse.core.mismatch import MismatchError
 from triverse.core.structure import structurer
+from triverse.core.validation import MismatchError
 
 if TYPE_CHECKING:
     from triverse.sandbox.accounts import Account

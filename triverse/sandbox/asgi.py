@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from triverse.sandbox.errors import DOCUMENTED
-from triverse.sandbox.messages import MAX_BODY_BYTES, Answer, Delivery, failure
+from triverse.sandbox.http import MAX_BODY_BYTES, Answer, Delivery, failure
 
 if TYPE_CHECKING:
     from triverse.sandbox.sandbox import Sandbox

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple, TypeVar
 
-from triverse.core.errors import APIError
+from triverse.core.api_errors import APIError
 
 __all__ = ["DOCUMENTED", "Documented", "api_error", "documented"]
 

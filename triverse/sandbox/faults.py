@@ -12,7 +12,7 @@ from attrs import define, evolve, field, frozen
 
 from triverse.core.errors import ConfigurationError
 from triverse.sandbox.errors import documented
-from triverse.sandbox.messages import Answer, Delivery, Received, failure
+from triverse.sandbox.http import Answer, Delivery, Received, failure
 
 __all__ = ["Fault", "Faults", "Match"]
 

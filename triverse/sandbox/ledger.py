@@ -10,7 +10,8 @@ from fractions import Fraction
 from threading import Lock
 from typing import Final
 
-from triverse.core.errors import ConfigurationError, ConflictError, InsufficientCreditsError
+from triverse.core.api_errors import ConflictError, InsufficientCreditsError
+from triverse.core.errors import ConfigurationError
 from triverse.sandbox.errors import api_error
 
 __all__ = ["Ledger", "exactly"]

@@ -8,12 +8,12 @@ from typing import Final
 from attrs import frozen
 
 from triverse.api import users
-from triverse.core.errors import APIError
+from triverse.core.api_errors import APIError
 from triverse.core.request import Request
 from triverse.core.result import Result
 from triverse.sandbox.accounts import Account
 from triverse.sandbox.errors import documented
-from triverse.sandbox.messages import Answer, Received, failure, success
+from triverse.sandbox.http import Answer, Received, failure, success
 
 __all__ = ["ROUTES", "Route"]
 

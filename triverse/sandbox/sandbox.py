@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
+from triverse._extras import extra_needed
 from triverse.sandbox.accounts import Account, new_account, new_key
-from triverse.sandbox.extra import extra_needed
 from triverse.sandbox.faults import Fault, Faults
-from triverse.sandbox.messages import Answer, Received
+from triverse.sandbox.http import Answer, Received
 from triverse.sandbox.service import respond
 
 if TYPE_CHECKING:
@@ -153,13 +153,13 @@ class Sandbox:
 
     def client(self, account: Account | None = None) -> Triverse:
         """A client of the sandbox, in process, with the account's key; by default the demo account's."""
-        from triverse.sandbox.in_process import client  # noqa: PLC0415 - loads httpx
+        from triverse.sandbox.mock_transport import client  # noqa: PLC0415 - loads httpx
 
         return client(self, account or self.demo)
 
     def async_client(self, account: Account | None = None) -> AsyncTriverse:
         """An async client of the sandbox, in process, with the account's key; by default the demo account's."""
-        from triverse.sandbox.in_process import async_client  # noqa: PLC0415 - loads httpx
+        from triverse.sandbox.mock_transport import async_client  # noqa: PLC0415 - loads httpx
 
         return async_client(self, account or self.demo)
 

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from triverse.core.errors import ConfigurationError
 from triverse.sandbox.asgi import TRANSPORT, application
 from triverse.sandbox.errors import DOCUMENTED
-from triverse.sandbox.messages import failure
+from triverse.sandbox.http import failure
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send

@@ -6,7 +6,7 @@ from typing import Final
 
 from triverse.sandbox.accounts import Account
 from triverse.sandbox.errors import DOCUMENTED
-from triverse.sandbox.messages import Answer, Received, failure
+from triverse.sandbox.http import Answer, Received, failure
 from triverse.sandbox.openapi import DESCRIPTION_PATH, document
 from triverse.sandbox.routes import ROUTES
 

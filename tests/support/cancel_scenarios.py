@@ -1,0 +1,201 @@
+"""What is cancelled, and against whom: the scenarios of the tests of cancellation."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TypeAlias
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+
+from support.cancellation import Ending
+from support.clients import KEY
+from support.server import BALANCE, Peer, Script, answer, envelope
+from triverse import AsyncTriverse, DeadlineExceededError, InvalidResponseError, UserBalance
+
+__all__ = ["RIGHT", "SCENARIOS", "SCRIPTS", "Call", "Scenario", "closing", "first_call", "silent_at_first"]
+
+RIGHT = UserBalance(100.0, 25.0)
+WHOLE = answer(envelope(BALANCE))
+
+Call: TypeAlias = Callable[[], Coroutine[object, object, UserBalance]]
+Cut: TypeAlias = Callable[[Coroutine[object, object, object]], Awaitable[Ending[object]]]
+Scenario: TypeAlias = Callable[[AsyncTriverse, Cut], Awaitable[Ending[object]]]
+
+
+async def first_call(client: AsyncTriverse, cut: Cut) -> Ending[object]:
+    return await cut(client.users.balance())
+
+
+async def second_call(client: AsyncTriverse, cut: Cut) -> Ending[object]:
+    await client.users.balance()
+    return await first_call(client, cut)
+
+
+async def call_with_an_async_key(client: AsyncTriverse, cut: Cut) -> Ending[object]:
+    async def key() -> str:
+        await checkpoint()
+        return KEY
+
+    return await first_call(client.with_options(api_key=key), cut)
+
+
+async def call_with_others_behind(client: AsyncTriverse, cut: Cut) -> Ending[object]:
+    """Those who wait in line get its place, and an answer each."""
+    return await _among(cut, client.users.balance, first=True)
+
+
+async def call_with_others_before(client: AsyncTriverse, cut: Cut) -> Ending[object]:
+    """It leaves the line, and nobody behind it loses a place by that."""
+    return await _among(cut, client.users.balance, first=False)
+
+
+async def call_that_others_share(client: AsyncTriverse, cut: Cut) -> Ending[object]:
+    """One of the others asks in its place."""
+    return await _among(cut, lambda: client.users.balance(max_age=60), first=True)
+
+
+async def call_that_shares_anothers(client: AsyncTriverse, cut: Cut) -> Ending[object]:
+    return await _among(cut, lambda: client.users.balance(max_age=60), first=False)
+
+
+async def _among(cut: Cut, call: Call, *, first: bool) -> Ending[object]:
+    """One call is cut, and the others that came after or before it get what they asked for."""
+    answers: list[UserBalance] = []
+    endings: list[Ending[object]] = []
+
+    async def other(turns: int) -> None:
+        for _ in range(turns):
+            await checkpoint()
+        answers.append(await call())
+
+    async with anyio.create_task_group() as others:
+        for _ in range(3):
+            others.start_soon(other, 2 if first else 0)
+        if not first:
+            await checkpoint()
+        endings.append(await cut(call()))
+    assert answers == [RIGHT] * 3
+    return endings[0]
+
+
+async def balances_of_many(client: AsyncTriverse, cut: Cut) -> Ending[object]:
+    """With those that are asked for in the background."""
+    keys = {str(number): f"tv-another-key-{number}" for number in range(6)}
+
+    async def all_of_them() -> UserBalance:
+        accounts = [account.balance async for account in client.balances(keys)]
+        assert accounts == [RIGHT] * 6
+        return RIGHT
+
+    return await cut(all_of_them())
+
+
+async def wait_for_more_credits(client: AsyncTriverse, cut: Cut) -> Ending[object]:
+    """It looks once, and waits to look again."""
+
+    async def wait() -> UserBalance:
+        with pytest.raises(DeadlineExceededError):
+            await client.users.wait_for_balance(1000, interval=0.004, timeout=0.03)
+        return RIGHT
+
+    return await cut(wait())
+
+
+async def call_of_a_client_that_closes(client: AsyncTriverse, cut: Cut) -> Ending[object]:
+    endings: list[Ending[object]] = []
+
+    async def close() -> None:
+        for _ in range(3):
+            await checkpoint()
+        await client.aclose()
+
+    async with anyio.create_task_group() as others:
+        others.start_soon(close)
+        endings.append(await cut(client.users.balance()))
+    return endings[0]
+
+
+async def closing(client: AsyncTriverse, cut: Cut) -> Ending[object]:
+    async def close() -> UserBalance:
+        await client.aclose()
+        return RIGHT
+
+    async with anyio.create_task_group() as calls:
+        for _ in range(3):
+            calls.start_soon(client.users.balance)
+    return await cut(close())
+
+
+async def call_that_is_refused(client: AsyncTriverse, cut: Cut) -> Ending[object]:
+    """The error is as good an answer as any."""
+
+    async def refused() -> UserBalance:
+        with pytest.raises(InvalidResponseError):
+            await client.users.me()
+        return RIGHT
+
+    return await cut(refused())
+
+
+def fails_first(peer: Peer) -> None:
+    """The first request of each connection is told to come again."""
+    peer.request()
+    peer.send(answer({"code": 5003, "message": "down"}, 503))
+    while peer.request() is not None:
+        peer.send(WHOLE)
+
+
+def hangs_up_first(peer: Peer) -> None:
+    """Every other connection gets half an answer."""
+    while peer.request() is not None:
+        if peer.number % 2:
+            peer.send(WHOLE[:-9])
+            return
+        peer.send(WHOLE)
+
+
+def says_too_much(peer: Peer) -> None:
+    while peer.request() is not None:
+        peer.send(WHOLE + WHOLE)
+
+
+def never_ends(peer: Peer) -> None:
+    while (received := peer.request()) is not None:
+        if received.path.endswith("/balance"):
+            peer.send(WHOLE)
+            continue
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+        while True:
+            peer.send(bytes(1 << 16))
+
+
+def silent_at_first(peer: Peer) -> None:
+    """The first connection of all gets no answer."""
+    while peer.request() is not None:
+        if peer.number == 1:
+            peer.pause()
+        else:
+            peer.send(WHOLE)
+
+
+# How many connections the client may have, beside.
+SCENARIOS: tuple[tuple[Scenario, int], ...] = (
+    (first_call, 4),
+    (second_call, 4),
+    (call_with_others_behind, 1),
+    (balances_of_many, 2),
+    (call_with_an_async_key, 4),
+    (call_with_others_before, 1),
+    (call_that_others_share, 4),
+    (call_that_shares_anothers, 4),
+    (wait_for_more_credits, 4),
+    (call_of_a_client_that_closes, 4),
+)
+SCRIPTS: tuple[tuple[Script, Scenario], ...] = (
+    (fails_first, first_call),
+    (hangs_up_first, first_call),
+    (says_too_much, second_call),
+    (never_ends, call_that_is_refused),
+)

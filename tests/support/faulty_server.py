@@ -1,0 +1,157 @@
+"""A server of mixed faults, in a process of its own, that keeps account of every request."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+
+from support.faults import FAULTS, Fault
+from support.server import BALANCE, ME, Peer, Received, Server, answer, envelope
+from support.subprocesses import beside
+
+__all__ = ["KEY", "MIXED", "Books", "Far", "mixed_server", "number_of"]
+
+KEY = "tv-soak-key-{:08}"
+ROOM = 4_000_000
+
+# A reset that overtakes an idle connection's next request leaves it open whether the server ever had that request.
+_UNCOUNTABLE = {"reset after the body"}
+MIXED = [f for f in FAULTS if f.script is not None and f.context is None and f.name not in _UNCOUNTABLE]
+# These end the connection before a request is read.
+_UNREAD = {"hangs up at once", "reset at once"}
+
+_SHARE_OF_FAULTS = 0.6
+_SHARE_THAT_HANGS = 0.02
+
+
+def number_of(key: str) -> int:
+    """Which attempt this key was made for."""
+    return int(key.rpartition("-")[2])
+
+
+@dataclass(frozen=True)
+class Books:
+    """What the server counted so far.
+
+    Attributes:
+        open: connections that are open now.
+        connections: all that there were.
+        unread: those of them that it ended without reading anything.
+        read: requests that it read.
+    """
+
+    open: int
+    connections: int
+    unread: int
+    read: int
+
+
+class Brief(Peer):
+    """A connection that is to end soon: else those that fail well would be the ones that live."""
+
+    left = 1
+
+    def __init__(self, peer: Peer) -> None:
+        super().__init__(peer.server, peer._sock, peer.number)  # a second view of it
+
+    def request(self) -> Received | None:
+        self.left -= 1
+        return super().request() if self.left >= 0 else None
+
+
+@dataclass
+class Mixed(Server):
+    """Plays a fault on some connections; on the others it answers well, until it hangs up on some of them."""
+
+    seed: int = 0
+    unread: int = 0
+    read: bytearray = field(default_factory=lambda: bytearray(ROOM))
+    count: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.script = self._play
+
+    def record(self, received: Received) -> None:
+        with self._lock:
+            self.count += 1
+            self.read[number_of(received.header("Authorization"))] += 1
+
+    def books(self) -> Books:
+        with self._lock:
+            return Books(self.open_now, self.connections, self.unread, self.count)
+
+    def _play(self, peer: Peer) -> None:
+        chance = random.Random(f"{self.seed}-{peer.number}")  # noqa: S311 - the same each time, as it should be
+        brief = Brief(peer)
+        if chance.random() < _SHARE_OF_FAULTS:
+            self._play_fault(brief, _some_fault(chance))
+        else:
+            brief.left = chance.randrange(1, 60)
+            _answer_well(brief)
+        # A request that crosses with the end of the connection was sent, and is counted.
+        with suppress(OSError, ValueError):
+            brief.half_close()
+            while Peer.request(brief) is not None:
+                pass
+
+    def _play_fault(self, peer: Peer, fault: Fault) -> None:
+        if fault.name in _UNREAD:
+            with self._lock:
+                self.unread += 1
+        assert fault.script is not None
+        fault.script(peer)
+
+
+def _some_fault(chance: random.Random) -> Fault:
+    hanging = [fault for fault in MIXED if fault.hangs]
+    quick = [fault for fault in MIXED if not fault.hangs]
+    return chance.choice(hanging if chance.random() < _SHARE_THAT_HANGS else quick)
+
+
+def _answer_well(peer: Peer) -> None:
+    while (received := peer.request()) is not None:
+        number = float(number_of(received.header("Authorization")))
+        whole = (
+            {**ME, "web_credits_balance": number} if received.path.endswith("/me") else {**BALANCE, "balance": number}
+        )
+        peer.send(answer(envelope(whole)))
+
+
+@dataclass(frozen=True)
+class Far:
+    """The server, as seen from the other process."""
+
+    url: str
+    _pipe: Connection
+
+    def books(self) -> Books:
+        self._pipe.send("books")
+        books = self._pipe.recv()
+        assert isinstance(books, Books)
+        return books
+
+    def read(self) -> bytes:
+        """How often each attempt's request was read."""
+        self._pipe.send("read")
+        return self._pipe.recv_bytes()
+
+
+def _serve(pipe: Connection, seed: int) -> None:
+    with Mixed(seed=seed) as server:
+        pipe.send(server.url)
+        while (asked := pipe.recv()) != "end":
+            if asked == "books":
+                pipe.send(server.books())
+            else:
+                pipe.send_bytes(bytes(server.read))
+
+
+@contextmanager
+def mixed_server(seed: int) -> Generator[Far]:
+    with beside(_serve, seed) as pipe:
+        yield Far(pipe.recv(), pipe)
+        pipe.send("end")

@@ -1,0 +1,90 @@
+"""The results as pydantic types. Loaded when pydantic asks for it, and not before.
+
+What is validated goes through the same strict parser as an answer of the service's: a value is as good here as there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar, get_type_hints
+
+import attrs
+from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError, core_schema, to_jsonable_python
+
+from triverse.core.describe import field_descriptions, summary
+from triverse.core.result import Result
+from triverse.core.structure import structurer
+from triverse.core.validation import EXTRA_FIELD, MismatchError
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+
+__all__ = ["core_schema_of", "json_schema_of"]
+
+T = TypeVar("T", bound=attrs.AttrsInstance)
+
+
+def core_schema_of(cls: type[attrs.AttrsInstance], handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+    """How pydantic validates and writes this class."""
+    types = get_type_hints(cls)
+    fields = core_schema.typed_dict_schema(
+        {
+            field.name: core_schema.typed_dict_field(
+                handler.generate_schema(types[field.name]), required=field.default is attrs.NOTHING
+            )
+            for field in _known_fields(cls)
+        },
+        extra_behavior="allow" if issubclass(cls, Result) else "ignore",
+    )
+    # The fields only describe and write: the parser validates, whatever they would say.
+    return core_schema.no_info_wrap_validator_function(
+        _validator(cls),
+        fields,
+        ref=f"{cls.__module__}.{cls.__qualname__}:{id(cls)}",
+        serialization=core_schema.wrap_serializer_function_ser_schema(_write, schema=fields),
+    )
+
+
+def json_schema_of(
+    cls: type[attrs.AttrsInstance], schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+) -> JsonSchemaValue:
+    """What this class looks like as JSON, in the words of its docstring."""
+    described = handler(schema)
+    whole = handler.resolve_ref_schema(described)
+    whole |= {"title": cls.__name__, "description": summary(cls)}
+    for name, description in field_descriptions(cls).items():
+        whole["properties"][name]["description"] = description
+    return described
+
+
+def _known_fields(cls: type[attrs.AttrsInstance]) -> list[attrs.Attribute[object]]:
+    return [field for field in attrs.fields(cls) if field.name != EXTRA_FIELD]
+
+
+def _as_dict(value: attrs.AttrsInstance) -> dict[str, object]:
+    known: dict[str, object] = {field.name: getattr(value, field.name) for field in _known_fields(type(value))}
+    return {**known, **value.extra, **known} if isinstance(value, Result) else known
+
+
+def _write(value: attrs.AttrsInstance, fields: core_schema.SerializerFunctionWrapHandler) -> object:
+    return fields(_as_dict(value))
+
+
+def _validator(cls: type[T]) -> Callable[[object, object], T]:
+    def validate(value: object, _fields: object) -> T:
+        if isinstance(value, cls):
+            return value
+        try:
+            return structurer(cls)(to_jsonable_python(value), "")
+        except MismatchError as error:
+            raise _invalid(cls, error, value) from None
+
+    return validate
+
+
+def _invalid(cls: type, error: MismatchError, value: object) -> ValidationError:
+    """The error in pydantic's own form, so that it keeps its place in whatever is around this value."""
+    place = tuple(path_segment for path_segment in error.path.split(".") if path_segment)
+    kind = PydanticCustomError("triverse_mismatch", "{problem}", {"problem": error.problem})
+    return ValidationError.from_exception_data(cls.__name__, [InitErrorDetails(type=kind, loc=place, input=value)])

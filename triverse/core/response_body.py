@@ -1,0 +1,187 @@
+"""The frame around every answer: from a reply to its payload, or to the error that it stands for.
+
+Success is `{"code": 0, "message": "success", "data": …}`; failure has another code, a message and perhaps a suggestion.
+In between sit proxies that answer HTML, nothing, or JSON of their own: those become the right error by status.
+
+An error is a value in here, and raised elsewhere: so no frame of its traceback, and no exception in its context, holds
+the body.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final, TypeVar, cast
+
+from triverse.core.api_errors import APIError, error_class
+from triverse.core.attempt import Reply
+from triverse.core.errors import InvalidResponseError, TriverseError
+from triverse.core.headers import Headers
+from triverse.core.retry import retry_after
+from triverse.core.text import truncate
+from triverse.core.validation import MismatchError
+
+__all__ = ["MAX_BODY_BYTES", "BodyError", "TooLargeError", "parse", "unwrap"]
+
+T = TypeVar("T")
+
+
+def unwrap(reply: Reply, structure: Callable[[object, str], T], wall_clock: Callable[[], float]) -> T | TriverseError:
+    """The payload of a successful answer; else the error: `InvalidResponseError` or a kind of `APIError`."""
+    success = HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES
+    try:
+        answer = parse(reply.body, reply.headers)
+    except BodyError as error:
+        # A failure is told by its status, whatever its body; but past the limit the reading stopped.
+        if success or isinstance(error, TooLargeError):
+            return _invalid(reply, str(error))
+        answer = None
+    try:
+        if success and _code(answer) == 0:
+            return structure(_field(answer, "data"), "data")
+    except MismatchError as error:
+        return _invalid(reply, str(error), error.path)
+    return _api_error(reply, answer, wall_clock)
+
+
+def _code(answer: object) -> int:
+    code = _field(answer, "code")
+    if type(code) is not int:
+        raise MismatchError.of("a whole number", code, "code")
+    return code
+
+
+def _field(answer: object, name: str) -> object:
+    if not isinstance(answer, dict):
+        raise MismatchError.of("an object", answer, "body")
+    fields = cast("dict[str, object]", answer)
+    if name not in fields:
+        raise MismatchError("missing", name)
+    return fields[name]
+
+
+def _invalid(reply: Reply, problem: str, path: str | None = None) -> InvalidResponseError:
+    return InvalidResponseError(
+        f"{_redacted_text(reply, problem)}: the service, or something in front of it, answered HTTP {reply.status} with what "
+        "its API does not document. Check the base URL, and whether there is a newer version of triverse",
+        status_code=reply.status,
+        headers=reply.headers,
+        path=_redacted_text(reply, path),
+    )
+
+
+def _api_error(reply: Reply, answer: object, wall_clock: Callable[[], float]) -> APIError:
+    facts = cast("dict[str, object]", answer) if isinstance(answer, dict) else {}
+    code = facts.get("code")
+    code = code if isinstance(code, int) and not isinstance(code, bool) else None
+    message = _redacted_text(reply, facts.get("message")) or _redacted_text(reply, _detail(facts.get("detail")))
+    return error_class(reply.status, code)(
+        message or _reason_phrase(reply.status),
+        status_code=reply.status,
+        code=code,
+        suggestion=_redacted_text(reply, facts.get("suggestion")),
+        headers=reply.headers,
+        retry_after=retry_after(reply.headers, wall_clock),
+    )
+
+
+def _detail(detail: object) -> object:
+    """What FastAPI's own errors say: a text, an object with a message, or a list of complaints."""
+    if isinstance(detail, dict):
+        return cast("dict[str, object]", detail).get("message")
+    if isinstance(detail, list):
+        return "; ".join(filter(None, map(_validation_error_text, cast("list[object]", detail))))
+    return detail
+
+
+def _validation_error_text(entry: object) -> str | None:
+    """One complaint of FastAPI about a request: where, and what."""
+    fields = cast("dict[str, object]", entry) if isinstance(entry, dict) else {}
+    steps, said = fields.get("loc"), fields.get("msg")
+    if not isinstance(steps, list) or not isinstance(said, str):
+        return None
+    where = ".".join(
+        str(path_segment) for path_segment in cast("list[object]", steps) if isinstance(path_segment, (str, int))
+    )
+    return f"{where}: {said}"
+
+
+def _redacted_text(reply: Reply, text: object) -> str | None:
+    """Text of the server's without the key and of sane length; None if there is none."""
+    if not isinstance(text, str) or not text.strip():
+        return None
+    printable = text.encode("utf-8", "replace").decode()
+    return truncate(reply.key.redact(printable) if reply.key else printable)
+
+
+def _reason_phrase(status: int) -> str:
+    if status < HTTPStatus.MULTIPLE_CHOICES:
+        return "The service reports an error, and does not say which"
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown status"
+
+
+# Decompressed. No answer of this API comes near it; what does is an accident or an attack.
+MAX_BODY_BYTES: Final = 8 * 1024 * 1024
+
+_GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
+
+
+class BodyError(Exception):
+    """The body cannot be read. The message says why, without quoting it."""
+
+
+class TooLargeError(BodyError):
+    """The body is larger than `MAX_BODY_BYTES`."""
+
+    def __init__(self) -> None:
+        super().__init__(f"the response body is larger than {MAX_BODY_BYTES // 1024**2} MiB")
+
+
+def parse(body: bytes, headers: Headers) -> object:
+    """The JSON value in a body.
+
+    Raises:
+        BodyError: too large, in no known encoding, or not JSON.
+    """
+    text = _decoded(body, headers)
+    try:
+        value: object = json.loads(text)
+    except RecursionError:
+        problem = "the response body is nested too deep"
+    except (ValueError, MemoryError):
+        problem = "the response body is not JSON" if text.strip() else "the response body is empty"
+    else:
+        return value
+    raise BodyError(problem)
+
+
+def _decoded(body: bytes, headers: Headers) -> bytes:
+    if len(body) > MAX_BODY_BYTES:
+        raise TooLargeError
+    encoding = (headers.get_first(b"content-encoding") or "").strip().lower()
+    if encoding in {"", "identity"} or not body:
+        return body
+    if encoding in {"gzip", "x-gzip", "deflate"}:
+        return _inflated(body)
+    problem = "the response body has a content encoding that was not asked for"
+    raise BodyError(problem)
+
+
+def _inflated(body: bytes) -> bytes:
+    """Decompress, but never more than the limit: a few bytes can claim gigabytes."""
+    inflater = zlib.decompressobj(_GZIP_OR_ZLIB)
+    try:
+        inflated = inflater.decompress(body, MAX_BODY_BYTES + 1)
+    except zlib.error:
+        inflated = b""
+    if len(inflated) > MAX_BODY_BYTES:
+        raise TooLargeError
+    if inflater.eof and not inflater.unused_data:
+        return inflated
+    problem = "the response body is damaged: it does not decompress"
+    raise BodyError(problem)

@@ -1,0 +1,169 @@
+"""Check decoded JSON values: accept each as it is, or report what was expected and where."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Final, NoReturn, cast
+from uuid import UUID
+
+from cattrs.errors import AttributeValidationNote, BaseValidationError
+
+__all__ = [
+    "EXTRA_FIELD",
+    "MismatchError",
+    "as_mismatch",
+    "check_bool",
+    "check_bytes",
+    "check_float",
+    "check_int",
+    "check_json",
+    "check_null",
+    "check_str",
+    "check_uuid",
+    "path_segment",
+]
+
+# The field of a result class that holds what the class does not know; no step of any path.
+EXTRA_FIELD: Final = "_extra"
+
+_NAMES: Final[Mapping[type, str]] = {str: "a string", dict: "an object", list: "an array", type(None): "null"}
+
+
+class MismatchError(Exception):
+    """A value is not of the documented type.
+
+    Attributes:
+        problem: what is wrong with it.
+        path: where it is, such as `data.balance`, as far as is known yet.
+    """
+
+    def __init__(self, problem: str, path: str = "") -> None:
+        self.problem = problem
+        self.path = path
+
+    @classmethod
+    def of(cls, expected: str, value: object, path: str = "") -> MismatchError:
+        """For a value that is something else."""
+        return cls(f"expected {expected}, got {_json_type_name(value)}", path)
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}"
+
+
+def as_mismatch(error: Exception, path: str) -> MismatchError:
+    """Whatever a hook raised, as one mismatch below this path. Of several, the first."""
+    while isinstance(error, BaseValidationError):
+        error = error.exceptions[0]
+        path += _attribute_step(error)
+    if isinstance(error, MismatchError):
+        return MismatchError(error.problem, path + error.path)
+    if isinstance(error, KeyError):
+        return MismatchError("missing", path)
+    return MismatchError(f"not a valid value ({type(error).__name__})", path)
+
+
+def _attribute_step(error: Exception) -> str:
+    notes: list[object] = getattr(error, "__notes__", [])
+    names = [note.name for note in notes if isinstance(note, AttributeValidationNote)]
+    return path_segment(names[0]) if names and names[0] != EXTRA_FIELD else ""
+
+
+def path_segment(key: object) -> str:
+    """How to get from an object or an array to what it holds: `.name` or `[index]`."""
+    return f"[{key}]" if isinstance(key, int) else f".{key}"
+
+
+def _json_type_name(value: object) -> str:
+    """What a value is, in the words of JSON. Never the value of a string, which may be private."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return _number_named(value)
+    return _NAMES[type(value)]
+
+
+def _number_named(value: float) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity"
+    return f"the number {value}" if abs(value) < 1e15 else "a huge number"  # noqa: PLR2004 - legible
+
+
+def check_float(value: object) -> float:
+    """Any finite number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise MismatchError.of("a number", value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise MismatchError.of("a finite number", value)
+    return number
+
+
+def check_int(value: object) -> int:
+    """A number that is written without a fraction."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise MismatchError.of("a whole number", value)
+    return value
+
+
+def check_bool(value: object) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise MismatchError.of("true or false", value)
+    return value
+
+
+def check_str(value: object) -> str:
+    """Text that can be printed and sent on."""
+    if not isinstance(value, str):
+        raise MismatchError.of("a string", value)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise MismatchError.of("text that UTF-8 can hold", value) from None
+    return value
+
+
+def check_bytes(value: object) -> NoReturn:
+    """Never: JSON has no such thing."""
+    raise MismatchError.of("bytes, which JSON cannot hold", value)
+
+
+def check_uuid(value: object) -> UUID:
+    """A UUID in its usual form. `UUID()` itself also takes braces, URNs and misplaced hyphens."""
+    text = check_str(value)
+    try:
+        uuid = UUID(text)
+    except ValueError:
+        uuid = None
+    if uuid is None or str(uuid) != text.lower():
+        raise MismatchError.of("a UUID", value)
+    return uuid
+
+
+def check_null(value: object) -> None:
+    """Nothing."""
+    if value is not None:
+        raise MismatchError.of("null", value)
+
+
+def check_json(value: object) -> object:
+    """Any value at all, as long as it is JSON: Python's parser also takes NaN and Infinity."""
+    if isinstance(value, float):
+        check_float(value)
+    for key, member in _members(value):
+        try:
+            check_json(member)
+        except MismatchError as error:
+            error.path = path_segment(key) + error.path
+            raise
+    return value
+
+
+def _members(value: object) -> Iterable[tuple[object, object]]:
+    if isinstance(value, dict):
+        return cast("dict[object, object]", value).items()
+    return enumerate(cast("list[object]", value)) if isinstance(value, list) else ()

@@ -1,1 +1,0 @@
-"""The wire: the only room that knows httpx. It turns an `Attempt` into a `Reply` or an `Unreachable`."""
