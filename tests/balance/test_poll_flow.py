@@ -61,7 +61,7 @@ class World:
     errors: list[TriverseError] = field(factory=list[TriverseError])
 
     def flow(self) -> PollFlow:
-        runtime = Runtime(lambda: self.now, lambda: 0.0, lambda: next(self.jitter))
+        runtime = Runtime(lambda: self.now, lambda: 0.0, lambda: next(self.jitter), str)
         return poll_balance(self.pace, runtime, timeout=self.timeout, on_error=self.errors.append)
 
     def run(self, *outcomes: UserBalance | TriverseError, took: float = 0.0) -> list[UserBalance]:

@@ -522,7 +522,7 @@ def test_what_is_no_request_is_named_with_a_word_on_how_to_make_one(odd: Request
 
 
 def call_surroundings() -> Runtime:
-    return Runtime(lambda: 0.0, lambda: 0.0, lambda: 0.0)
+    return Runtime(lambda: 0.0, lambda: 0.0, lambda: 0.0, str)
 
 
 @pytest.mark.parametrize("outcome", [reply(body=b"<html>"), data({"balance": None}), reply(500), reply(401)])

@@ -140,7 +140,7 @@ def headers(data: bytes) -> None:
     """Lines of headers of a 429: how long to wait, by which clock, and what to quote to support."""
     sent = Headers(list(header_lines(data)))
     check_headers(sent)
-    flow = exchange(users.balance(), Policy(deadline=None), Runtime(float, lambda: NEW_YEAR, float))
+    flow = exchange(users.balance(), Policy(deadline=None), Runtime(float, lambda: NEW_YEAR, float, str))
     next(flow)
     try:
         attempt = flow.send(Reply(429, sent, b"", SECRET))

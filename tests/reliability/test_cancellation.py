@@ -52,7 +52,7 @@ each_way = pytest.mark.parametrize(
 
 @pytest.fixture(autouse=True)
 def _short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    runtime = Runtime(time.monotonic, time.time, lambda: 0.004)
+    runtime = Runtime(time.monotonic, time.time, lambda: 0.004, str)
     monkeypatch.setattr("triverse.clients.calls.SYSTEM", runtime)
 
 

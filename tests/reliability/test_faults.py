@@ -45,7 +45,7 @@ def hasty(folder: Path) -> Generator[None]:
     """Without waits between attempts, and with trust in the servers' authority."""
     with pytest.MonkeyPatch.context() as patch:
         trust(patch, folder)
-        runtime = Runtime(time.monotonic, time.time, lambda: 0.0)
+        runtime = Runtime(time.monotonic, time.time, lambda: 0.0, str)
         patch.setattr("triverse.clients.calls.SYSTEM", runtime)
         yield
 

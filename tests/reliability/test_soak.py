@@ -49,7 +49,7 @@ EVIDENCE = Path(__file__).parents[2] / "docs" / "evidence" / "soak.md"
 def soaked(mode: Mode, seconds: float) -> Generator[tuple[Part, Account, Far]]:
     """One client for so long, with its account."""
     chance = random.Random(SEED)  # noqa: S311 - the same each time, as it should be
-    runtime = Runtime(time.monotonic, time.time, lambda: chance.random() / 20)
+    runtime = Runtime(time.monotonic, time.time, lambda: chance.random() / 20, str)
     with pytest.MonkeyPatch.context() as patch, mixed_server(SEED) as server:
         patch.setattr("triverse.clients.calls.SYSTEM", runtime)
         part = run(mode, server.url, seconds)

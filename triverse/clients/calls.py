@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import time
 from typing import Final, TypeVar
+from uuid import uuid4
 
-from triverse.core.exchange import Flow, Runtime, exchange
+from triverse.core.exchange import CallFlow, Runtime, exchange
 from triverse.core.options import Policy
 from triverse.core.request import Request
 
@@ -14,10 +15,10 @@ __all__ = ["SYSTEM", "begin"]
 
 T = TypeVar("T")
 
-SYSTEM: Final = Runtime(time.monotonic, time.time, random.random)
+SYSTEM: Final = Runtime(time.monotonic, time.time, random.random, lambda: str(uuid4()))
 
 
-def begin(request: Request[T], policy: Policy) -> Flow[T]:
+def begin(request: Request[T], policy: Policy) -> CallFlow[T]:
     """The exchange of this call, in the world as it is.
 
     Raises:

@@ -34,8 +34,13 @@ class APIError(TriverseError):
         suggestion: what the service suggests to do; None if it suggests nothing.
         request_id: the service's id of the request, to quote to support; None if it sent none.
         headers: headers of the response.
-        retry_after: seconds that the service asks to wait; None if it does not say.
+        retry_after: seconds that the service asks to wait; None if it sent no such header.
+        method: HTTP method of the last request; None if there was none.
+        url: URL of the last request, without query and key; None if there was none.
     """
+
+    method: str | None = None
+    url: str | None = None
 
     remedy: ClassVar[str] = "Check the base URL, and look the answer up in the service's documentation."
     """What to do about errors of this class, for when the service suggests nothing."""
@@ -65,8 +70,12 @@ class APIError(TriverseError):
             facts.append(f"code {self.code}")
         if self.request_id is not None:
             facts.append(f"request {self.request_id}")
-        what = f"{self.message.rstrip('.')} ({', '.join(facts)})"
-        return to_single_line(f"{what}. {self.suggestion or self.remedy}")
+        where = "" if self.method is None else f"{self.method} {self.url}: "
+        what = f"{self.message.rstrip('.')} ({where}{', '.join(facts)})"
+        return to_single_line(f"{what}. {self._advice()}")
+
+    def _advice(self) -> str:
+        return " ".join(filter(None, [self.suggestion, self._hint])) or self.remedy
 
 
 class BadRequestError(APIError):
@@ -79,6 +88,10 @@ class AuthenticationError(APIError):
     """401: the key is missing, unknown or revoked."""
 
     remedy = "Check the API key."
+
+    def _advice(self) -> str:
+        # The service suggests which header to send, but the user of this package sets a key, not a header.
+        return self._hint or self.remedy
 
 
 class InsufficientCreditsError(APIError):

@@ -1,4 +1,4 @@
-"""What passes between the exchange and whoever carries it out: one kind of effect, two kinds of outcome."""
+"""What the exchange yields, and what it is sent: one effect, `Attempt`, and two outcomes, `Reply` and `AttemptFailed`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Attempt", "AttemptFailed", "FailureKind", "Outcome", "Reply"]
 
 
 class Attempt(NamedTuple):
-    """Wait, then put this request on the wire once.
+    """Wait, then send this request once.
 
     Attributes:
         request: what to send.
@@ -36,53 +36,65 @@ class Attempt(NamedTuple):
 # No tuple, since tools that print the variables of a traceback walk through tuples, past their `repr`.
 @frozen
 class Reply:
-    """The server answered.
+    """The server sent a response.
 
     Attributes:
         status: HTTP status.
-        headers: as they came.
-        body: as it came, still compressed; cut off somewhere past `MAX_BODY_BYTES`.
-        key: what the attempt was sent with, so that nothing made of this answer shows it.
+        headers: as they were received.
+        body: as it was received, still compressed; cut off at some point after `MAX_BODY_BYTES`.
+        key: the key that was sent, so that it can be redacted from the response.
+        url: the URL of the request, without query and userinfo.
     """
 
     status: int
     headers: Headers = field(factory=Headers, repr=False)
     body: bytes = field(default=b"", repr=False)
     key: Secret | None = None
+    url: str | None = None
 
 
 class FailureKind(Enum):
-    """How an attempt can end without an answer."""
+    """How an attempt can end without a response."""
 
     NOT_SENT = "could not connect"
     CONNECT_TIMEOUT = "timed out before the request was sent"
     BROKEN = "the connection broke"
     TIMEOUT = "timed out"
+    HOOK = "a hook or transport of your http_client raised an error"
     OTHER = "failed"
 
     @property
     def timed_out(self) -> bool:
-        """Whether it was time that ran out."""
+        """Whether a time limit ran out."""
         return self in {FailureKind.CONNECT_TIMEOUT, FailureKind.TIMEOUT}
 
     @property
     def surely_not_sent(self) -> bool:
-        """Whether the server cannot have seen the request."""
+        """Whether the server cannot have received the request."""
         return self in {FailureKind.NOT_SENT, FailureKind.CONNECT_TIMEOUT}
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether another attempt may succeed."""
+        return self not in {FailureKind.HOOK, FailureKind.OTHER}
 
 
 class AttemptFailed(NamedTuple):
-    """No whole answer came.
+    """No complete response was received.
 
     Attributes:
-        cause: the library's own error.
-        failure: what kind it is.
-        key: what the attempt was sent with, so that nothing made of the cause shows it.
+        cause: the error of the HTTP library or of the user's code.
+        failure: the kind of failure.
+        key: the key that was sent, so that it can be redacted from the cause.
+        url: the URL of the request, without query and userinfo.
+        proxy: host and port of the proxy that was used; None without one.
     """
 
     cause: Exception
     failure: FailureKind = FailureKind.BROKEN
     key: Secret | None = None
+    url: str | None = None
+    proxy: str | None = None
 
 
 Outcome: TypeAlias = Reply | AttemptFailed

@@ -1,13 +1,16 @@
-"""Everything that can go wrong, as one tree.
+"""All errors of this package, as one tree.
 
     TriverseError
-    ├── ConfigurationError            a bad or missing key, base URL or option; nothing was sent
+    ├── ConfigurationError            a bad or missing key, base URL, option or input file; nothing was sent
     ├── TransportError                no response came back; .cause is the library's own error
     │   ├── ConnectionFailedError
     │   └── RequestTimeoutError       also a builtin TimeoutError
-    │       └── DeadlineExceededError the call's deadline ran out
+    │       └── DeadlineExceededError the call's deadline, or the timeout of a wait or transfer, ran out
     ├── InvalidResponseError          a response came back that is not what the API documents
-    └── APIError                      the API said no
+    ├── TaskError                     a task ended without a result; .task, .task_uuid
+    │   ├── TaskFailedError
+    │   └── TaskCancelledError
+    └── APIError                      the API reported an error
         ├── BadRequestError           400, 422
         ├── AuthenticationError       401
         ├── InsufficientCreditsError  code 2010 (HTTP 403), and 402
@@ -18,12 +21,16 @@
         └── ServerError               5xx
             └── ServiceUnavailableError  503
 
-Each one is one line that says what happened and what to do, pickles and copies whole, and never holds the key.
+The text of each is one line: what happened, then what to do. Each pickles and copies whole, and none holds the key.
+`APIError` and the classes below it are in `api_errors`.
 """
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Mapping
 from typing import Protocol
+from uuid import UUID
 
 from triverse.core.headers import Headers
 from triverse.core.text import to_single_line
@@ -35,19 +42,71 @@ __all__ = [
     "DeadlineExceededError",
     "InvalidResponseError",
     "RequestTimeoutError",
+    "TaskCancelledError",
+    "TaskError",
+    "TaskFailedError",
+    "TaskState",
     "TransportError",
     "TriverseError",
 ]
 
 
+class TaskState(Protocol):
+    """What an error knows about a task. A `triverse.Task` has these attributes, and more."""
+
+    @property
+    def task_uuid(self) -> UUID:
+        """The id of the task."""
+        ...
+
+    @property
+    def status(self) -> str:
+        """The status as the service sent it."""
+        ...
+
+    @property
+    def flow_name(self) -> str | None:
+        """The flow of the task."""
+        ...
+
+    @property
+    def progress(self) -> float | None:
+        """The estimated progress, 0 to 100."""
+        ...
+
+    @property
+    def error(self) -> Mapping[str, object] | str | None:
+        """The service's description of the failure."""
+        ...
+
+    @property
+    def reason(self) -> str | None:
+        """The text of `error`."""
+        ...
+
+
 class TriverseError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose.
+
+    Attributes:
+        client_order_id: for a call that creates a task: the id that was sent; None if none was sent.
+        task_may_exist: for a call that creates a task: False only if no attempt can have created one.
+        task_uuid: the id of the task that the call was about, if it is known.
+        task: the last known state of that task, if there is one.
+    """
+
+    client_order_id: str | None = None
+    task_may_exist: bool = False
+    task_uuid: UUID | None = None
+    task: TaskState | None = None
+    _hint: str = ""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
 
     def __str__(self) -> str:
-        return to_single_line(super().__str__())
+        text = super().__str__()
+        return to_single_line(f"{text}. {self._hint}" if self._hint else text)
 
     def __reduce__(self) -> tuple[object, ...]:
         # Exception's own recipe calls the class with `args` alone, which loses keyword arguments.
@@ -65,7 +124,7 @@ def _restore(cls: type[TriverseError], args: tuple[object, ...], state: dict[str
 
 
 class ConfigurationError(TriverseError):
-    """A bad or missing key, base URL or option, or a closed client. Nothing was sent."""
+    """A bad or missing key, base URL, option or input file, or a closed client. Nothing was sent."""
 
 
 class TransportError(TriverseError):
@@ -73,9 +132,13 @@ class TransportError(TriverseError):
 
     Attributes:
         cause: the error of the HTTP library or the operating system.
+        method: HTTP method of the last request; None if there was none.
+        url: URL of the last request, without query and key; None if there was none.
     """
 
     cause: BaseException | None
+    method: str | None = None
+    url: str | None = None
 
     def __init__(self, message: str, *, cause: BaseException | None = None) -> None:
         super().__init__(message)
@@ -86,18 +149,16 @@ class TransportError(TriverseError):
 
 
 def _picklable(cause: BaseException | None) -> BaseException | None:
-    """The cause itself where it survives pickling, else a stand-in that says the same."""
-    import pickle  # noqa: PLC0415 - who makes no pickles need not load it
-
+    """Return the cause, or a plain exception with the same text if the cause cannot be pickled."""
     try:
-        pickle.loads(pickle.dumps(cause))  # noqa: S301 - our own bytes, made one call earlier
-    except Exception:  # noqa: BLE001 - foreign classes fail to pickle in any way they like
+        pickle.loads(pickle.dumps(cause))  # noqa: S301 - the bytes were made by the call inside
+    except Exception:  # noqa: BLE001 - other libraries' classes fail to pickle in any way
         return Exception(f"{type(cause).__name__}: {cause}")
     return cause
 
 
 class ConnectionFailedError(TransportError):
-    """The connection could not be made, or broke before the whole response had come."""
+    """The connection could not be made, or it broke before the whole response was received."""
 
 
 class RequestTimeoutError(TransportError, TimeoutError):
@@ -105,7 +166,7 @@ class RequestTimeoutError(TransportError, TimeoutError):
 
 
 class Credits(Protocol):
-    """What an error can say of an account's credits; a `triverse.UserBalance` is that, and more."""
+    """What an error knows about an account's credits. A `triverse.UserBalance` has these attributes, and more."""
 
     @property
     def balance(self) -> float:
@@ -119,7 +180,7 @@ class Credits(Protocol):
 
     @property
     def total(self) -> float:
-        """Both together."""
+        """Available and frozen credits together."""
         ...
 
     def covers(self, cost: float, /) -> bool:
@@ -128,11 +189,10 @@ class Credits(Protocol):
 
 
 class DeadlineExceededError(RequestTimeoutError):
-    """The call's `deadline` ran out: attempts, backoff and waiting together.
+    """The call's `deadline`, or the `timeout` of a wait or a transfer, ran out.
 
     Attributes:
-        balance: the `triverse.UserBalance` that was seen last, where the call was one that waits for credits; else
-            None.
+        balance: the last `triverse.UserBalance` of a call that waits for credits; else None.
     """
 
     balance: Credits | None
@@ -152,11 +212,16 @@ class InvalidResponseError(TriverseError):
     """A response came back that is not what the API documents.
 
     Attributes:
-        path: where in the body, such as `data.balance`; None when the whole body is at fault.
+        path: where in the body, such as `data.balance`; None if the whole body is wrong.
         status_code: HTTP status of the response.
         headers: headers of the response.
         request_id: the service's id of the request, to quote to support; None if it sent none.
+        method: HTTP method of the last request; None if there was none.
+        url: URL of the last request, without query and key; None if there was none.
     """
+
+    method: str | None = None
+    url: str | None = None
 
     def __init__(
         self,
@@ -171,3 +236,20 @@ class InvalidResponseError(TriverseError):
         self.status_code = status_code
         self.headers: Headers = Headers() if headers is None else headers
         self.request_id: str | None = self.headers.request_id
+
+
+class TaskError(TriverseError):
+    """A task ended without a result. `task` is its last state, `task_uuid` its id."""
+
+    def __init__(self, message: str, *, task: TaskState) -> None:
+        super().__init__(message)
+        self.task = task
+        self.task_uuid = task.task_uuid
+
+
+class TaskFailedError(TaskError):
+    """The task ended with the status FAILED. Its credits are released."""
+
+
+class TaskCancelledError(TaskError):
+    """The task ended with the status CANCELLED. Its credits are released."""

@@ -1,24 +1,27 @@
-"""One call, from the first attempt to its result or error. All policy lives here.
+"""One call, from the first attempt to its result or error. All policy of a call is here.
 
-`exchange()` is a generator, in the manner of httpx's `Auth.auth_flow`: it yields each `Attempt`, is sent the `Reply` or
-the `AttemptFailed` that came of it, and returns the `Response` or raises the error. The rules:
+`exchange()` is a generator, like httpx's `Auth.auth_flow`: it yields each `Attempt`, is sent the `Reply` or the
+`AttemptFailed` that came of it, and returns the `Response` or raises the error. The rules:
 
-- An attempt is made at most `1 + max_retries` times, and once more after a 401 if the key can be asked for again.
-- Nothing waits past the deadline. Where the next wait would not fit, the call fails at once with the error at hand.
-- What is tried again, and after which wait, is in `retry`; what an answer means is in `envelope`.
-- Every text and header of the server's is cleared of the key before anyone sees it.
+- A call makes at most `1 + max_retries` attempts, and one more after a 401 if the key can be renewed.
+- Nothing waits past the deadline. If the next wait does not fit, the call fails at once with the error at hand.
+- `retry` has what is repeated and after which delay, `response_body` what a response means, `creation` the rules for
+  requests that create a paid task.
+- The key is removed from every text and header of the server before anyone sees it.
+- An error raised while an attempt is made, such as a key that cannot be renewed, is thrown into the generator.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator
-from typing import Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 from attrs import evolve, frozen
 
 from triverse.core.api_errors import APIError, AuthenticationError
 from triverse.core.attempt import Attempt, AttemptFailed, FailureKind, Outcome, Reply
+from triverse.core.creation import CreationRecord
 from triverse.core.errors import (
     ConfigurationError,
     ConnectionFailedError,
@@ -29,12 +32,14 @@ from triverse.core.errors import (
     TriverseError,
 )
 from triverse.core.headers import Headers
-from triverse.core.options import Policy
+from triverse.core.options import Policy, Unset
 from triverse.core.request import Request
+from triverse.core.response_body import unwrap
 from triverse.core.retry import RETRYABLE_STATUS_CODES, backoff
+from triverse.core.structure import structurer
 from triverse.core.text import exception_chain, exception_message, safe_repr
 
-__all__ = ["Flow", "Response", "Runtime", "exchange"]
+__all__ = ["CallFlow", "Response", "Runtime", "exchange"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -44,34 +49,37 @@ _logger = logging.getLogger("triverse")
 # Timers may fire this many seconds early.
 _CLOCK_RESOLUTION = 0.005
 
-# A week: timers of operating systems take no wait of centuries, which a server may well ask for.
+# A week. A server may ask for a wait of centuries, which the timers of operating systems refuse.
 _MAX_RETRY_DELAY = 7 * 24 * 3600.0
 
 
 class Runtime(NamedTuple):
-    """What the core may not look up for itself.
+    """Clocks and randomness, passed in so that the core is deterministic.
 
     Attributes:
         monotonic: seconds on a clock that never goes back.
         wall_clock: seconds since the epoch.
         jitter: a random number, 0 up to 1.
+        new_id: a new unique id for one call.
     """
 
     monotonic: Callable[[], float]
     wall_clock: Callable[[], float]
     jitter: Callable[[], float]
+    new_id: Callable[[], str]
 
 
 @frozen
 class Response(Generic[T_co]):
-    """The whole story of a call.
+    """The result of a call, and how it was obtained.
 
     Attributes:
         data: what `client.execute()` returns.
-        status_code: HTTP status of the last answer.
-        headers: headers of the last answer.
-        attempts: how many times the request was put on the wire.
+        status_code: HTTP status of the last response.
+        headers: headers of the last response.
+        attempts: how many times the request was sent.
         elapsed: seconds from the start of the call, waits included.
+        client_order_id: for a call that creates a task: the id that was sent; None if none was sent.
     """
 
     data: T_co
@@ -79,6 +87,7 @@ class Response(Generic[T_co]):
     headers: Headers
     attempts: int
     elapsed: float
+    client_order_id: str | None = None
 
     @property
     def request_id(self) -> str | None:
@@ -86,51 +95,51 @@ class Response(Generic[T_co]):
         return self.headers.request_id
 
 
-Flow: TypeAlias = Generator[Attempt, Outcome, Response[T]]
+CallFlow: TypeAlias = Generator[Attempt, Outcome, Response[T]]
 
 
-def exchange(request: Request[T], policy: Policy, runtime: Runtime) -> Flow[T]:
-    """Make the call.
+def exchange(request: Request[T], policy: Policy, runtime: Runtime) -> CallFlow[T]:
+    """Make one call.
 
     Raises:
-        TriverseError: as the module says.
+        TriverseError: by the rules at the head of this module.
     """
-    # With them comes cattrs: a sixth of the import, and of no use before the first call.
-    from triverse.core.response_body import unwrap  # noqa: PLC0415 - as above
-    from triverse.core.structure import structurer  # noqa: PLC0415 - as above
-
-    try:
-        structure = structurer(request.into)
-    except AttributeError:  # callers are not all type checked
-        raise _not_a_request_error(request) from None
+    structure = _structure_function(request)
+    request = request.with_client_order_id(runtime.new_id)
+    record = None if request.creation is None else CreationRecord(request)
     now = runtime.monotonic
     started = now()
-    deadline = None if policy.deadline is None else started + policy.deadline
-    may_refresh, retries = policy.refreshes_key, 0
+    deadline = _deadline(request, policy, started)
+    may_renew_key, retries = policy.refreshes_key, 0
     attempt = Attempt(request, 0.0, 1, deadline, policy.timeout)
     while True:
         yielded = now()
-        outcome = _redact_outcome((yield attempt))
+        outcome = _redact_outcome((yield attempt) if record is None else (yield from _guarded(attempt, record)))
         finished = now()
         _log_attempt(attempt, outcome, finished - yielded - attempt.after)
-        if isinstance(outcome, AttemptFailed):
-            error: TriverseError = _transport_error(attempt, outcome, finished)
-        else:
-            result = unwrap(outcome, structure, runtime.wall_clock)
-            if not isinstance(result, TriverseError):
-                return Response(result, outcome.status, outcome.headers, attempt.number, finished - started)
-            error = result
-        if may_refresh and isinstance(error, AuthenticationError):
-            may_refresh, wait = False, 0.0
-        elif retries < policy.max_retries and _is_retryable(request, outcome, error):
-            wait = _retry_delay(error, retries, runtime)
+        result = _result(attempt, outcome, structure, policy, finished, runtime)
+        if not isinstance(result, TriverseError):
+            return _response(request, result, outcome, attempt, finished - started)
+        if record is not None:
+            record.explain(outcome, result)
+        if may_renew_key and isinstance(result, AuthenticationError):
+            may_renew_key, wait = False, 0.0
+        elif retries < policy.max_retries and _is_retryable(request, outcome, result):
+            wait = _retry_delay(result, retries, runtime)
             retries += 1
         else:
-            raise error
+            raise result
         if wait > _MAX_RETRY_DELAY or (deadline is not None and finished + wait >= deadline):
-            raise error
+            raise result
         _log_retry(attempt, outcome, wait)
         attempt = attempt._replace(after=wait, number=attempt.number + 1)
+
+
+def _structure_function(request: Request[T]) -> Callable[[object, str], T]:
+    try:
+        return structurer(request.into) if request.decode is None else request.decode
+    except AttributeError:  # callers are not all type checked
+        raise _not_a_request_error(request) from None
 
 
 def _not_a_request_error(value: object) -> ConfigurationError:
@@ -138,8 +147,54 @@ def _not_a_request_error(value: object) -> ConfigurationError:
     return ConfigurationError(f"not a request: {safe_repr(value)}. {how}")
 
 
+def _deadline(request: Request[object], policy: Policy, started: float) -> float | None:
+    seconds = policy.deadline if isinstance(request.deadline, Unset) else request.deadline
+    return None if seconds is None else started + seconds
+
+
+def _guarded(attempt: Attempt, record: CreationRecord) -> Generator[Attempt, Outcome, Outcome]:
+    """Yield an attempt to create a task, and mark what is raised while it is made."""
+    try:
+        return (yield attempt)
+    except TriverseError as error:
+        record.mark(error)
+        raise
+    except KeyboardInterrupt as interrupt:
+        record.note(interrupt)
+        raise
+
+
+def _result(  # noqa: PLR0913, PLR0917 - what an outcome is judged by
+    attempt: Attempt,
+    outcome: Outcome,
+    structure: Callable[[object, str], T],
+    policy: Policy,
+    finished: float,
+    runtime: Runtime,
+) -> T | TriverseError:
+    """Return the result of an outcome, or its error."""
+    if isinstance(outcome, AttemptFailed):
+        return _transport_error(attempt, outcome, finished)
+    result = unwrap(outcome, _request_text(attempt, outcome), structure, runtime.wall_clock)
+    if isinstance(result, (InvalidResponseError, APIError)):
+        result.method, result.url = attempt.request.method, _url(attempt, outcome)
+    if isinstance(result, AuthenticationError):
+        result._hint = f"Check the API key, which came from {policy.key_source}."  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # only this package sets it
+    return result
+
+
+def _response(request: Request[T], result: T, outcome: Outcome, attempt: Attempt, elapsed: float) -> Response[T]:
+    reply = cast("Reply", outcome)  # only a reply has a result
+    order_id = None
+    if request.creation is not None:
+        order_id = request.client_order_id
+        if request.creation.attach is not None:
+            result = cast("T", request.creation.attach(result, order_id))
+    return Response(result, reply.status, reply.headers, attempt.number, elapsed, order_id)
+
+
 def _redact_outcome(outcome: Outcome) -> Outcome:
-    """The outcome, with the key cut out of whatever could show it."""
+    """Return the outcome without the key in anything that could show it."""
     key = outcome.key
     if key is None:
         return outcome
@@ -150,15 +205,29 @@ def _redact_outcome(outcome: Outcome) -> Outcome:
     return outcome if headers is outcome.headers else evolve(outcome, headers=headers)
 
 
+def _url(attempt: Attempt, outcome: Outcome) -> str:
+    url = outcome.url or attempt.request.path.partition("?")[0]
+    return url if outcome.key is None else outcome.key.redact(url)
+
+
+def _request_text(attempt: Attempt, outcome: Outcome) -> str:
+    return f"{attempt.request.method} {_url(attempt, outcome)}"
+
+
 def _transport_error(attempt: Attempt, outcome: AttemptFailed, finished: float) -> TransportError:
-    kind, remedy = _classify_failure(attempt, outcome.failure, finished)
-    what = f"{attempt.request.method} {_logged_path(attempt.request)}: {outcome.failure.value}"
+    kind, remedy = _classify_failure(attempt, outcome, finished)
+    proxy = "" if outcome.proxy is None else f" through the proxy {outcome.proxy}"
+    what = f"{_request_text(attempt, outcome)}{proxy}: {outcome.failure.value}"
     error = kind(f"{what} ({_cause_message(outcome)}). {remedy}", cause=outcome.cause)
     error.__cause__ = outcome.cause
+    error.method, error.url = attempt.request.method, _url(attempt, outcome)
     return error
 
 
-def _classify_failure(attempt: Attempt, failure: FailureKind, finished: float) -> tuple[type[TransportError], str]:
+def _classify_failure(attempt: Attempt, outcome: AttemptFailed, finished: float) -> tuple[type[TransportError], str]:
+    failure = outcome.failure
+    if failure is FailureKind.HOOK:
+        return TransportError, "Correct the code that raised it"
     if not failure.timed_out:
         kind = TransportError if failure is FailureKind.OTHER else ConnectionFailedError
         return kind, "Check the network, the base URL and the proxy settings"
@@ -169,8 +238,8 @@ def _classify_failure(attempt: Attempt, failure: FailureKind, finished: float) -
 
 
 def _cause_message(outcome: AttemptFailed) -> str:
-    """What the cause says, or where it says nothing, what it came from does: trio's are silent about certificates."""
-    # Behind a timeout is only how a library breaks off.
+    """Return the text of the cause, or of what caused it if it has none: trio's errors of certificates have none."""
+    # Behind a timeout are only internals of the library.
     errors = [outcome.cause] if outcome.failure.timed_out else exception_chain(outcome.cause)
     return next((text for text in map(exception_message, errors) if text), type(outcome.cause).__name__)
 
@@ -179,19 +248,14 @@ def _is_retryable(request: Request[object], outcome: Outcome, error: TriverseErr
     if isinstance(error, (InvalidResponseError, DeadlineExceededError)):
         return False
     if isinstance(outcome, Reply):
-        return outcome.status in RETRYABLE_STATUS_CODES and request.idempotent
-    if outcome.failure is FailureKind.OTHER:
-        return False
-    return request.idempotent or outcome.failure.surely_not_sent
+        may_repeat = request.idempotent or (request.creation is not None and outcome.status == 429)  # noqa: PLR2004 - refused unread
+        return outcome.status in RETRYABLE_STATUS_CODES and may_repeat
+    return outcome.failure.repeatable and (request.idempotent or outcome.failure.surely_not_sent)
 
 
 def _retry_delay(error: TriverseError, retry: int, runtime: Runtime) -> float:
-    asked = error.retry_after if isinstance(error, APIError) else None
-    return backoff(retry, runtime.jitter()) if asked is None else asked
-
-
-def _logged_path(request: Request[object]) -> str:
-    return request.path.partition("?")[0]
+    requested = error.retry_after if isinstance(error, APIError) else None
+    return backoff(retry, runtime.jitter()) if requested is None else requested
 
 
 def _describe_outcome(outcome: Outcome) -> str:
@@ -203,9 +267,8 @@ def _describe_outcome(outcome: Outcome) -> str:
 def _log_attempt(attempt: Attempt, outcome: Outcome, seconds: float) -> None:
     if _logger.isEnabledFor(logging.DEBUG):
         _logger.debug(
-            "%s %s: %s in %.1f ms (attempt %d, request id %s)",
-            attempt.request.method,
-            _logged_path(attempt.request),
+            "%s: %s in %.1f ms (attempt %d, request id %s)",
+            _request_text(attempt, outcome),
             _describe_outcome(outcome),
             seconds * 1000,
             attempt.number,
@@ -215,9 +278,8 @@ def _log_attempt(attempt: Attempt, outcome: Outcome, seconds: float) -> None:
 
 def _log_retry(attempt: Attempt, outcome: Outcome, wait: float) -> None:
     _logger.warning(
-        "%s %s: attempt %d got %s; trying again in %.2f s",
-        attempt.request.method,
-        _logged_path(attempt.request),
+        "%s: attempt %d got %s; trying again in %.2f s",
+        _request_text(attempt, outcome),
         attempt.number,
         _describe_outcome(outcome),
         wait,

@@ -112,12 +112,14 @@ class Policy:
         deadline: seconds for the whole call; None for no limit.
         max_retries: extra attempts after the first.
         refreshes_key: whether asking for the key again may give another one.
+        key_source: where the key came from, in words, for the text of a 401.
     """
 
     timeout: Timeout = DEFAULT_TIMEOUT
     deadline: float | None = field(default=60.0, validator=_seconds_or_none)
     max_retries: int = field(default=2, validator=_non_negative_int)
     refreshes_key: bool = False
+    key_source: str = "the argument api_key"
 
 
 def positive_int(name: str, value: int) -> int:

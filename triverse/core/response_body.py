@@ -23,57 +23,66 @@ from triverse.core.retry import retry_after
 from triverse.core.text import truncate
 from triverse.core.validation import MismatchError
 
-__all__ = ["MAX_BODY_BYTES", "BodyError", "TooLargeError", "parse", "unwrap"]
+__all__ = ["MAX_BODY_BYTES", "BodyError", "TooLargeError", "decompress", "parse", "unwrap"]
 
 T = TypeVar("T")
 
 
-def unwrap(reply: Reply, structure: Callable[[object, str], T], wall_clock: Callable[[], float]) -> T | TriverseError:
-    """The payload of a successful answer; else the error: `InvalidResponseError` or a kind of `APIError`."""
+def unwrap(
+    reply: Reply, request_text: str, structure: Callable[[object, str], T], wall_clock: Callable[[], float]
+) -> T | TriverseError:
+    """Return the payload of a successful response, else the error: `InvalidResponseError` or a kind of `APIError`.
+
+    Args:
+        reply: the response.
+        request_text: method and URL of the request, for the text of errors.
+        structure: converts the payload.
+        wall_clock: seconds since the epoch, for `Retry-After`.
+    """
     success = HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES
     try:
-        answer = parse(reply.body, reply.headers)
+        content = parse(reply.body, reply.headers)
     except BodyError as error:
-        # A failure is told by its status, whatever its body; but past the limit the reading stopped.
+        # For an error status the body does not matter, unless it was cut off at the size limit.
         if success or isinstance(error, TooLargeError):
-            return _invalid(reply, str(error))
-        answer = None
+            return _invalid(reply, request_text, str(error))
+        content = None
     try:
-        if success and _code(answer) == 0:
-            return structure(_field(answer, "data"), "data")
+        if success and _code(content) == 0:
+            return structure(_field(content, "data"), "data")
     except MismatchError as error:
-        return _invalid(reply, str(error), error.path)
-    return _api_error(reply, answer, wall_clock)
+        return _invalid(reply, request_text, str(error), error.path)
+    return _api_error(reply, content, wall_clock)
 
 
-def _code(answer: object) -> int:
-    code = _field(answer, "code")
+def _code(content: object) -> int:
+    code = _field(content, "code")
     if type(code) is not int:
         raise MismatchError.of("a whole number", code, "code")
     return code
 
 
-def _field(answer: object, name: str) -> object:
-    if not isinstance(answer, dict):
-        raise MismatchError.of("an object", answer, "body")
-    fields = cast("dict[str, object]", answer)
+def _field(content: object, name: str) -> object:
+    if not isinstance(content, dict):
+        raise MismatchError.of("an object", content, "body")
+    fields = cast("dict[str, object]", content)
     if name not in fields:
         raise MismatchError("missing", name)
     return fields[name]
 
 
-def _invalid(reply: Reply, problem: str, path: str | None = None) -> InvalidResponseError:
+def _invalid(reply: Reply, request_text: str, problem: str, path: str | None = None) -> InvalidResponseError:
     return InvalidResponseError(
-        f"{_redacted_text(reply, problem)}: the service, or something in front of it, answered HTTP {reply.status} with what "
-        "its API does not document. Check the base URL, and whether there is a newer version of triverse",
+        f"unexpected response to {request_text} (HTTP {reply.status}): {_redacted_text(reply, problem)}. "
+        "Check the base URL; if it is correct, update triverse",
         status_code=reply.status,
         headers=reply.headers,
         path=_redacted_text(reply, path),
     )
 
 
-def _api_error(reply: Reply, answer: object, wall_clock: Callable[[], float]) -> APIError:
-    facts = cast("dict[str, object]", answer) if isinstance(answer, dict) else {}
+def _api_error(reply: Reply, content: object, wall_clock: Callable[[], float]) -> APIError:
+    facts = cast("dict[str, object]", content) if isinstance(content, dict) else {}
     code = facts.get("code")
     code = code if isinstance(code, int) and not isinstance(code, bool) else None
     message = _redacted_text(reply, facts.get("message")) or _redacted_text(reply, _detail(facts.get("detail")))
@@ -148,7 +157,7 @@ def parse(body: bytes, headers: Headers) -> object:
     Raises:
         BodyError: too large, in no known encoding, or not JSON.
     """
-    text = _decoded(body, headers)
+    text = decompress(body, headers)
     try:
         value: object = json.loads(text)
     except RecursionError:
@@ -160,7 +169,12 @@ def parse(body: bytes, headers: Headers) -> object:
     raise BodyError(problem)
 
 
-def _decoded(body: bytes, headers: Headers) -> bytes:
+def decompress(body: bytes, headers: Headers) -> bytes:
+    """Return the bytes of a body without its content encoding.
+
+    Raises:
+        BodyError: too large, damaged, or in an encoding that was not asked for.
+    """
     if len(body) > MAX_BODY_BYTES:
         raise TooLargeError
     encoding = (headers.get_first(b"content-encoding") or "").strip().lower()
