@@ -1,4 +1,4 @@
-"""Every check of the project. `nox` runs those that decide; `nox -l` lists the others, too."""
+"""Every check of the project. `nox` runs the sessions that must pass for each change; `nox -l` lists all of them."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ import nox
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "architecture", "build", "types", "docs", "tests", "lowest", "conformance"]
+nox.options.sessions = ["lint", "build", "types", "docs", "tests", "lowest", "conformance"]
 
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml("pyproject.toml")
-PYTHONS = ["3.11", "3.12", "3.13"]
+PYTHONS = ["3.11", "3.12", "3.13", "3.14", "3.15"]
 FREE_THREADED = ["3.13t", "3.14t"]
 EXTRAS = "cli,fastapi,sandbox"
 
 
 def _runs(python: Path | str) -> bool:
     try:
-        return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0  # noqa: S603 - a Python that was found
+        return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0  # noqa: S603 - the path of a Python that was found
     except OSError:
         return False
 
 
 def _find_pyenv_pythons() -> None:
-    """Put the Pythons that pyenv has, but not on the path, where nox looks."""
+    """Add to PATH the Pythons that pyenv has installed, since nox looks only there."""
     root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     for version in PYTHONS + FREE_THREADED:
         found = shutil.which(f"python{version}")
@@ -41,7 +41,7 @@ def _find_pyenv_pythons() -> None:
 
 _find_pyenv_pythons()
 
-# Nine environments are made, and little of what is in them is ever imported: that is compiled then, and kept.
+# Most of the installed modules are never imported. Python compiles those that are, at the first import.
 os.environ["PIP_COMPILE"] = "0"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
@@ -56,7 +56,7 @@ def _build(session: nox.Session, target: Path) -> None:
 
 
 def _built_wheel(session: nox.Session) -> str:
-    """The wheel, built once a run: what is tested is what users install."""
+    """Return the wheel, built once per run: the sessions check what users install."""
     target = ROOT / "dist" / "checked"
     if not _built:
         session.run_install("python", "-c", "import shutil, sys; shutil.rmtree(sys.argv[1], True)", str(target))
@@ -68,10 +68,10 @@ def _built_wheel(session: nox.Session) -> str:
 _built: list[Path] = []
 
 
-# The sources stay out of the way: what is tested is the installed package.
+# Keeps the current directory off sys.path, so that the tests import the installed package and not the sources.
 INSTALLED = {"PYTHONSAFEPATH": "1"}
-# More at once than a small machine has cores, since many tests wait; and in the order of the files: by default, those
-# of few tests come last, and they are the long ones. A test that hung would hang again in another worker.
+# More workers than a small machine has cores, because many tests wait. Files run in their own order: by default those
+# with few tests run last, and they are the slow ones. No worker is restarted: a test that hangs would hang it again.
 IN_PARALLEL = ["-n", "4", "--dist", "loadfile", "--no-loadscope-reorder", "--max-worker-restart", "0"]
 FAULT_MATRIX = "tests/reliability/test_faults.py"
 
@@ -84,10 +84,12 @@ def _pytest(session: nox.Session, *runner: str, env: dict[str, str] = INSTALLED)
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Test the installed wheel with the newest dependencies; on the oldest Python, also measure coverage and memory."""
-    session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("test"))
     if session.python != PYTHONS[0] or session.posargs:
+        session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("test"))
         _pytest(session)
         return
+    # The libraries of the cookbook are installed once: with the oldest Python.
+    session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("test"), *_group("cookbook"))
     env = {**INSTALLED, "COVERAGE_FILE": str(session.cache_dir / "coverage")}
     session.run("coverage", "erase", env=env)
     _pytest(session, "coverage", "run", "-m", env=env)
@@ -98,7 +100,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def lowest(session: nox.Session) -> None:
-    """Test the installed wheel with the oldest dependencies that it says it works with."""
+    """Test the installed wheel with the oldest dependency versions that its metadata allows."""
     project = PROJECT["project"]
     needed = itertools.chain(project["dependencies"], *project["optional-dependencies"].values())
     floors = sorted({requirement.replace(">=", "==") for requirement in needed})
@@ -108,9 +110,34 @@ def lowest(session: nox.Session) -> None:
     _pytest(session)
 
 
+# What differs between the terminals and shells in which people run the suite. Widths are those of a real terminal.
+ENVIRONMENTS: dict[str, dict[str, str]] = {
+    "40 columns": {"COLUMNS": "40"},
+    "80 columns": {"COLUMNS": "80"},
+    "120 columns": {"COLUMNS": "120"},
+    "200 columns": {"COLUMNS": "200"},
+    "NO_COLOR": {"NO_COLOR": "1"},
+    "FORCE_COLOR": {"FORCE_COLOR": "1"},
+    "HTTP_PROXY": dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9"),
+    "a key": {"TRIVERSE_API_KEY": "tv-a-key-of-the-user", "TRIVERSE_BASE_URL": "http://127.0.0.1:9/api/v1"},
+}
+
+
+@nox.session(python=PYTHONS[0])
+def environments(session: nox.Session) -> None:
+    """Run the tests in terminals of four widths, with NO_COLOR, FORCE_COLOR or a proxy set, and with a key set."""
+    session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("test"))
+    selection = session.posargs or ["tests", "--ignore=tests/reliability", "--ignore=tests/fuzz"]
+    for name, variables in ENVIRONMENTS.items():
+        session.log("with %s", name)
+        columns = variables.get("COLUMNS", "80")
+        command = ["pytest", "-q", *IN_PARALLEL, *selection]
+        session.run("python", "tests/support/run_in_terminal.py", columns, *command, env={**INSTALLED, **variables})
+
+
 @nox.session(python=PYTHONS[0])
 def types(session: nox.Session) -> None:
-    """Check the types, as mypy and as pyright see them, and that the public ones are complete."""
+    """Check the types with mypy and pyright, and that every public name is fully annotated."""
     session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("types"))
     session.run("mypy")
     session.run("pyright")
@@ -119,36 +146,30 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def lint(session: nox.Session) -> None:
-    """Check style and form."""
+    """Check style and formatting, and that no package imports from a layer above its own."""
     session.install(*_group("lint"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
-
-
-@nox.session(python=PYTHONS[0])
-def architecture(session: nox.Session) -> None:
-    """Check that no room of the code imports what it may not."""
-    session.install(*_group("lint"))
     session.run("lint-imports")
 
 
 @nox.session(python=PYTHONS[0])
 def build(session: nox.Session) -> None:
-    """Build wheel and sdist again: the same bytes must come out; then check what they say of themselves."""
+    """Build wheel and sdist a second time, compare the bytes, and check the package metadata."""
     first = sorted(Path(_built_wheel(session)).parent.iterdir())
     second = ROOT / "dist" / "second"
     shutil.rmtree(second, ignore_errors=True)
     _build(session, second)
     for path in first:
         if path.read_bytes() != (second / path.name).read_bytes():
-            session.error(f"{path.name} comes out different when it is built again")
+            session.error(f"{path.name} differs between two builds of the same sources")
     session.install("twine")
     session.run("twine", "check", "--strict", *map(str, first))
 
 
 @nox.session(python=PYTHONS[0])
 def docs(session: nox.Session) -> None:
-    """Build the documentation site into `site/`, with every warning an error."""
+    """Build the documentation site into `site/`; any warning fails the build."""
     session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("docs"))
     env = {"NO_MKDOCS_2_WARNING": "1"}
     session.run("mkdocs", "build", "--strict", "--config-file", "docs/mkdocs/mkdocs.yml", *session.posargs, env=env)
@@ -156,18 +177,18 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def conformance(session: nox.Session) -> None:
-    """Let Schemathesis compare the served sandbox with its OpenAPI description."""
+    """Compare the served sandbox with its OpenAPI description, using Schemathesis."""
     session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("conformance"))
     session.run("pytest", "tests/sandbox/test_conformance.py", *session.posargs, env=INSTALLED)
 
 
 @nox.session(python=PYTHONS[0])
 def mutation(session: nox.Session) -> None:
-    """Change every line of the core and see whether a test notices; writes docs/evidence/mutation.md."""
+    """Change the core one place at a time and count the changes that no test notices; writes docs/evidence/mutation.md."""
     session.install(f".[{EXTRAS}]", *_group("mutation"))
-    # mutmut changes a copy of the sources, and that is what the tests must import.
+    # mutmut changes a copy of the sources, and the tests must import that copy.
     session.run("python", "-m", "pip", "uninstall", "--yes", "triverse", silent=True)
-    # Some mutants would eat all the memory there is.
+    # The limit stops mutants that allocate without end.
     run = 'ulimit -v 6000000; exec mutmut run "$@"'
     session.run("bash", "-c", run, "mutmut", *session.posargs, external=True)
     session.run("python", "tests/mutation/report.py")
@@ -175,37 +196,37 @@ def mutation(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def faults(session: nox.Session) -> None:
-    """Meet every fault of the network with every client; `--write` writes docs/evidence/fault-matrix.md."""
+    """Run every network fault against every client; `--write` writes docs/evidence/fault-matrix.md."""
     session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("test"))
     session.run("python", FAULT_MATRIX, *session.posargs, env=INSTALLED)
 
 
 @nox.session(python=[PYTHONS[0], *FREE_THREADED])
 def races(session: nox.Session) -> None:
-    """Let many tenants share a client for 120,000 calls, or so many; also on free-threaded Pythons that are found."""
+    """Make 120,000 calls (or as many as given) for many tenants over one client, also on free-threaded Pythons."""
     session.install(_built_wheel(session), "pytest", "trio")
     session.run("python", "tests/reliability/test_races.py", *session.posargs, env=INSTALLED)
 
 
 @nox.session(python=PYTHONS[0])
 def fuzz(session: nox.Session) -> None:
-    """Let atheris look for bytes that break a promise; writes docs/evidence/fuzz.md. Seconds for each target: 300."""
+    """Fuzz with atheris, 300 seconds (or as many as given) for each target; writes docs/evidence/fuzz.md."""
     session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("fuzz"))
     session.run("python", "-m", "fuzz.run", *(session.posargs or ["300"]), env={**INSTALLED, "PYTHONPATH": "tests"})
 
 
 @nox.session(python=PYTHONS[0])
 def soak(session: nox.Session) -> None:
-    """Let a hundred workers meet mixed faults for three minutes, or so many seconds; writes docs/evidence/soak.md."""
+    """Run a hundred workers against mixed faults for three minutes (or the given seconds); writes docs/evidence/soak.md."""
     session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("test"))
-    # With an arena for each few threads, the C library would keep what is free, and hide what is not.
+    # glibc keeps freed memory in one arena per few threads. With a single arena, a leak is visible.
     env = {**INSTALLED, "MALLOC_ARENA_MAX": "1"}
     session.run("python", "tests/reliability/test_soak.py", *session.posargs, env=env)
 
 
 @nox.session(python=PYTHONS[0])
 def bench(session: nox.Session) -> None:
-    """Measure us and the peers in turns; writes docs/evidence/benchmarks.md. Needs two quiet cores."""
+    """Measure triverse and other SDKs, interleaved; writes docs/evidence/benchmarks.md. Needs two idle cores."""
     session.install("trustme", "certifi")
     environments = session.cache_dir / "contenders"
     session.run("python", "-m", "benchmarks.bench", str(environments), *session.posargs, env={"PYTHONPATH": "tests"})
@@ -213,10 +234,10 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def audit(session: nox.Session) -> None:
-    """Ask whether any dependency has a known vulnerability. Needs the network, and fails where nobody answers."""
+    """Look up known vulnerabilities of the dependencies. Needs the network, and fails without it."""
     session.install(f"{_built_wheel(session)}[{EXTRAS}]", "pip-audit")
     found = session.run("python", "-m", "pip", "freeze", "--exclude", "triverse", silent=True)
     audited = session.cache_dir / "audited.txt"
     audited.write_text(str(found), encoding="utf-8")
-    # Else what could not be asked for would pass for harmless.
+    # --strict: a package that cannot be looked up is a failure, not a pass.
     session.run("pip-audit", "--strict", "--no-deps", "--disable-pip", "--requirement", str(audited), *session.posargs)

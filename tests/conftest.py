@@ -1,19 +1,25 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from support.neutral_environment import neutralise
 
-# A busy machine is no failure.
+# Removed before anything is imported or started: some libraries and fixtures read the environment only once.
+neutralise(os.environ)
+
+# A slow machine does not fail a property test.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
-# For runs of many suites in a row.
+# For sessions that run the suite many times.
 settings.register_profile("few", max_examples=10, derandomize=True, database=None, deadline=None)
 
-# A shell that runs this in the background ignores Ctrl-C, and so would the programs that tests start and interrupt.
+# A shell ignores SIGINT in its background jobs, and child processes inherit that: the tests that interrupt them would fail.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -24,18 +30,20 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test depends on the settings of the machine it runs on."""
-    for name in ("TRIVERSE_API_KEY", "TRIVERSE_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
+def _no_profiles(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads the profiles of the user who runs it."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(_empty_directory(tmp_path_factory)))
+
+
+def _empty_directory(factory: pytest.TempPathFactory) -> Path:
+    path = factory.getbasetemp() / "no-configuration"
+    path.mkdir(exist_ok=True)
+    return path
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _logger_as_it_was() -> Generator[None]:
-    """The command line sets the logger up for its whole process; the next file's tests are another one."""
+    """Undo the logging configuration of the command line, which holds for the whole process, after each file."""
     logger = logging.getLogger("triverse")
     level, handlers = logger.level, list(logger.handlers)
     yield

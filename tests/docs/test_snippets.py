@@ -19,7 +19,7 @@ from support.tls import authority
 from triverse.sandbox import Sandbox
 
 MODULES = sorted(path for path in ROOT.glob("triverse/**/*.py") if "```" in path.read_text(encoding="utf-8"))
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
 WITH_JAVASCRIPT = [page for page in PAGES if "```javascript" in page.read_text(encoding="utf-8")]
 
 
