@@ -24,7 +24,9 @@ def problem(body: bytes, encoding: str | None = None) -> str:
     error = error_of(reply(body=body, headers=headers))
     assert isinstance(error, InvalidResponseError), repr(error)
     assert error.path is None
-    return str(error).partition(": the service, or something in front of it")[0]
+    return (
+        str(error).partition(" (HTTP 200): ")[2].removesuffix(". Check the base URL; if it is correct, update triverse")
+    )
 
 
 def padded(size: int) -> bytes:

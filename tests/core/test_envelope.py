@@ -88,7 +88,7 @@ def test_every_documented_code_has_its_class(code: int, status: int, kind: type[
     assert (error.status_code, error.code, error.message) == (status, code, "What happened")
     assert (error.suggestion, error.request_id) == ("Do this.", "r-1")
     assert error.headers["X-Request-Id"] == "r-1"
-    assert str(error) == f"What happened (HTTP {status}, code {code}, request r-1). Do this."
+    assert str(error) == f"What happened (GET /thing: HTTP {status}, code {code}, request r-1). Do this."
 
 
 @pytest.mark.parametrize(("code", "status", "kind"), TABLE)
@@ -123,7 +123,9 @@ def test_an_unknown_code_under_a_2xx_is_still_an_error() -> None:
 
 def test_a_code_under_a_2xx_without_a_message_does_not_read_as_if_all_were_well() -> None:
     error = api_error(200, {"code": 2000})
-    assert str(error).startswith("The service reports an error, and does not say which (HTTP 200, code 2000). ")
+    assert str(error).startswith(
+        "The service reports an error, and does not say which (GET /thing: HTTP 200, code 2000). "
+    )
 
 
 def test_a_403_is_about_credits_only_with_code_2010() -> None:
@@ -165,7 +167,7 @@ def test_without_a_suggestion_the_class_says_what_to_do() -> None:
     for suggestion in (None, "", " ", 5, ["x"]):
         error = api_error(401, {"message": "No", "suggestion": suggestion})
         assert error.suggestion is None
-        assert str(error) == "No (HTTP 401). Check the API key."
+        assert str(error) == "No (GET /thing: HTTP 401). Check the API key, which came from the argument api_key."
 
 
 DETAILS: list[tuple[object, str]] = [
@@ -204,7 +206,7 @@ def test_the_message_goes_before_the_detail() -> None:
 
 def test_text_of_the_server_is_one_line_in_the_error_and_whole_in_its_attributes() -> None:
     error = api_error(400, {"message": "a\r\nb\x1b[31m\u2028c\u202e\x9b", "suggestion": "d\n\ne\x00"})
-    assert str(error) == "a b?[31m c?? (HTTP 400). d e?"
+    assert str(error) == "a b?[31m c?? (GET /thing: HTTP 400). d e?"
     assert error.message == "a\r\nb\x1b[31m\u2028c\u202e\x9b"
     assert error.suggestion == "d\n\ne\x00"
 
@@ -267,8 +269,8 @@ def test_a_success_of_another_shape_is_an_invalid_response(answer: bytes, proble
     assert (error.path, error.status_code, error.request_id) == (path, 200, "r-1")
     assert error.headers == {"x-request-id": "r-1"}
     assert str(error) == (
-        f"{problem}: the service, or something in front of it, answered HTTP 200 with what its API does not document. "
-        "Check the base URL, and whether there is a newer version of triverse"
+        f"unexpected response to GET /thing (HTTP 200): {problem}. "
+        "Check the base URL; if it is correct, update triverse"
     )
 
 
@@ -280,7 +282,7 @@ def test_a_path_made_of_the_server_s_words_is_fit_to_print() -> None:
     answer = {"code": 0, "data": {"a\n\ud800" + "b" * 3000: "x", "c": 1}}
     error = error_of(reply(answer=answer), dict[str, float])
     assert isinstance(error, InvalidResponseError)
-    assert str(error).startswith("data.a ?bbb")
+    assert "(HTTP 200): data.a ?bbb" in str(error)
     assert len(str(error)) < 2500
     assert error.path is not None
     assert len(error.path) < 2500
@@ -313,7 +315,7 @@ def test_a_key_in_a_path_shows_nowhere() -> None:
     error = error_of(reply(answer=answer, key=KEY), dict[str, float])
     assert isinstance(error, InvalidResponseError)
     assert error.path == "data.[redacted]"
-    assert str(error).startswith("data.[redacted]: expected a number, got a string")
+    assert "(HTTP 200): data.[redacted]: expected a number, got a string" in str(error)
 
 
 def test_a_key_at_the_cut_shows_no_part_of_itself() -> None:

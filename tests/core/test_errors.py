@@ -7,8 +7,10 @@ import threading
 import typing
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
+from attrs import frozen
 from support.exchange_driver import Call, balance_call, reply, unreachable
 
 import triverse
@@ -21,6 +23,7 @@ from triverse import (
     InvalidResponseError,
     RateLimitError,
     RequestTimeoutError,
+    TaskError,
     TransportError,
     TriverseError,
 )
@@ -42,6 +45,9 @@ TriverseError
             ServiceUnavailableError
     ConfigurationError
     InvalidResponseError
+    TaskError
+        TaskCancelledError
+        TaskFailedError
     TransportError
         ConnectionFailedError
         RequestTimeoutError
@@ -49,6 +55,21 @@ TriverseError
 """
 
 HEADERS = Headers([(b"X-Request-Id", b"r-1"), (b"Set-Cookie", b"a"), (b"Set-Cookie", b"b")])
+
+
+@frozen
+class State:
+    """The attributes of a task that an error needs."""
+
+    task_uuid: UUID
+    status: str = "FAILED"
+    flow_name: str | None = None
+    progress: float | None = None
+    error: str | None = None
+    reason: str | None = None
+
+
+FAILED = State(UUID(int=1))
 
 
 def drawn(cls: type[TriverseError]) -> str:
@@ -69,6 +90,8 @@ def example(kind: type[TriverseError]) -> TriverseError:
         return kind("It broke", cause=OSError(5, "Input/output error"))
     if issubclass(kind, InvalidResponseError):
         return kind("It is odd", status_code=200, headers=HEADERS, path="data.balance")
+    if issubclass(kind, TaskError):
+        return kind("It failed", task=FAILED)
     return kind("It is wrong")
 
 
@@ -193,7 +216,8 @@ def test_headers_are_empty_where_there_were_none() -> None:
 @pytest.mark.parametrize("kind", kinds(APIError))
 def test_an_api_error_says_what_happened_and_what_to_do(kind: type[APIError]) -> None:
     error = example(kind)
-    assert str(error) == "What happened (HTTP 418, code 7, request r-1). Do that."
+    advice = kind.remedy if kind is AuthenticationError else "Do that."
+    assert str(error) == f"What happened (HTTP 418, code 7, request r-1). {advice}"
     bare = kind("Stop", status_code=500)
     assert str(bare) == f"Stop (HTTP 500). {kind.remedy}"
     assert kind.remedy.endswith(".")
@@ -219,12 +243,14 @@ def test_every_message_of_the_core_says_what_to_do_on_one_line() -> None:
     }
     for end in ends:
         assert str(end).isprintable()
-        assert any(verb in str(end) for verb in ("Check ", "Try again ", "allow it more time"))
+        assert any(verb in str(end) for verb in ("Check ", "Try again ", "allow it more time", "Correct the code "))
 
 
 @pytest.mark.parametrize("kind", kinds(TriverseError))
 def test_any_error_is_one_line(kind: type[TriverseError]) -> None:
     arguments: dict[str, Any] = {"status_code": 500} if issubclass(kind, (APIError, InvalidResponseError)) else {}
+    if issubclass(kind, TaskError):
+        arguments = {"task": FAILED}
     error = kind("one\n\ttwo\x1b[0m\x00", **arguments)
     assert str(error).startswith("one two?[0m?")
     assert len(str(error).splitlines()) == 1

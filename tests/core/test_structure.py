@@ -145,7 +145,9 @@ def become(into: Any, value: object) -> object:
 def complaint(into: Any, value: object) -> str:
     error = Call(Request("GET", "/thing", into)).error(data(value))
     assert isinstance(error, InvalidResponseError), repr(error)
-    return str(error).partition(": the service, or something in front of it")[0]
+    return (
+        str(error).partition(" (HTTP 200): ")[2].removesuffix(". Check the base URL; if it is correct, update triverse")
+    )
 
 
 FITS: list[tuple[Any, object, object]] = [

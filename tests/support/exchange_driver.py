@@ -60,7 +60,7 @@ class Call(Generic[T]):
         self.now = 1000.0
         self.attempts: list[Attempt] = []
         self._seconds = seconds_per_attempt
-        runtime = Runtime(lambda: self.now, lambda: NEW_YEAR, jitter, str)
+        runtime = Runtime(lambda: self.now, lambda: NEW_YEAR, jitter, lambda: "generated")
         self._flow = exchange(request, policy or Policy(), runtime)
 
     @property

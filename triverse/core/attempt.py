@@ -1,4 +1,4 @@
-"""What the exchange yields, and what it is sent: one effect, `Attempt`, and two outcomes, `Reply` and `AttemptFailed`."""
+"""What the exchange yields and is sent: one effect, `Attempt`, and two outcomes, `Reply` and `AttemptFailed`."""
 
 from __future__ import annotations
 
