@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import ast
+import sys
+from modulefinder import ModuleFinder
+from pathlib import Path
+
 import pytest
 from support.shell import run_program
 
 import triverse
 
+SOURCE = Path(triverse.__file__)
 
-def test_importing_the_package_loads_nothing_that_takes_time() -> None:
+
+def test_importing_the_package_loads_no_other_module_of_it() -> None:
     program = (
         "import triverse, sys; print(*sorted(name for name in sys.modules if name.startswith(('triverse', 'att'))))"
     )
@@ -21,6 +28,24 @@ def test_every_public_name_is_there_when_it_is_used() -> None:
     assert triverse.api.users.me().path == "/users/me"
 
 
-def test_a_name_that_is_not_there_is_an_ordinary_mistake() -> None:
+def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'triverse' has no attribute 'Nothing'"):
         _ = triverse.Nothing  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]  # on purpose
+
+
+def test_type_checkers_see_the_same_names_in_the_same_modules() -> None:
+    (types_only,) = (node for node in ast.parse(SOURCE.read_text("utf-8")).body if isinstance(node, ast.If))
+    imports = [node for node in types_only.body if isinstance(node, ast.ImportFrom)]
+    seen = {alias.asname: node.module for node in imports for alias in node.names}
+    modules: dict[str, str] = vars(triverse)["_MODULE_OF"]
+    assert seen == {**modules, "api": "triverse"}
+    assert list(modules) == sorted(modules)
+
+
+def test_tools_that_freeze_applications_find_every_module_that_a_name_needs() -> None:
+    finder = ModuleFinder(path=[str(SOURCE.parents[1]), *sys.path])
+    # PyInstaller looks for import statements as this does. What others need of others is not the subject.
+    finder.excludes = ["anyio", "attr", "attrs", "cattrs", "httpcore", "httpx", "pydantic", "pydantic_core", "pydantic"]
+    finder.import_hook("triverse")
+    modules: dict[str, str] = vars(triverse)["_MODULE_OF"]
+    assert {*modules.values(), "triverse._pydantic", "triverse.api"} <= finder.modules.keys()

@@ -10,130 +10,88 @@ with Triverse() as client:  # key from TRIVERSE_API_KEY
 
 from __future__ import annotations
 
+from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
-from triverse._version import __version__
+from triverse._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from triverse import api
-    from triverse.api.accounts import AccountBalance
-    from triverse.api.balance_change import BalanceChange
-    from triverse.api.users import UserBalance, UserInfo
-    from triverse.clients.asynchronous import AsyncTriverse
-    from triverse.clients.sync import Triverse
-    from triverse.core.api_errors import (
-        APIError,
-        AuthenticationError,
-        BadRequestError,
-        ConflictError,
-        InsufficientCreditsError,
-        NotFoundError,
-        PermissionDeniedError,
-        RateLimitError,
-        ServerError,
-        ServiceUnavailableError,
-    )
-    from triverse.core.errors import (
-        ConfigurationError,
-        ConnectionFailedError,
-        DeadlineExceededError,
-        InvalidResponseError,
-        RequestTimeoutError,
-        TaskCancelledError,
-        TaskError,
-        TaskFailedError,
-        TransportError,
-        TriverseError,
-    )
-    from triverse.core.exchange import Response
-    from triverse.core.options import Timeout
-    from triverse.core.request import Request
+    # For type checkers and editors. At run time the table below says the same; a test compares the two.
+    from triverse import api as api
+    from triverse.api.accounts import AccountBalance as AccountBalance
+    from triverse.api.balance_change import BalanceChange as BalanceChange
+    from triverse.api.users import UserBalance as UserBalance
+    from triverse.api.users import UserInfo as UserInfo
+    from triverse.clients.asynchronous import AsyncTriverse as AsyncTriverse
+    from triverse.clients.sync import Triverse as Triverse
+    from triverse.core.api_errors import APIError as APIError
+    from triverse.core.api_errors import AuthenticationError as AuthenticationError
+    from triverse.core.api_errors import BadRequestError as BadRequestError
+    from triverse.core.api_errors import ConflictError as ConflictError
+    from triverse.core.api_errors import InsufficientCreditsError as InsufficientCreditsError
+    from triverse.core.api_errors import NotFoundError as NotFoundError
+    from triverse.core.api_errors import PermissionDeniedError as PermissionDeniedError
+    from triverse.core.api_errors import RateLimitError as RateLimitError
+    from triverse.core.api_errors import ServerError as ServerError
+    from triverse.core.api_errors import ServiceUnavailableError as ServiceUnavailableError
+    from triverse.core.errors import ConfigurationError as ConfigurationError
+    from triverse.core.errors import ConnectionFailedError as ConnectionFailedError
+    from triverse.core.errors import DeadlineExceededError as DeadlineExceededError
+    from triverse.core.errors import InvalidResponseError as InvalidResponseError
+    from triverse.core.errors import RequestTimeoutError as RequestTimeoutError
+    from triverse.core.errors import TaskCancelledError as TaskCancelledError
+    from triverse.core.errors import TaskError as TaskError
+    from triverse.core.errors import TaskFailedError as TaskFailedError
+    from triverse.core.errors import TransportError as TransportError
+    from triverse.core.errors import TriverseError as TriverseError
+    from triverse.core.exchange import Response as Response
+    from triverse.core.options import Timeout as Timeout
+    from triverse.core.request import Request as Request
 else:
-    # Nothing is loaded before it is used: the pytest plugin is a module of this package, in everyone's test runs.
-    _HOMES = {
-        "triverse.api.accounts": ("AccountBalance",),
-        "triverse.api.balance_change": ("BalanceChange",),
-        "triverse.api.users": (
-            "UserBalance",
-            "UserInfo",
-        ),
-        "triverse.clients.asynchronous": ("AsyncTriverse",),
-        "triverse.clients.sync": ("Triverse",),
-        "triverse.core.api_errors": (
-            "APIError",
-            "AuthenticationError",
-            "BadRequestError",
-            "ConflictError",
-            "InsufficientCreditsError",
-            "NotFoundError",
-            "PermissionDeniedError",
-            "RateLimitError",
-            "ServerError",
-            "ServiceUnavailableError",
-        ),
-        "triverse.core.errors": (
-            "ConfigurationError",
-            "ConnectionFailedError",
-            "DeadlineExceededError",
-            "InvalidResponseError",
-            "RequestTimeoutError",
-            "TaskCancelledError",
-            "TaskError",
-            "TaskFailedError",
-            "TransportError",
-            "TriverseError",
-        ),
-        "triverse.core.exchange": ("Response",),
-        "triverse.core.options": ("Timeout",),
-        "triverse.core.request": ("Request",),
+    # A module is imported when one of its names is first used (PEP 562). `import triverse` itself must stay fast: the
+    # pytest plugin is part of this package, and pytest imports it in every test run of an environment.
+    _MODULE_OF = {
+        "APIError": "triverse.core.api_errors",
+        "AccountBalance": "triverse.api.accounts",
+        "AsyncTriverse": "triverse.clients.asynchronous",
+        "AuthenticationError": "triverse.core.api_errors",
+        "BadRequestError": "triverse.core.api_errors",
+        "BalanceChange": "triverse.api.balance_change",
+        "ConfigurationError": "triverse.core.errors",
+        "ConflictError": "triverse.core.api_errors",
+        "ConnectionFailedError": "triverse.core.errors",
+        "DeadlineExceededError": "triverse.core.errors",
+        "InsufficientCreditsError": "triverse.core.api_errors",
+        "InvalidResponseError": "triverse.core.errors",
+        "NotFoundError": "triverse.core.api_errors",
+        "PermissionDeniedError": "triverse.core.api_errors",
+        "RateLimitError": "triverse.core.api_errors",
+        "Request": "triverse.core.request",
+        "RequestTimeoutError": "triverse.core.errors",
+        "Response": "triverse.core.exchange",
+        "ServerError": "triverse.core.api_errors",
+        "ServiceUnavailableError": "triverse.core.api_errors",
+        "TaskCancelledError": "triverse.core.errors",
+        "TaskError": "triverse.core.errors",
+        "TaskFailedError": "triverse.core.errors",
+        "Timeout": "triverse.core.options",
+        "TransportError": "triverse.core.errors",
+        "Triverse": "triverse.clients.sync",
+        "TriverseError": "triverse.core.errors",
+        "UserBalance": "triverse.api.users",
+        "UserInfo": "triverse.api.users",
     }
-    _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+    __all__ = list(_MODULE_OF)
+    __all__ += ["__version__", "api"]
 
     def __getattr__(name: str) -> object:
-        from importlib import import_module  # noqa: PLC0415 - as above
-
         if name == "api":
-            return import_module("triverse.api")
-        if name not in _HOME_OF:
+            return _import_module("triverse.api")
+        if name not in _MODULE_OF:
             message = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(message)
-        value = globals()[name] = getattr(import_module(_HOME_OF[name]), name)
+        value = globals()[name] = getattr(_import_module(_MODULE_OF[name]), name)
         return value
 
     def __dir__() -> list[str]:
         return __all__
-
-
-__all__ = [
-    "APIError",
-    "AccountBalance",
-    "AsyncTriverse",
-    "AuthenticationError",
-    "BadRequestError",
-    "BalanceChange",
-    "ConfigurationError",
-    "ConflictError",
-    "ConnectionFailedError",
-    "DeadlineExceededError",
-    "InsufficientCreditsError",
-    "InvalidResponseError",
-    "NotFoundError",
-    "PermissionDeniedError",
-    "RateLimitError",
-    "Request",
-    "RequestTimeoutError",
-    "Response",
-    "ServerError",
-    "ServiceUnavailableError",
-    "TaskCancelledError",
-    "TaskError",
-    "TaskFailedError",
-    "Timeout",
-    "TransportError",
-    "Triverse",
-    "TriverseError",
-    "UserBalance",
-    "UserInfo",
-    "__version__",
-    "api",
-]

@@ -6,15 +6,15 @@ What is validated goes through the same strict parser as an answer of the servic
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, TypeVar, get_args, get_type_hints
 
 import attrs
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError, core_schema, to_jsonable_python
 
-from triverse.core.describe import field_descriptions, summary
-from triverse.core.result import Result
+from triverse._docstrings import field_descriptions, summary
+from triverse.core.result import EXTRA_FIELD, Result, as_dict
 from triverse.core.structure import structurer
-from triverse.core.validation import EXTRA_FIELD, MismatchError
+from triverse.core.validation import MismatchError
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -27,7 +27,7 @@ T = TypeVar("T", bound=attrs.AttrsInstance)
 
 def core_schema_of(cls: type[attrs.AttrsInstance], handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
     """How pydantic validates and writes this class."""
-    types = get_type_hints(cls)
+    types = {name: _described_as(hint) for name, hint in get_type_hints(cls).items()}
     fields = core_schema.typed_dict_schema(
         {
             field.name: core_schema.typed_dict_field(
@@ -58,17 +58,19 @@ def json_schema_of(
     return described
 
 
+def _described_as(hint: object) -> object:
+    """Return the type by which pydantic describes a field. An error is serialised as its text."""
+    kinds = [kind for kind in get_args(hint) or (hint,) if isinstance(kind, type)]
+    return str | None if any(issubclass(kind, BaseException) for kind in kinds) else hint
+
+
 def _known_fields(cls: type[attrs.AttrsInstance]) -> list[attrs.Attribute[object]]:
     return [field for field in attrs.fields(cls) if field.name != EXTRA_FIELD]
 
 
-def _as_dict(value: attrs.AttrsInstance) -> dict[str, object]:
-    known: dict[str, object] = {field.name: getattr(value, field.name) for field in _known_fields(type(value))}
-    return {**known, **value.extra, **known} if isinstance(value, Result) else known
-
-
 def _write(value: attrs.AttrsInstance, fields: core_schema.SerializerFunctionWrapHandler) -> object:
-    return fields(_as_dict(value))
+    members = as_dict(value).items()
+    return fields({name: str(member) if isinstance(member, BaseException) else member for name, member in members})
 
 
 def _validator(cls: type[T]) -> Callable[[object, object], T]:

@@ -18,7 +18,7 @@ TESTS = [
     "tests/test_tasks.py",
     "tests/core/test_public.py",
     "tests/sandbox/test_openapi.py",
-    "tests/test_lazy_names.py",
+    "tests/test_lazy_imports.py",
 ]
 
 

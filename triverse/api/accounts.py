@@ -6,12 +6,13 @@ from attrs import frozen
 
 from triverse.api.users import UserBalance
 from triverse.core.errors import TriverseError
+from triverse.core.result import Serializable
 
 __all__ = ["AccountBalance"]
 
 
 @frozen
-class AccountBalance:
+class AccountBalance(Serializable):
     """One account's answer from `client.balances()`: its balance, or the error that came instead.
 
     Attributes:

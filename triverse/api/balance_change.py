@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from triverse.core.result import PydanticCompatible
+from triverse.core.result import Serializable
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -16,7 +16,7 @@ __all__ = ["BalanceChange", "compute_change"]
 
 
 @frozen(kw_only=True)
-class BalanceChange(PydanticCompatible):
+class BalanceChange(Serializable):
     """What happened to an account's credits between two balances, as `UserBalance.change_since()` finds out.
 
     The deltas are what changed, up or down. The four amounts, none below 0, are the smallest that explain the deltas by

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from attrs import asdict
-
 from triverse.api.users import UserBalance, UserInfo
 from triverse.cli.exit_codes import printable
 
@@ -20,8 +18,7 @@ def credits_text(amount: float) -> str:
 
 def sent(result: UserInfo | UserBalance) -> dict[str, object]:
     """The object as the service sent it, with fields that this version does not know."""
-    known = asdict(result, filter=lambda attribute, _: attribute.name != "_extra")
-    return {**known, **result.extra}
+    return result.to_dict()
 
 
 def print_json(value: Mapping[str, object]) -> None:

@@ -1,42 +1,106 @@
-"""What all results have in common: fields that nobody knows yet are kept, and pydantic can work with them."""
+"""What all result classes have in common: unknown fields are kept, and results convert to dict, JSON and pydantic."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from importlib import import_module
-from types import MappingProxyType
+import json
+from collections.abc import KeysView, Mapping
+from datetime import datetime
+from pathlib import PurePath
+from typing import Any, ClassVar, cast
+from uuid import UUID
 
+import attrs
 from attrs import field, frozen
 
-__all__ = ["PydanticCompatible", "Result"]
+from triverse.core.json_values import to_plain_json
+from triverse.core.read_only import ReadOnlyDict, read_only
 
-# By name, since the core knows no room above it, and nobody who does not use pydantic shall need it.
-_PYDANTIC_MODULE = "triverse._pydantic"
+__all__ = ["EXTRA_FIELD", "Result", "Serializable", "as_dict"]
+
+EXTRA_FIELD = "_extra"
+"""The attribute that holds the fields of a result which its class does not know."""
 
 
-class PydanticCompatible:
-    """A value class that works as a pydantic type: as a field, with a `TypeAdapter`, as a FastAPI response model."""
+class Serializable:
+    """A value class that converts to a dict, to JSON, and to and from pydantic.
+
+    Pydantic accepts it as a field, in a `TypeAdapter`, and as a FastAPI response model.
+    """
 
     __slots__ = ()
 
+    def to_dict(self) -> dict[str, object]:
+        """Return the fields as plain JSON values: UUIDs and datetimes as text, unknown fields included."""
+        return cast("dict[str, object]", to_plain_json(self, type(self).__name__, convert=_json_form))
+
+    def to_json(self) -> str:
+        """Return the fields as one JSON object."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
+
+    # With these two, `dict(result)` is `result.to_dict()`. FastAPI calls dict() on each value that it does not know.
+    def keys(self) -> KeysView[str]:
+        """Return the names of the fields."""
+        return as_dict(self).keys()
+
+    def __getitem__(self, name: str) -> object:
+        return self.to_dict()[name]
+
+    # Without it, Python would call __getitem__ with 0, 1, 2 … for `a, b = result`.
+    __iter__: ClassVar[None] = None
+
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: object) -> object:
-        """Say how to validate and write it. Pydantic calls this, so pydantic is there."""
-        return import_module(_PYDANTIC_MODULE).core_schema_of(cls, handler)
+        """Called by pydantic to learn how to validate and serialise this class."""
+        from triverse import _pydantic  # noqa: PLC0415 - pydantic is optional
+
+        return _pydantic.core_schema_of(cast("Any", cls), cast("Any", handler))
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: object, handler: object) -> object:
-        """Say what it looks like as JSON. Pydantic calls this, so pydantic is there."""
-        return import_module(_PYDANTIC_MODULE).json_schema_of(cls, core_schema, handler)
+        """Called by pydantic for the JSON schema of this class."""
+        from triverse import _pydantic  # noqa: PLC0415 - pydantic is optional
+
+        return _pydantic.json_schema_of(cast("Any", cls), cast("Any", core_schema), cast("Any", handler))
+
+
+def _read_only_dict(fields: Mapping[str, object]) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", read_only(dict(fields))) if fields else _NO_FIELDS
+
+
+_NO_FIELDS = ReadOnlyDict()
 
 
 @frozen(kw_only=True)
-class Result(PydanticCompatible):
-    """What the service sent, as an immutable value."""
+class Result(Serializable):
+    """The payload of a response, as an immutable value."""
 
-    _extra: Mapping[str, object] = field(factory=dict[str, object], eq=False, repr=False)
+    _extra: Mapping[str, object] = field(default=_NO_FIELDS, converter=_read_only_dict, eq=False, repr=False)
 
     @property
     def extra(self) -> Mapping[str, object]:
-        """Fields that the service sent and this version does not know. Read-only; not part of `==`."""
-        return MappingProxyType(dict(self._extra))
+        """Fields of the response that this version does not know. Read-only at every level; not part of `==`."""
+        return self._extra
+
+    @classmethod
+    def __attrs_init_subclass__(cls) -> None:
+        # attrs copies annotations as text, and `Mapping` is not a name in the module of every subclass.
+        vars(cls)["__init__"].__annotations__["extra"] = Mapping[str, object]
+
+
+def as_dict(value: object) -> dict[str, object]:
+    """Return the public fields of a result, then its unknown ones. The values are not converted."""
+    cls = cast("type[attrs.AttrsInstance]", type(value))
+    names = [attribute.name for attribute in attrs.fields(cls)] if attrs.has(cls) else vars(cls)["__dataclass_fields__"]
+    known: dict[str, object] = {name: getattr(value, name) for name in names if not name.startswith("_")}
+    return {**known, **value.extra, **known} if isinstance(value, Result) else known
+
+
+def _json_form(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, (UUID, PurePath, BaseException)):
+        return str(value)
+    if isinstance(value, (set, frozenset)):
+        return list(cast("set[object]", value))
+    cls = type(value)
+    return as_dict(value) if attrs.has(cls) or hasattr(cls, "__dataclass_fields__") else value

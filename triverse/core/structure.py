@@ -23,10 +23,9 @@ from cattrs.gen.typeddicts import (
 )
 
 from triverse.core.errors import ConfigurationError
-from triverse.core.result import Result
+from triverse.core.result import EXTRA_FIELD, Result
 from triverse.core.structure_hooks import HOOK_FACTORIES, Hook, enum_member, reject_type, require_type, scalar_hook
 from triverse.core.validation import (
-    EXTRA_FIELD,
     as_mismatch,
     check_bool,
     check_bytes,

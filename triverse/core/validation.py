@@ -9,8 +9,9 @@ from uuid import UUID
 
 from cattrs.errors import AttributeValidationNote, BaseValidationError
 
+from triverse.core.result import EXTRA_FIELD
+
 __all__ = [
-    "EXTRA_FIELD",
     "MismatchError",
     "as_mismatch",
     "check_bool",
@@ -23,9 +24,6 @@ __all__ = [
     "check_uuid",
     "path_segment",
 ]
-
-# The field of a result class that holds what the class does not know; no step of any path.
-EXTRA_FIELD: Final = "_extra"
 
 _NAMES: Final[Mapping[type, str]] = {str: "a string", dict: "an object", list: "an array", type(None): "null"}
 

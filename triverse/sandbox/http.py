@@ -8,14 +8,14 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final, TypeVar
 
-from attrs import asdict, field, frozen
+from attrs import field, frozen
 
 from triverse.core.api_errors import BadRequestError
 from triverse.core.headers import Headers
 from triverse.core.response_body import BodyError, parse
 from triverse.core.result import Result
 from triverse.core.structure import structurer
-from triverse.core.validation import EXTRA_FIELD, MismatchError
+from triverse.core.validation import MismatchError
 from triverse.sandbox.accounts import KEY
 from triverse.sandbox.errors import Documented, api_error
 
@@ -131,8 +131,7 @@ class Answer:
 
 def success(result: Result) -> Answer:
     """The documented frame around a result."""
-    data = asdict(result, filter=lambda attribute, _: attribute.name != EXTRA_FIELD)
-    return _json(200, {"code": 0, "message": "success", "data": data})
+    return _json(200, {"code": 0, "message": "success", "data": result.to_dict()})
 
 
 def failure(error: Documented, headers: Mapping[str, str] | None = None) -> Answer:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from triverse.core.describe import field_descriptions, summary
+from triverse._docstrings import field_descriptions, summary
 
 
 class Told:

@@ -1,0 +1,143 @@
+"""Convert Python values to plain JSON values: dict, list, str, int, float, bool and None.
+
+A request body is converted before it is sent. An error can then name the path of the value that JSON cannot hold, where
+`json.dumps` only names its type, and nothing is sent that other parsers read differently: NaN, Infinity, huge numbers,
+names that are not text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import UserString
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum
+from typing import Final, NoReturn, TypeVar, cast
+
+from triverse.core.errors import ConfigurationError
+
+__all__ = ["to_plain_json"]
+
+T = TypeVar("T")
+
+# Parsers of other languages stop earlier by default: .NET at 64 levels, Ruby at 100.
+_MAX_DEPTH: Final = 200
+# A double has no more. Parsers that read numbers as doubles make Infinity of a larger one.
+_MAX_INT_BITS: Final = 1024
+_BINARY: Final = (bytes, bytearray, memoryview)
+
+
+class _RefusedError(Exception):
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        self.path = ""
+
+
+def to_plain_json(value: object, name: str = "json", *, convert: Callable[[object], object] | None = None) -> object:
+    """Return the value as plain JSON values. `name` is how an error refers to it.
+
+    Every Mapping becomes a dict, every Sequence a list, and an enumeration its value. `convert`, if given, is called
+    with a value of any other type. It returns a value that JSON can hold, or the same object if there is none.
+
+    Raises:
+        ConfigurationError: JSON cannot hold the value. The message contains the path of the part at fault.
+    """
+    try:
+        return _Converter(convert).plain(value)
+    except _RefusedError as error:
+        message = f"{name}{error.path} cannot be sent as JSON: {error.problem}"
+    raise ConfigurationError(message)
+
+
+def _refuse(problem: str) -> NoReturn:
+    raise _RefusedError(problem)
+
+
+class _Converter:
+    def __init__(self, convert: Callable[[object], object] | None) -> None:
+        self._convert = convert
+        # The objects and arrays around the value that is being converted, by identity.
+        self._around: dict[int, object] = {}
+
+    def plain(self, value: object) -> object:
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, Enum):
+            return self.plain(value.value)
+        if isinstance(value, (str, UserString)):
+            return _text(value)
+        if isinstance(value, (int, float)):
+            return _number(value)
+        return self._container(value)
+
+    def _container(self, value: object) -> object:
+        other = value
+        if isinstance(value, Mapping):
+            members = cast("Mapping[object, object]", value)
+            return self._inside(members, self._object, members)
+        if isinstance(value, Sequence) and not isinstance(value, _BINARY):
+            elements = cast("Sequence[object]", value)
+            return self._inside(elements, self._array, elements)
+        return self._other(other)
+
+    def _other(self, value: object) -> object:
+        converted = value if self._convert is None else self._convert(value)
+        if converted is value:
+            _refuse(f"JSON has no form for the type {type(value).__name__}")
+        return self._inside(value, self.plain, converted)
+
+    def _inside(self, container: object, convert: Callable[[T], object], value: T) -> object:
+        if id(container) in self._around:
+            _refuse("it contains itself")
+        if len(self._around) == _MAX_DEPTH:
+            _refuse(f"it is nested more than {_MAX_DEPTH} levels deep")
+        self._around[id(container)] = container
+        try:
+            return convert(value)
+        except RecursionError:
+            _refuse("it is nested too deep for what is left of Python's stack")
+        finally:
+            del self._around[id(container)]
+
+    def _object(self, value: Mapping[object, object]) -> dict[str, object]:
+        plain: dict[str, object] = {}
+        for key, member in _read(value.items()):
+            if not isinstance(key, (str, Enum)) or not isinstance(name := self.plain(key), str):
+                _refuse(f"an object has a name of type {type(key).__name__}, and JSON only allows text")
+            plain[name] = self._member(member, f".{name}")
+        return plain
+
+    def _array(self, value: Sequence[object]) -> list[object]:
+        return [self._member(member, f"[{index}]") for index, member in enumerate(_read(value))]
+
+    def _member(self, value: object, step: str) -> object:
+        try:
+            return self.plain(value)
+        except _RefusedError as error:
+            error.path = step + error.path
+            raise
+
+
+def _read(members: Iterable[T]) -> list[T]:
+    try:
+        return list(members)
+    except Exception as error:  # noqa: BLE001 - collections of other libraries fail in any way they like
+        _refuse(f"its members cannot be read ({type(error).__name__})")
+
+
+def _text(value: str | UserString) -> str:
+    text = str.__str__(value) if isinstance(value, str) else value.data
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        _refuse("the text contains a lone surrogate, which UTF-8 cannot encode")
+    return text
+
+
+def _number(value: float) -> float:
+    if isinstance(value, int):
+        if value.bit_length() > _MAX_INT_BITS:
+            _refuse("the number is too large")
+        return int(value)
+    if not math.isfinite(value):
+        _refuse("NaN and Infinity are no JSON numbers")
+    return float(value)
