@@ -1,8 +1,8 @@
-"""Who the application is to Triverse, and what it may spend."""
+"""Dependencies on the account and the credits behind a client."""
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import Annotated, TypeAlias
@@ -10,6 +10,7 @@ from typing import Annotated, TypeAlias
 from fastapi import Depends, status
 
 from triverse import AsyncTriverse, ConfigurationError, UserBalance, UserInfo
+from triverse.core.text import safe_repr
 from triverse.fastapi.lifespan import TriverseDep, get_triverse
 from triverse.fastapi.problems import Problem, ProblemError
 
@@ -32,11 +33,11 @@ async def get_current_user(client: TriverseDep) -> UserInfo:
 
 
 def current_balance(*, max_age: float | None = None, client: ClientDependency = get_triverse) -> BalanceDependency:
-    """Make a dependency on the API credits. It asks once a request, or less often.
+    """Return a dependency on the API credits. It sends one request to Triverse for each request, or fewer.
 
     Args:
-        max_age: seconds for which one answer may serve all requests; None to ask for each request.
-        client: whose credits; `get_tenant` for those of the caller.
+        max_age: accept a balance up to this many seconds old, shared by all requests; None to ask for each request.
+        client: the dependency that returns the client; `get_tenant` for the caller's own credits.
 
     Example:
         ```python
@@ -64,14 +65,12 @@ def _balance_of(client: ClientDependency, max_age: float | None) -> BalanceDepen
 def credits_required(
     cost: float, *, max_age: float | None = None, client: ClientDependency = get_triverse
 ) -> BalanceDependency:
-    """Make a dependency that lets a request pass only if the credits cover what it costs, and hands over the balance.
-
-    Otherwise the answer is 402.
+    """Return a dependency on the API credits that answers 402 if they do not cover the cost of the request.
 
     Args:
         cost: API credits.
-        max_age: as for `current_balance`.
-        client: who pays; `get_tenant` for the caller.
+        max_age: accept a balance up to this many seconds old, shared by all requests; None to ask for each request.
+        client: the dependency that returns the client that pays; `get_tenant` for the caller's own.
 
     Raises:
         ConfigurationError: `cost` is not a number of credits.
@@ -92,21 +91,26 @@ def credits_required(
             return balance.balance - 30
         ```
     """
-    if not (math.isfinite(cost) and cost >= 0):
-        message = f"cost must be 0 or a positive number of credits, not {cost!r}"
-        raise ConfigurationError(message)
+    _check_cost(cost)
     get_balance = current_balance(max_age=max_age, client=client)
 
-    async def get_sufficient_balance(balance: UserBalance = Depends(get_balance)) -> UserBalance:  # noqa: B008 - as above
+    async def get_sufficient_balance(balance: UserBalance = Depends(get_balance)) -> UserBalance:  # noqa: B008 - an annotation cannot name what is local here
         if not balance.covers(cost):
-            raise _too_little(cost)
+            raise _insufficient_credits(cost)
         return balance
 
     return get_sufficient_balance
 
 
-def _too_little(cost: float) -> ProblemError:
-    # Not how many there are: the account need not be the caller's.
+def _check_cost(cost: float) -> None:
+    number = isinstance(cost, (int, float)) and not isinstance(cost, bool)  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are not all type checked
+    if not number or not 0 <= cost <= sys.float_info.max:
+        message = f"cost must be 0 or a positive number of credits, not {safe_repr(cost)}"
+        raise ConfigurationError(message)
+
+
+def _insufficient_credits(cost: float) -> ProblemError:
+    # Without the number of credits there are: the account need not be the caller's.
     detail = f"This costs {cost:g} API credits, which is more than are available."
     return ProblemError(Problem(status.HTTP_402_PAYMENT_REQUIRED, detail, {"cost": cost}))
 
@@ -115,7 +119,7 @@ get_current_balance: BalanceDependency = current_balance()
 """The dependency behind `CurrentBalance`, to override in tests or to depend on by name."""
 
 CurrentUser = Annotated[UserInfo, Depends(get_current_user)]
-"""The account that the application's own key belongs to. Asked for once a request."""
+"""The account that the application's own key belongs to."""
 
 CurrentBalance = Annotated[UserBalance, Depends(get_current_balance)]
-"""The API credits of the application's own account. Asked for once a request."""
+"""The API credits of the application's own account."""

@@ -1,4 +1,4 @@
-"""One client an application, from its start to its end."""
+"""One client for each application, open from its start to its end."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _NAME: Final = "triverse"
 async def lifespan(
     app: Starlette, client: AsyncTriverse | None = None
 ) -> AsyncGenerator[dict[str, AsyncTriverse], None]:
-    """Open a client with the application, and close it when the last request is answered.
+    """Open a client when the application starts, and close it after the last request.
 
     The applications that are mounted below this one use the same client.
 
     Args:
-        app: the application that starts.
+        app: the application.
         client: the client to share, and to close at the end; by default `AsyncTriverse()`.
 
     Yields:
-        The state to pass on from a lifespan of your own.
+        The state that a lifespan of your own can pass on.
 
     Raises:
         ConfigurationError: there is no key in `TRIVERSE_API_KEY`, and no client was given.
@@ -65,13 +65,13 @@ async def lifespan(
         ```
     """
     async with client or AsyncTriverse() as shared:
-        with _attached(app, shared):
+        with _client_on_app_state(app, shared):
             yield {_NAME: shared}
 
 
 @contextmanager
-def _attached(app: Starlette, client: AsyncTriverse) -> Generator[None, None, None]:
-    """Let the application, and those mounted below it, know the client."""
+def _client_on_app_state(app: Starlette, client: AsyncTriverse) -> Generator[None, None, None]:
+    """Put the client on the state of the application and of those mounted below it."""
     apps = list(_with_mounted(app))
     for each in apps:
         setattr(each.state, _NAME, client)
@@ -97,7 +97,7 @@ async def get_triverse(connection: HTTPConnection) -> AsyncTriverse:
     Raises:
         ConfigurationError: the application was started without `lifespan`.
     """
-    # The server's state also reaches what the start of the application could not see, such as wrapped sub-applications.
+    # The state of the connection also reaches sub-applications that are wrapped and so were not found at the start.
     for state in (connection.app.state, connection.state):
         client: object = getattr(state, _NAME, None)
         if isinstance(client, AsyncTriverse):
@@ -110,4 +110,4 @@ async def get_triverse(connection: HTTPConnection) -> AsyncTriverse:
 
 
 TriverseDep = Annotated[AsyncTriverse, Depends(get_triverse)]
-"""The application's client, which all its requests share."""
+"""The application's client, shared by all its requests."""

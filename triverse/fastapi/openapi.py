@@ -1,4 +1,4 @@
-"""What the application's OpenAPI description says of problems."""
+"""Problem documents in the application's OpenAPI description."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["document_problems"]
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
 _ONLY_WITH_A_KEY: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _NAME: Final = "TriverseProblem"
-_RETRY_AFTER: Final = ("Retry-After", "integer", "Seconds to wait, where Triverse says so.")
+_RETRY_AFTER: Final = ("Retry-After", "integer", "Seconds to wait, if Triverse sent them.")
 _HEADERS: Final[Mapping[HTTPStatus, tuple[str, str, str]]] = {
     HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate", "string", "How to send the key."),
     HTTPStatus.TOO_MANY_REQUESTS: _RETRY_AFTER,
@@ -26,7 +26,7 @@ _HEADERS: Final[Mapping[HTTPStatus, tuple[str, str, str]]] = {
 
 
 def document_problems(app: FastAPI, statuses: Iterable[HTTPStatus]) -> None:
-    """Add problem documents of these statuses to each operation; what the application says of a status itself stays."""
+    """Add problem documents of these statuses to each operation that does not describe them itself."""
     describe, ordered = app.openapi, sorted(statuses)
 
     def openapi() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Problem documents, as RFC 9457 has them."""
+"""Problem documents, as defined by RFC 9457."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from attrs import field, frozen
 from fastapi import HTTPException
 from fastapi.responses import JSONResponse
 
-__all__ = ["MEDIA_TYPE", "SCHEMA", "Problem", "ProblemError", "answer"]
+__all__ = ["MEDIA_TYPE", "SCHEMA", "Problem", "ProblemError", "problem_response"]
 
 MEDIA_TYPE: Final = "application/problem+json"
 
 SCHEMA: Final[dict[str, object]] = {
     "title": "TriverseProblem",
-    "description": "What went wrong, as RFC 9457 has it.",
+    "description": "A problem document, as defined by RFC 9457.",
     "type": "object",
     "required": ["type", "title", "status", "detail"],
     "additionalProperties": True,
     "properties": {
-        "type": {"type": "string", "description": "`about:blank`: the status says what kind of problem it is."},
-        "title": {"type": "string", "description": "The phrase that goes with the status."},
+        "type": {"type": "string", "description": "`about:blank`: the status is the kind of the problem."},
+        "title": {"type": "string", "description": "The reason phrase of the status."},
         "status": {"type": "integer", "description": "The HTTP status."},
         "detail": {"type": "string", "description": "What happened and what to do, for people."},
-        "code": {"type": "integer", "description": "Triverse's own error number, where it gave one."},
+        "code": {"type": "integer", "description": "Triverse's own error number, if it sent one."},
         "request_id": {"type": "string", "description": "Triverse's id of the request, to quote to its support."},
+        "task_uuid": {"type": "string", "description": "The id of the task, if the problem is about one."},
         "cost": {"type": "number", "description": "The API credits that the request would cost."},
     },
 }
@@ -34,30 +35,30 @@ SCHEMA: Final[dict[str, object]] = {
 
 @frozen
 class Problem:
-    """What went wrong.
+    """One problem.
 
     Attributes:
-        status: HTTP status of the answer.
+        status: HTTP status of the response.
         detail: what happened and what to do, for people.
-        more: further members of the document; those that are None are left out.
+        members: further members of the document; those that are None are left out.
     """
 
     status: int
     detail: str
-    more: Mapping[str, object] = field(factory=dict[str, object])
+    members: Mapping[str, object] = field(factory=dict[str, object])
 
     def document(self) -> dict[str, object]:
-        """The document, as JSON has it."""
+        """Return the document, as a JSON object."""
         basics = {"title": HTTPStatus(self.status).phrase, "status": self.status, "detail": self.detail}
-        more = {name: value for name, value in self.more.items() if value is not None}
-        return {"type": "about:blank", **basics, **more}
+        members = {name: value for name, value in self.members.items() if value is not None}
+        return {"type": "about:blank", **basics, **members}
 
 
 class ProblemError(HTTPException):
     """Ends a request with a problem document; without `install_error_handlers`, with FastAPI's own kind of error.
 
     Attributes:
-        problem: what the document says.
+        problem: the content of the document.
     """
 
     def __init__(self, problem: Problem, headers: dict[str, str] | None = None) -> None:
@@ -65,6 +66,6 @@ class ProblemError(HTTPException):
         self.problem = problem
 
 
-def answer(error: ProblemError) -> JSONResponse:
-    """The answer to the request that ended so."""
+def problem_response(error: ProblemError) -> JSONResponse:
+    """Return the response to a request that ended with this error."""
     return JSONResponse(error.problem.document(), error.status_code, error.headers, MEDIA_TYPE)

@@ -1,4 +1,4 @@
-"""Callers who bring keys of their own, over the connections that all share."""
+"""Callers with keys of their own, over the connections that all of them share."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ BEARER: Final = HTTPBearer(scheme_name="TriverseKey", description="Your own Triv
 
 
 class TenantKeyError(AuthenticationError):
-    """401 for the caller's key, and not for the application's own."""
+    """401 for the caller's key, not for the application's own."""
 
 
 class TenantPermissionError(PermissionDeniedError):
-    """403 for the caller's key, and not for the application's own."""
+    """403 for the caller's key, not for the application's own."""
 
 
 class _Tenant(AsyncTriverse):
-    """The shared client with a caller's key: its errors tell whose key it was."""
+    """The shared client with a caller's key. Its errors have classes of their own."""
 
     async def send(self, request: Request[T]) -> Response[T]:
         try:
             return await super().send(request)
         except AuthenticationError as error:
-            raise _as(TenantKeyError, error) from error
+            raise _convert(TenantKeyError, error) from error
         except PermissionDeniedError as error:
-            raise _as(TenantPermissionError, error) from error
+            raise _convert(TenantPermissionError, error) from error
 
 
-def _as(kind: type[E], error: APIError) -> E:
+def _convert(kind: type[E], error: APIError) -> E:
     return kind(
         error.message,
         status_code=error.status_code,
@@ -64,7 +64,7 @@ async def get_tenant(
     """Depend on the application's client, with the key that the caller sends as `Authorization: Bearer`.
 
     Raises:
-        ProblemError: 401, since there is no key, or nothing that could be one.
+        ProblemError: 401, because there is no key, or because the value cannot be one.
     """
     if credentials is None:
         raise _unauthorized("Send your Triverse API key: `Authorization: Bearer <API key>`.", "Bearer")

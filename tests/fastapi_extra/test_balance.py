@@ -119,7 +119,7 @@ def test_the_account_of_the_applications_own_key_is_at_hand() -> None:
     assert TestClient(application(Service())).get("/me").json() == {**USER, "web_credits_balance": 3.0}
 
 
-@pytest.mark.parametrize("cost", [-1, float("nan"), float("inf")])
+@pytest.mark.parametrize("cost", [-1, float("nan"), float("inf"), "30", None, True, 10**400])
 def test_a_cost_that_makes_no_sense_is_found_when_the_route_is_declared(cost: float) -> None:
     with pytest.raises(ConfigurationError, match="cost must be"):
         credits_required(cost)

@@ -1,17 +1,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import httpx
 import pytest
+from attrs import frozen
 from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 from support.service import KEY, failing, service
 
-from triverse import AsyncTriverse, UserBalance
+from triverse import (
+    AsyncTriverse,
+    DeadlineExceededError,
+    TaskCancelledError,
+    TaskFailedError,
+    TriverseError,
+    UserBalance,
+)
 from triverse.fastapi import CurrentBalance, TenantDep, TriverseDep, get_triverse, install_error_handlers
+from triverse.fastapi.error_handlers import problem_of
 
 if TYPE_CHECKING:
     import httpx2
@@ -116,10 +126,10 @@ def test_the_applications_own_key_is_not_the_callers_fault_and_is_logged(
     response = ask(lambda _: failing(status))
     assert response.status_code == 502
     assert "www-authenticate" not in response.headers
-    assert response.json()["detail"].startswith("This application's own access to Triverse does not work.")
+    assert response.json()["detail"].startswith("This application is not configured correctly for Triverse.")
     (record,) = [record for record in caplog.records if record.name == "triverse.fastapi"]
     assert record.levelno == logging.ERROR
-    assert record.getMessage().startswith(f"answered 502: No {status} (HTTP {status}")
+    assert record.getMessage().startswith(f"answered 502: No {status} (GET /users/balance: HTTP {status}")
     assert KEY not in caplog.text
 
 
@@ -175,7 +185,7 @@ def described(app: FastAPI, path: str) -> dict[str, object]:
 
 def test_every_problem_is_in_the_openapi() -> None:
     app = application(service())
-    always = {"200", "400", "402", "404", "409", "429", "500", "502", "503"}
+    always = {"200", "400", "402", "404", "409", "422", "429", "500", "502", "503", "504"}
     assert set(described(app, "/credits")) == always
     assert set(described(app, "/mine")) == always | {"401", "403"}
     assert described(app, "/credits")["429"] == {
@@ -183,7 +193,7 @@ def test_every_problem_is_in_the_openapi() -> None:
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/TriverseProblem"}}},
         "headers": {
             "Retry-After": {
-                "description": "Seconds to wait, where Triverse says so.",
+                "description": "Seconds to wait, if Triverse sent them.",
                 "schema": {"type": "integer"},
             }
         },
@@ -202,3 +212,41 @@ def test_an_application_with_no_routes_can_be_described() -> None:
     app = FastAPI()
     install_error_handlers(app)
     assert app.openapi()["paths"] == {}
+
+
+TASK = UUID(int=1)
+
+
+@frozen
+class State:
+    """The attributes of a task that an error needs."""
+
+    error: Mapping[str, object] | str | None
+    reason: str | None = "No mesh"
+    task_uuid: UUID = TASK
+    status: str = "FAILED"
+    flow_name: str | None = None
+    progress: float | None = None
+
+
+def late(state: State | None) -> TriverseError:
+    error = DeadlineExceededError("late")
+    error.task, error.task_uuid = state, UUID(int=1)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "detail"),
+    [
+        (TaskFailedError("no", task=State({"code": 2008})), 422, "No mesh"),
+        (TaskFailedError("no", task=State({"code": 2008}, None)), 422, "The Triverse task failed."),
+        (TaskFailedError("no", task=State({"code": 5005})), 502, "The Triverse task failed."),
+        (TaskFailedError("no", task=State("2008")), 502, "The Triverse task failed."),
+        (TaskCancelledError("no", task=State(None)), 502, "The Triverse task was cancelled."),
+        (late(None), 504, "The Triverse task takes too long. Ask for it again later."),
+    ],
+)
+def test_a_task_without_a_result_becomes_a_problem_document(error: TriverseError, status: int, detail: str) -> None:
+    problem = problem_of(error)
+    assert (problem.status_code, problem.problem.detail) == (status, detail)
+    assert problem.problem.document()["task_uuid"] == str(UUID(int=1))
