@@ -92,7 +92,7 @@ def test_a_damaged_compressed_body_is_said_so(body: bytes) -> None:
 def test_an_encoding_that_was_not_asked_for_is_said_so(encoding: str) -> None:
     assert (
         problem(gzip.compress(ENVELOPE, mtime=0), encoding)
-        == "the response body has a content encoding that was not asked for"
+        == "the response body has a content encoding that was not requested"
     )
 
 

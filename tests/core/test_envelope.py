@@ -123,9 +123,7 @@ def test_an_unknown_code_under_a_2xx_is_still_an_error() -> None:
 
 def test_a_code_under_a_2xx_without_a_message_does_not_read_as_if_all_were_well() -> None:
     error = api_error(200, {"code": 2000})
-    assert str(error).startswith(
-        "The service reports an error, and does not say which (GET /thing: HTTP 200, code 2000). "
-    )
+    assert str(error).startswith("The service reported an error without a message (GET /thing: HTTP 200, code 2000). ")
 
 
 def test_a_403_is_about_credits_only_with_code_2010() -> None:

@@ -25,13 +25,13 @@ __all__ = [
 
 
 class APIError(TriverseError):
-    """The API said no.
+    """The API reported an error.
 
     Attributes:
         status_code: HTTP status of the response.
         code: the service's own error number, such as 2010; None if it sent none.
-        message: what the service says happened.
-        suggestion: what the service suggests to do; None if it suggests nothing.
+        message: the service's description of the error.
+        suggestion: the service's advice; None if it sent none.
         request_id: the service's id of the request, to quote to support; None if it sent none.
         headers: headers of the response.
         retry_after: seconds that the service asks to wait; None if it sent no such header.
@@ -42,10 +42,10 @@ class APIError(TriverseError):
     method: str | None = None
     url: str | None = None
 
-    remedy: ClassVar[str] = "Check the base URL, and look the answer up in the service's documentation."
-    """What to do about errors of this class, for when the service suggests nothing."""
+    remedy: ClassVar[str] = "Check the base URL and the service's documentation."
+    """Advice for errors of this class, used if the service sent none."""
 
-    def __init__(  # noqa: PLR0913 - one argument for each thing that the service says
+    def __init__(  # noqa: PLR0913 - one argument for each field of the error
         self,
         message: str,
         *,
@@ -107,19 +107,19 @@ class PermissionDeniedError(APIError):
 
 
 class NotFoundError(APIError):
-    """404: there is no such thing, or it belongs to someone else."""
+    """404: the resource does not exist, or belongs to another account."""
 
     remedy = "Check the id, and that it belongs to this account."
 
 
 class ConflictError(APIError):
-    """409: the state of the thing does not allow this now."""
+    """409: the state of the resource does not allow this now."""
 
-    remedy = "Look at its present state before trying again."
+    remedy = "Check the current state before trying again."
 
 
 class RateLimitError(APIError):
-    """429: too many requests, or the task queue is full. `retry_after` says how long to wait, or is None."""
+    """429: too many requests, or the task queue is full. `retry_after` is the time to wait in seconds, or None."""
 
     remedy = "Slow down, and try again later."
 
@@ -131,12 +131,12 @@ class ServerError(APIError):
 
 
 class ServiceUnavailableError(ServerError):
-    """503: a part of the service is down."""
+    """503: a part of the service is unavailable."""
 
 
 _INSUFFICIENT_CREDITS = 2010
 
-# Which status a documented code comes with, for the answers that carry it under a 2xx.
+# The documented status of each code, for responses that have the code under a 2xx status.
 _STATUS_OF_CODE = {
     1004: 400,
     1005: 404,
@@ -166,7 +166,7 @@ _CLASS_OF_STATUS: dict[int, type[APIError]] = {
 
 
 def error_class(status_code: int, code: int | None) -> type[APIError]:
-    """The class for an answer: by code where the status hides it, else by status."""
+    """Return the class of a response's error: by the code if the status does not show the error, else by status."""
     if code == _INSUFFICIENT_CREDITS:
         return InsufficientCreditsError
     if status_code < HTTPStatus.MULTIPLE_CHOICES and code is not None:

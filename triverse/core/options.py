@@ -1,4 +1,4 @@
-"""How a call is to be made: timeouts, deadline, retries."""
+"""Options of a call: timeouts, deadline, retries."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ __all__ = [
 
 T = TypeVar("T")
 
-# Thirty years. Some timers take no more, and None is the way to say "no limit".
+# Thirty years. Some timers refuse more, and None means "no limit".
 MAX_SECONDS: Final = 1e9
 
 
 class Unset(Enum):
-    """The type of `UNSET`: "as it was", where None already means "none"."""
+    """The type of `UNSET`, the default of options for which None has a meaning of its own."""
 
     UNSET = "unset"
 
@@ -42,7 +42,7 @@ UNSET: Final = Unset.UNSET
 
 
 def value_or(value: T | Unset, otherwise: T) -> T:
-    """The value, or the other one where none was given."""
+    """Return the value, or `otherwise` if no value was given."""
     return otherwise if isinstance(value, Unset) else value
 
 
@@ -52,7 +52,7 @@ def _seconds_or_none(_owner: object, attribute: Attribute[Any], value: float | N
 
 
 def positive_seconds(name: str, value: float, allowed: str = "seconds") -> float:
-    """The value, if it is a time that timers take.
+    """Return the value if it is a positive number of seconds that timers accept.
 
     Raises:
         ConfigurationError: it is not.
@@ -65,7 +65,7 @@ def positive_seconds(name: str, value: float, allowed: str = "seconds") -> float
 
 
 def _non_negative_int(_owner: object, attribute: Attribute[int], value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are not all type checked
         message = f"{attribute.name} must be 0 or a positive whole number, not {safe_repr(value)}"
         raise ConfigurationError(message)
 
@@ -75,11 +75,11 @@ class Timeout:
     """Seconds that each phase of one attempt may take; None for no limit.
 
     Attributes:
-        connect: to make the connection, TLS included.
+        connect: to open the connection, TLS included.
         read: to wait for the next bytes of the response.
         write: to send the next bytes of the request.
-        pool: to wait for one of the client's connections. None by default, since waiting is no failure;
-            the call's `deadline` still bounds it.
+        pool: to wait for one of the client's connections. None by default, because only the call's `deadline` needs
+            to bound this wait.
     """
 
     connect: float | None = field(default=5.0, validator=_seconds_or_none)
@@ -89,11 +89,11 @@ class Timeout:
 
 
 DEFAULT_TIMEOUT: Final = Timeout()
-"""The limits of those who gave none. Told by identity from the same limits where they were given."""
+"""The default. Compared by identity, to tell "not given" from "given, with the same values"."""
 
 
 def as_timeout(value: float | Timeout) -> Timeout:
-    """One number stands for each phase but the wait for a connection."""
+    """Return the timeouts that a number of seconds means: all phases except the wait for a connection."""
     if isinstance(value, Timeout):
         return value
     if value is None:  # pyright: ignore[reportUnnecessaryComparison]  # callers are not all type checked
@@ -105,13 +105,13 @@ def as_timeout(value: float | Timeout) -> Timeout:
 
 @frozen(kw_only=True)
 class Policy:
-    """What one call may take, and how often it may try.
+    """The limits of one call.
 
     Attributes:
-        timeout: for each phase of one attempt.
+        timeout: limits of each phase of one attempt.
         deadline: seconds for the whole call; None for no limit.
         max_retries: extra attempts after the first.
-        refreshes_key: whether asking for the key again may give another one.
+        refreshes_key: whether a callable returns the key, so that another call of it may return another key.
         key_source: where the key came from, in words, for the text of a 401.
     """
 
@@ -123,7 +123,7 @@ class Policy:
 
 
 def positive_int(name: str, value: int) -> int:
-    """The value, if it is a whole number of at least one.
+    """Return the value if it is a positive whole number.
 
     Raises:
         ConfigurationError: it is not.

@@ -1,10 +1,9 @@
-"""The frame around every answer: from a reply to its payload, or to the error that it stands for.
+"""From the bytes of a response to its payload, or to the error that it reports.
 
-Success is `{"code": 0, "message": "success", "data": …}`; failure has another code, a message and perhaps a suggestion.
-In between sit proxies that answer HTML, nothing, or JSON of their own: those become the right error by status.
+A success is `{"code": 0, "message": "success", "data": …}`; a failure has another code, a message and sometimes a
+suggestion. A proxy in between may send HTML, nothing, or JSON of its own: its status decides the class of the error.
 
-An error is a value in here, and raised elsewhere: so no frame of its traceback, and no exception in its context, holds
-the body.
+These functions return errors instead of raising them, so that no traceback frame keeps the response body alive.
 """
 
 from __future__ import annotations
@@ -97,7 +96,7 @@ def _api_error(reply: Reply, content: object, wall_clock: Callable[[], float]) -
 
 
 def _detail(detail: object) -> object:
-    """What FastAPI's own errors say: a text, an object with a message, or a list of complaints."""
+    """Return the text of FastAPI's own `detail`: a string, an object with a message, or a list of validation errors."""
     if isinstance(detail, dict):
         return cast("dict[str, object]", detail).get("message")
     if isinstance(detail, list):
@@ -106,19 +105,17 @@ def _detail(detail: object) -> object:
 
 
 def _validation_error_text(entry: object) -> str | None:
-    """One complaint of FastAPI about a request: where, and what."""
+    """Return location and message of one of FastAPI's validation errors."""
     fields = cast("dict[str, object]", entry) if isinstance(entry, dict) else {}
-    steps, said = fields.get("loc"), fields.get("msg")
-    if not isinstance(steps, list) or not isinstance(said, str):
+    location, message = fields.get("loc"), fields.get("msg")
+    if not isinstance(location, list) or not isinstance(message, str):
         return None
-    where = ".".join(
-        str(path_segment) for path_segment in cast("list[object]", steps) if isinstance(path_segment, (str, int))
-    )
-    return f"{where}: {said}"
+    path = ".".join(str(segment) for segment in cast("list[object]", location) if isinstance(segment, (str, int)))
+    return f"{path}: {message}"
 
 
 def _redacted_text(reply: Reply, text: object) -> str | None:
-    """Text of the server's without the key and of sane length; None if there is none."""
+    """Return a text of the server without the key, at most 2,000 characters; None if it is empty or no text."""
     if not isinstance(text, str) or not text.strip():
         return None
     printable = text.encode("utf-8", "replace").decode()
@@ -127,21 +124,21 @@ def _redacted_text(reply: Reply, text: object) -> str | None:
 
 def _reason_phrase(status: int) -> str:
     if status < HTTPStatus.MULTIPLE_CHOICES:
-        return "The service reports an error, and does not say which"
+        return "The service reported an error without a message"
     try:
         return HTTPStatus(status).phrase
     except ValueError:
         return "Unknown status"
 
 
-# Decompressed. No answer of this API comes near it; what does is an accident or an attack.
+# After decompression. No response of this API is nearly as large.
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 
 _GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
 
 
 class BodyError(Exception):
-    """The body cannot be read. The message says why, without quoting it."""
+    """The body cannot be read. The message has the reason, and no part of the body."""
 
 
 class TooLargeError(BodyError):
@@ -152,7 +149,7 @@ class TooLargeError(BodyError):
 
 
 def parse(body: bytes, headers: Headers) -> object:
-    """The JSON value in a body.
+    """Return the JSON value of a body.
 
     Raises:
         BodyError: too large, in no known encoding, or not JSON.
@@ -182,12 +179,12 @@ def decompress(body: bytes, headers: Headers) -> bytes:
         return body
     if encoding in {"gzip", "x-gzip", "deflate"}:
         return _inflated(body)
-    problem = "the response body has a content encoding that was not asked for"
+    problem = "the response body has a content encoding that was not requested"
     raise BodyError(problem)
 
 
 def _inflated(body: bytes) -> bytes:
-    """Decompress, but never more than the limit: a few bytes can claim gigabytes."""
+    """Decompress, up to the limit: a few bytes can expand to gigabytes."""
     inflater = zlib.decompressobj(_GZIP_OR_ZLIB)
     try:
         inflated = inflater.decompress(body, MAX_BODY_BYTES + 1)
