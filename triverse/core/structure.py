@@ -71,6 +71,8 @@ def _structurer(into: Hashable) -> Callable[[object, str], object]:
 def _fields_hook(into: type[Any], converter: Converter) -> Hook:
     """For an attrs class or a dataclass. A `Result` also keeps the fields that it does not know."""
     cls: type[Any] = get_origin(into) or into
+    if hasattr(cls, "structure"):  # a result class that decodes leniently
+        return lambda value, _into: cls.structure(value)
     if not issubclass(cls, Result):
         return require_type(dict, "an object", make_dict_structure_fn(into, converter))
     fill = make_dict_structure_fn(into, converter, _extra=override(struct_hook=lambda extra, _into: check_json(extra)))
