@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     # For type checkers and editors. At run time the table below says the same; a test compares the two.
     from triverse import api as api
     from triverse.api.accounts import AccountBalance as AccountBalance
+    from triverse.api.assets import Asset as Asset
     from triverse.api.balance_change import BalanceChange as BalanceChange
+    from triverse.api.tasks.quotes import Quote as Quote
+    from triverse.api.tasks.task import Task as Task
+    from triverse.api.tasks.task import TaskQueue as TaskQueue
+    from triverse.api.uploads import UploadedFile as UploadedFile
     from triverse.api.users import UserBalance as UserBalance
     from triverse.api.users import UserInfo as UserInfo
     from triverse.clients.asynchronous import AsyncTriverse as AsyncTriverse
@@ -53,6 +58,7 @@ else:
     _MODULE_OF = {
         "APIError": "triverse.core.api_errors",
         "AccountBalance": "triverse.api.accounts",
+        "Asset": "triverse.api.assets",
         "AsyncTriverse": "triverse.clients.asynchronous",
         "AuthenticationError": "triverse.core.api_errors",
         "BadRequestError": "triverse.core.api_errors",
@@ -65,19 +71,23 @@ else:
         "InvalidResponseError": "triverse.core.errors",
         "NotFoundError": "triverse.core.api_errors",
         "PermissionDeniedError": "triverse.core.api_errors",
+        "Quote": "triverse.api.tasks.quotes",
         "RateLimitError": "triverse.core.api_errors",
         "Request": "triverse.core.request",
         "RequestTimeoutError": "triverse.core.errors",
         "Response": "triverse.core.exchange",
         "ServerError": "triverse.core.api_errors",
         "ServiceUnavailableError": "triverse.core.api_errors",
+        "Task": "triverse.api.tasks.task",
         "TaskCancelledError": "triverse.core.errors",
         "TaskError": "triverse.core.errors",
         "TaskFailedError": "triverse.core.errors",
+        "TaskQueue": "triverse.api.tasks.task",
         "Timeout": "triverse.core.options",
         "TransportError": "triverse.core.errors",
         "Triverse": "triverse.clients.sync",
         "TriverseError": "triverse.core.errors",
+        "UploadedFile": "triverse.api.uploads",
         "UserBalance": "triverse.api.users",
         "UserInfo": "triverse.api.users",
     }

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from triverse.api import users
+from triverse.api import tasks, users
 
-__all__ = ["users"]
+__all__ = ["tasks", "users"]
