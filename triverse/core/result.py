@@ -12,6 +12,7 @@ from uuid import UUID
 import attrs
 from attrs import field, frozen
 
+from triverse.core.html_table import html_table
 from triverse.core.json_values import to_plain_json
 from triverse.core.read_only import ReadOnlyDict, read_only
 
@@ -36,6 +37,10 @@ class Serializable:
     def to_json(self) -> str:
         """Return the fields as one JSON object."""
         return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
+
+    def _repr_html_(self) -> str:
+        """Return the table that notebooks show."""
+        return html_table(type(self).__name__, self.to_dict())
 
     # With these two, `dict(result)` is `result.to_dict()`. FastAPI calls dict() on each value that it does not know.
     def keys(self) -> KeysView[str]:
