@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from triverse.core.errors import TriverseError as TriverseError
     from triverse.core.exchange import Response as Response
     from triverse.core.options import Timeout as Timeout
+    from triverse.core.progress import Progress as Progress
     from triverse.core.request import Request as Request
 else:
     # A module is imported when one of its names is first used (PEP 562). `import triverse` itself must stay fast: the
@@ -71,6 +72,7 @@ else:
         "InvalidResponseError": "triverse.core.errors",
         "NotFoundError": "triverse.core.api_errors",
         "PermissionDeniedError": "triverse.core.api_errors",
+        "Progress": "triverse.core.progress",
         "Quote": "triverse.api.tasks.quotes",
         "RateLimitError": "triverse.core.api_errors",
         "Request": "triverse.core.request",

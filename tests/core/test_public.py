@@ -8,6 +8,7 @@ import pytest
 
 import triverse
 from triverse import AsyncTriverse, Triverse
+from triverse.api.uploads import AsyncUploads, Uploads
 from triverse.api.users import AsyncUsers, Users
 
 EXPORTED = [
@@ -26,6 +27,7 @@ EXPORTED = [
     "InvalidResponseError",
     "NotFoundError",
     "PermissionDeniedError",
+    "Progress",
     "Quote",
     "RateLimitError",
     "Request",
@@ -52,6 +54,7 @@ EXPORTED = [
 # What hangs on each client, in both worlds.
 TWINS: list[tuple[type, type]] = [
     (Triverse, AsyncTriverse),
+    (Uploads, AsyncUploads),
     (Users, AsyncUsers),
 ]
 

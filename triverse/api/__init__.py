@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from triverse.api import tasks, users
+from triverse.api import tasks, uploads, users
 
-__all__ = ["tasks", "users"]
+__all__ = ["tasks", "uploads", "users"]

@@ -35,7 +35,7 @@ from triverse.core.headers import Headers
 from triverse.core.options import Policy, Unset
 from triverse.core.request import Request
 from triverse.core.response_body import unwrap
-from triverse.core.retry import RETRYABLE_STATUS_CODES, backoff
+from triverse.core.retry import MAX_RETRY_DELAY, RETRYABLE_STATUS_CODES, backoff
 from triverse.core.structure import structurer
 from triverse.core.text import exception_chain, exception_message, safe_repr
 
@@ -48,9 +48,6 @@ _logger = logging.getLogger("triverse")
 
 # Timers may fire this many seconds early.
 _CLOCK_RESOLUTION = 0.005
-
-# A week. A server may ask for a wait of centuries, which the timers of operating systems refuse.
-_MAX_RETRY_DELAY = 7 * 24 * 3600.0
 
 
 class Runtime(NamedTuple):
@@ -129,7 +126,7 @@ def exchange(request: Request[T], policy: Policy, runtime: Runtime) -> CallFlow[
             retries += 1
         else:
             raise result
-        if wait > _MAX_RETRY_DELAY or (deadline is not None and finished + wait >= deadline):
+        if wait > MAX_RETRY_DELAY or (deadline is not None and finished + wait >= deadline):
             raise result
         _log_retry(attempt, outcome, wait)
         attempt = attempt._replace(after=wait, number=attempt.number + 1)

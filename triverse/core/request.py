@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from types import NoneType
 from typing import TYPE_CHECKING, Final, ForwardRef, Generic, Protocol, TypeAlias, TypeVar, cast
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, ForwardRef, Generic, Protocol, TypeAlia
 from attrs import evolve, field, frozen
 
 from triverse.core.errors import ConfigurationError
+from triverse.core.multipart import FileUpload
 from triverse.core.options import UNSET, Unset
 from triverse.core.text import safe_repr
 
@@ -55,6 +56,10 @@ class StreamedBody(Protocol):
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the body in chunks of at most 64 KiB; the same bytes each time. Reading may block."""
+        ...
+
+    def progress(self, sent: int) -> Awaitable[None] | None:
+        """Note that this many bytes were sent. An awaitable that it returns is to be awaited before sending more."""
         ...
 
 
@@ -138,6 +143,7 @@ class Request(Generic[T_co]):
         params: query parameters.
         json: JSON body; None for no body.
         body: a body that is read while it is sent, in place of `json`.
+        file: a file to upload. The client opens it, checks it and sends it as the `body`.
         decode: converts `data` into the result, in place of the strict structuring by `into`. Takes the value and the
             name to use for it in errors.
         headers: extra request headers.
@@ -155,6 +161,7 @@ class Request(Generic[T_co]):
     )
     json: JSON = field(default=None, hash=False)
     body: StreamedBody | None = field(default=None, kw_only=True, hash=False, repr=False)
+    file: FileUpload | None = field(default=None, kw_only=True, hash=False)
     decode: Callable[[object, str], T_co] | None = field(default=None, kw_only=True, repr=False)
     headers: tuple[tuple[str, str], ...] = field(default=(), kw_only=True)
     safe: bool = field(default=False, kw_only=True)

@@ -14,11 +14,16 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+from triverse.core.api_errors import APIError
+from triverse.core.errors import ConnectionFailedError, RequestTimeoutError, TriverseError
 from triverse.core.headers import Headers
 
-__all__ = ["RETRYABLE_STATUS_CODES", "backoff", "retry_after"]
+__all__ = ["MAX_RETRY_DELAY", "RETRYABLE_STATUS_CODES", "backoff", "is_transient", "retry_after"]
 
 RETRYABLE_STATUS_CODES: Final = frozenset({408, 429, 500, 502, 503, 504})
+
+MAX_RETRY_DELAY: Final = 7 * 24 * 3600.0
+"""A week. A server may ask for a wait of centuries, which the timers of operating systems refuse."""
 
 _BASE_DELAY: Final = 0.5
 _MAX_DELAY: Final = 8.0
@@ -34,6 +39,13 @@ def backoff(retry: int, jitter: float) -> float:
         jitter: random, 0 up to 1.
     """
     return jitter * min(_MAX_DELAY, _BASE_DELAY * 2.0 ** min(retry, _MAX_EXPONENT))
+
+
+def is_transient(error: TriverseError) -> bool:
+    """Whether an idempotent request that failed like this may succeed when it is sent again."""
+    if isinstance(error, APIError):
+        return error.status_code in RETRYABLE_STATUS_CODES
+    return isinstance(error, (ConnectionFailedError, RequestTimeoutError))
 
 
 def retry_after(headers: Headers, wall_clock: Callable[[], float]) -> float | None:
