@@ -184,7 +184,7 @@ def conformance(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def mutation(session: nox.Session) -> None:
-    """Change the core one place at a time and count the changes that no test notices; writes docs/evidence/mutation.md."""
+    """Change the core in one place at a time and count what no test notices; writes docs/evidence/mutation.md."""
     session.install(f".[{EXTRAS}]", *_group("mutation"))
     # mutmut changes a copy of the sources, and the tests must import that copy.
     session.run("python", "-m", "pip", "uninstall", "--yes", "triverse", silent=True)
@@ -217,7 +217,7 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def soak(session: nox.Session) -> None:
-    """Run a hundred workers against mixed faults for three minutes (or the given seconds); writes docs/evidence/soak.md."""
+    """Run a hundred workers against mixed faults for three minutes (or as given); writes docs/evidence/soak.md."""
     session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("test"))
     # glibc keeps freed memory in one arena per few threads. With a single arena, a leak is visible.
     env = {**INSTALLED, "MALLOC_ARENA_MAX": "1"}

@@ -19,7 +19,7 @@ settings.load_profile("unhurried")
 # For sessions that run the suite many times.
 settings.register_profile("few", max_examples=10, derandomize=True, database=None, deadline=None)
 
-# A shell ignores SIGINT in its background jobs, and child processes inherit that: the tests that interrupt them would fail.
+# A shell ignores SIGINT in its background jobs, and child processes inherit that. Tests interrupt such processes.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -1,6 +1,6 @@
 """A studio that renders for its customers, who pay with their own Triverse credits.
 
-The studio has a Triverse key of its own, in `TRIVERSE_API_KEY`. Each customer sends theirs as `Authorization: Bearer`.
+The studio has its own Triverse key, in `TRIVERSE_API_KEY`. Each customer sends theirs as `Authorization: Bearer`.
 All of them share one client and its connections. Start it with:
 
     uvicorn studio:app --app-dir docs/examples
@@ -30,7 +30,7 @@ RENDER_COST = 30.0
 
 
 class Order(BaseModel):
-    """What a customer gets for an order: who it is for, and what was there to pay with."""
+    """An accepted order: the customer, and the credits before it."""
 
     title: str
     customer: UserInfo
@@ -38,7 +38,7 @@ class Order(BaseModel):
 
 
 class Status(BaseModel):
-    """How the studio itself stands with Triverse."""
+    """The Triverse account of the studio itself."""
 
     account: UserInfo
     credits: UserBalance
@@ -46,7 +46,7 @@ class Status(BaseModel):
 
 @asynccontextmanager
 async def studio_lifespan(app: FastAPI) -> AsyncGenerator[dict[str, object], None]:
-    """Open what the studio needs, and close it after the last request."""
+    """Open the client of the studio at startup, and close it after the last request."""
     client = AsyncTriverse(deadline=30.0, max_connections=50)
     async with lifespan(app, client) as state:
         yield {**state}
@@ -57,7 +57,7 @@ customers = APIRouter(prefix="/customers", tags=["Customers"])
 
 @customers.get("/me")
 async def read_account(tenant: TenantDep) -> UserInfo:
-    """Show customers their account."""
+    """Show the customer's account."""
     return await tenant.users.me()
 
 
@@ -65,7 +65,7 @@ async def read_account(tenant: TenantDep) -> UserInfo:
 async def read_credits(
     balance: Annotated[UserBalance, Depends(current_balance(max_age=1.0, client=get_tenant))],
 ) -> UserBalance:
-    """Show customers their credits, at most a second old."""
+    """Show the customer's credits, at most a second old."""
     return balance
 
 
@@ -75,11 +75,11 @@ async def order(
     tenant: TenantDep,
     balance: Annotated[UserBalance, Depends(credits_required(RENDER_COST, client=get_tenant))],
 ) -> Order:
-    """Take an order from customers who can pay for it."""
+    """Accept an order if the customer can pay for it."""
     return Order(title=title, customer=await tenant.users.me(), credits_before=balance)
 
 
-# Mounted below, as one would to put it behind another login.
+# A mounted application, for example to put it behind another login.
 office = FastAPI(title="Office")
 install_error_handlers(office)
 
@@ -87,7 +87,7 @@ install_error_handlers(office)
 @office.get("/status")
 async def read_status(
     account: CurrentUser,
-    # However many screens show this page, the service is asked every two seconds.
+    # At most one request to the service every two seconds, for all screens that show this page.
     balance: Annotated[UserBalance, Depends(current_balance(max_age=2.0))],
 ) -> Status:
     """Show the studio its own account."""
@@ -102,5 +102,5 @@ app.mount("/office", office)
 
 @app.get("/health")
 async def read_health() -> bool:
-    """Say that the studio itself is up, whatever Triverse is."""
+    """Report that the studio is up, even while Triverse is not."""
     return True

@@ -1,4 +1,4 @@
-"""Shows default values as they are, where the code takes them from elsewhere."""
+"""Show the values of defaults that are expressions in the code."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import griffe
 
 
 class RealDefaults(griffe.Extension):
-    """Puts the value in the place of an expression such as `Policy().deadline`."""
+    """Replace an expression such as `Policy().deadline` by its value."""
 
     def on_function(self, *, func: griffe.Function, **_kwargs: object) -> None:
-        """Ask the imported function for the values behind its default expressions."""
+        """Read the values from the signature of the imported class."""
         looked_up = [p for p in func.parameters if isinstance(p.default, griffe.Expr) and p.name != "self"]
         if not looked_up or not (isinstance(func.parent, griffe.Class) and func.name == "__init__"):
             return

@@ -1,7 +1,7 @@
-"""What the build checks beyond links.
+"""Prepares pages for the site, and checks the built site.
 
-Every public name is documented and in the reference, every page has its Markdown twin, and nothing is loaded from
-elsewhere.
+The checks: every public name is documented and in the reference, every page has a Markdown copy, and no page loads anything
+from another host.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import figures
 import griffe
 
 if TYPE_CHECKING:
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
-# Where users import from, beside the package itself and its groups of requests. Of other modules, only what hangs on
-# names from these is public.
+# The modules that users import from, beside the package itself and its groups of requests.
 PUBLIC_MODULES = ["fastapi", "sandbox", "pytest_plugin"]
 
 _LOADS = r"""(?:src=["']?|<link [^>]*(?:stylesheet|icon|pre\w+)[^>]*href=["']?|url\(["']?|@import ["'])"""
@@ -31,17 +31,34 @@ log = logging.getLogger("mkdocs.hooks.checks")
 
 
 def on_config(config: MkDocsConfig) -> None:
-    """Put the pages that programs write at the end of the navigation, whichever there are."""
+    """Add the generated evidence pages to the navigation, and the version to the header."""
     written = sorted(path.name for path in (Path(config.docs_dir) / "evidence").glob("*.md"))
     pages = [f"evidence/{name}" for name in written if name != "index.md"]
-    config.nav.append({"Evidence": [{"Overview": "evidence/index.md"}, *pages]})
+    # Before the last section, which is about the project itself.
+    config.nav.insert(len(config.nav) - 1, {"Evidence": [{"Overview": "evidence/index.md"}, *pages]})
+    version = re.search(r'"([\d.]+)"', (ROOT / "triverse" / "_version.py").read_text("utf-8"))
+    config.extra["release"] = version[1] if version else ""
+    # The theme shows its `source` partial if there is a repository; ours has the version and the licence.
+    config.repo_url = "."
 
 
-def on_page_markdown(markdown: str, config: MkDocsConfig, **_kwargs: object) -> str:
-    """List what programs have written so far where a page asks for it."""
-    return markdown.replace(
-        "<!-- each page, in its own first sentence -->", "\n".join(_evidence(Path(config.docs_dir)))
-    )
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_kwargs: object) -> str:
+    """Fill in the files, lists and figures that a page names in a comment."""
+    docs = Path(config.docs_dir)
+    markdown = re.sub(r"<!-- file: (\S+) -->", lambda found: _file(found[1]), markdown)
+    markdown = markdown.replace("<!-- each evidence page, with its first sentence -->", "\n".join(_evidence(docs)))
+    if page.file.src_uri == "index.md":
+        markdown = markdown.replace("<!-- three figures of the evidence pages -->", figures.cards(docs / "evidence"))
+    return markdown
+
+
+def _file(name: str) -> str:
+    """Return a file of the repository's root as it is, with its links made relative to `docs/project/`."""
+    text = (ROOT / name).read_text("utf-8")
+    if not name.endswith(".md"):
+        return f"```text\n{text}```"
+    text = re.sub(r"\]\(docs/", "](../", text)
+    return re.sub(r"\]\(([A-Z]+)\.md", lambda link: f"]({link[1].lower()}.md", text)
 
 
 def _evidence(docs: Path) -> Iterator[str]:
@@ -53,32 +70,33 @@ def _evidence(docs: Path) -> Iterator[str]:
 
 
 def on_page_content(html: str, page: Page, **_kwargs: object) -> str:
-    """Let the style sheet know options, tables of figures, and tables that a phone shows row by row."""
+    """Mark options and tables for the style sheet: tables of figures, and tables that a phone shows row by row."""
     html = html.replace("<code>--", "<code data-option>--")
     if page.file.src_uri.startswith("evidence/"):
-        # Tables name everything, and would be found before what explains it.
+        # These tables contain every name and would outrank the pages that explain it.
         page.meta["search"] = {"boost": 0.1}
+        page.meta["hide"] = ["toc"]
         return html.replace("<table>", "<table data-figures>")
     return re.sub(r"<table>.*?</table>", _labelled, html, flags=re.DOTALL)
 
 
 def _labelled(table: re.Match[str]) -> str:
-    """The table, with the head of its column on each cell where there are several to tell apart."""
+    """Return the table with the name of its column on each cell, if there are more than two columns."""
     heads = [re.sub("<[^>]+>", "", head) for head in re.findall(r"<th[^>]*>(.*?)</th>", table[0], flags=re.DOTALL)]
     marked = table[0].replace("<table>", "<table data-rows>")
-    if len(heads) == 2:  # noqa: PLR2004 - what it is about, and what is said of it
+    if len(heads) == 2:  # noqa: PLR2004 - a name and its description need no labels
         return marked
     labels = itertools.cycle(heads)
     return re.sub("<td", lambda _: f'<td data-label="{next(labels)}"', marked)
 
 
 def on_post_build(config: MkDocsConfig) -> None:
-    """Warn of what is wrong, which fails a strict build."""
+    """Warn about what is wrong; a warning fails a strict build."""
     site = Path(config.site_dir)
     _check_reference(site)
     for path in site.rglob("*.html"):
         if path.name != "404.html" and not path.with_suffix(".md").exists():
-            log.warning("%s has no Markdown twin: add it to the sections of llmstxt", path.relative_to(site))
+            log.warning("%s has no Markdown copy: add it to the sections of llmstxt", path.relative_to(site))
     for path in (*site.rglob("*.html"), *site.rglob("*.css")):
         for url in _LOADED_FROM_ELSEWHERE.findall(path.read_text("utf-8")):
             log.warning("%s loads %s", path.relative_to(site), url)
@@ -101,7 +119,7 @@ def _check_reference(site: Path) -> None:
 
 
 def _public(module: griffe.Module) -> Iterator[tuple[str, griffe.Object]]:
-    """Each exported name with what it names, and each public member of exported classes that is ours."""
+    """Yield each exported name with its object, and each public member of exported classes that this package defines."""
     for name in module.exports or ():
         item = _target(module[str(name)])
         yield f"{module.path}.{name}", item
@@ -116,7 +134,7 @@ def _target(item: griffe.Object | griffe.Alias) -> griffe.Object:
 
 
 def _is_described_elsewhere(owner: griffe.Class, member: griffe.Object) -> bool:
-    """Whether the docstring of the class or a base describes it, or a base documents what it overrides."""
+    """Return whether the docstring of the class or of a base describes it, or a base documents what it overrides."""
     bases = [base for base in owner.mro() if base.canonical_path.startswith("triverse.")]
     if any(member.name in _described_attributes(cls) for cls in (owner, *bases)):
         return True

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.markdown_snippets import ROOT, excused, run_docstrings, run_javascript, run_page, snippets
+from support.markdown_snippets import ROOT, excused, needs, run_docstrings, run_javascript, run_page, snippets
 from support.shell import COMMAND
 from support.tls import authority
 
@@ -71,6 +71,8 @@ def _logging_as_it_was() -> Iterator[None]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_snippet_of_the_page_runs(page: Path, reader: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for library in needs(page):
+        pytest.importorskip(library, reason=f"{library} is not installed: it is in the dependency group `cookbook`")
     run_page(page, reader, lambda: capsys.readouterr().out)
 
 

@@ -4,9 +4,10 @@
   and one called `test_….py` is run by pytest.
 - A `text` block with `title="Output"` is what the `python` block above it prints; `...` stands for anything.
 - `console` blocks are commands; lines without a `$` below a line with one are what it prints.
-- `toml` and `json` blocks are parsed, and saved where they have a title.
+- `toml`, `yaml` and `json` blocks are parsed, `sh` blocks are checked by `sh -n`. They are saved where they have a title.
 - `javascript` blocks are run by Node, each on its own, apart from the others since not everyone has Node.
-- What is not run says why, in a comment right above it: `<!-- not run: reason -->`.
+- A block that is not run has its reason in a comment right above it: `<!-- not run: reason -->`.
+- A page that needs a library which the package does not use names it in a comment: `<!-- needs: django -->`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import doctest
+import importlib
 import inspect
 import json
 import re
@@ -26,6 +28,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final, Self
 
+import yaml
 from sybil import Document, Example, Region
 from sybil.document import PythonDocStringDocument
 from sybil.evaluators.python import pad
@@ -33,7 +36,7 @@ from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 
 from support.plugin import LOAD_PLUGIN
 
-__all__ = ["ROOT", "excused", "run_docstrings", "run_javascript", "run_page", "snippets"]
+__all__ = ["ROOT", "excused", "needs", "run_docstrings", "run_javascript", "run_page", "snippets"]
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -63,6 +66,11 @@ def snippets(path: Path) -> list[Example]:
     return list(Document.parse(str(path), blocks).examples())
 
 
+def needs(path: Path) -> list[str]:
+    """Return the libraries without which the page cannot be run."""
+    return re.findall(r"<!-- needs: (\w+) -->", path.read_text(encoding="utf-8"))
+
+
 def excused(path: Path) -> int:
     """How many blocks of a page are not run, for the reason above them."""
     return len(list(Document.parse(str(path), fences).examples())) - len(snippets(path))
@@ -81,15 +89,23 @@ class Page:
             "console": self._console,
             "toml": self._toml,
             "json": self._json,
+            "yaml": self._yaml,
+            "sh": self._sh,
         }
 
     def __enter__(self) -> Self:
         sys.modules[self._module.__name__] = self._module
+        # Blocks may import files that blocks above them have saved.
+        sys.path.insert(0, str(self.directory))
+        importlib.invalidate_caches()
         self._loop.__enter__()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._loop.close()
+        sys.path.remove(str(self.directory))
+        for saved in self.directory.glob("*.py"):
+            sys.modules.pop(saved.stem, None)
         del sys.modules[self._module.__name__]
 
     def run(self, example: Example) -> None:
@@ -142,6 +158,12 @@ class Page:
 
     def _json(self, _example: Example, _title: str | None, source: str) -> None:
         json.loads(source)
+
+    def _yaml(self, _example: Example, _title: str | None, source: str) -> None:
+        yaml.safe_load(source)
+
+    def _sh(self, _example: Example, _title: str | None, source: str) -> None:
+        self._command(f"sh -n <<'EOF'\n{source}EOF")
 
     def javascript(self, source: str) -> None:
         """Run a JavaScript module."""

@@ -1,4 +1,4 @@
-"""Makes a page ready to become its Markdown twin."""
+"""Prepare a page for its Markdown copy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bs4 import BeautifulSoup
 
 
 def preprocess(soup: BeautifulSoup, _output: str) -> None:
-    """Leave what reads well as plain text, and put words where only the eye would understand."""
+    """Remove ornaments, and replace drawings and tabs by text."""
     for drawing in soup.select("svg[role=img]"):
         drawing.replace_with(f"[Picture: {drawing['aria-label']}]")
     for ornament in soup.select("a.headerlink, .twemoji, .doc-labels, input"):
