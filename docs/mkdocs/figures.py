@@ -9,7 +9,9 @@ from pathlib import Path
 def cards(evidence: Path) -> str:
     """Return the figures as cards, each with a link to the page that it is from."""
     figures = (_time(evidence / "benchmarks.md"), _tenants(evidence / "races.md"), _fuzzing(evidence / "fuzz.md"))
-    items = "\n".join(f'<a href="{page}"><strong>{number}</strong><span>{text}</span></a>' for number, text, page in figures)
+    items = "\n".join(
+        f'<a href="{page}"><strong>{number}</strong><span>{text}</span></a>' for number, text, page in figures
+    )
     return f'<div class="figures">\n{items}\n</div>'
 
 
