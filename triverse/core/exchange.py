@@ -77,6 +77,7 @@ class Response(Generic[T_co]):
         attempts: how many times the request was sent.
         elapsed: seconds from the start of the call, waits included.
         client_order_id: for a call that creates a task: the id that was sent; None if none was sent.
+        url: URL of the request, without query and key.
     """
 
     data: T_co
@@ -85,6 +86,7 @@ class Response(Generic[T_co]):
     attempts: int
     elapsed: float
     client_order_id: str | None = None
+    url: str | None = None
 
     @property
     def request_id(self) -> str | None:
@@ -187,7 +189,7 @@ def _response(request: Request[T], result: T, outcome: Outcome, attempt: Attempt
         order_id = request.client_order_id
         if request.creation.attach is not None:
             result = cast("T", request.creation.attach(result, order_id))
-    return Response(result, reply.status, reply.headers, attempt.number, elapsed, order_id)
+    return Response(result, reply.status, reply.headers, attempt.number, elapsed, order_id, _url(attempt, reply))
 
 
 def _redact_outcome(outcome: Outcome) -> Outcome:
