@@ -41,7 +41,7 @@ def test_the_same_seed_gives_the_same_course_of_things() -> None:
 
 def test_it_goes_on_by_itself_while_the_block_runs() -> None:
     account = Sandbox().add_account(api_credits=1000)
-    with Activity([account]).going_on(interval=0.001):
+    with Activity([account]).running(interval=0.001):
         while not account.balance.frozen:
             time.sleep(0.001)
     still = account.balance

@@ -6,7 +6,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from triverse import AsyncTriverse, ConnectionFailedError, TransportError
-from triverse.sandbox import Fault, Sandbox
+from triverse.sandbox import Delivery, Fault, Sandbox
 
 pytestmark = pytest.mark.anyio
 
@@ -49,7 +49,7 @@ async def test_a_connection_that_is_not_there_to_break_fails_all_the_same(fault:
 
 async def test_late_answers_come() -> None:
     sandbox = Sandbox()
-    sandbox.faults.add(Fault(latency=0.01, pause=0.001))
+    sandbox.faults.add(Fault(latency=0.01, delivery=Delivery.TRICKLED, pause=0.0001))
     async with through(sandbox.app()) as http:
         assert (await http.get("/users/me")).status_code == 401
         assert (await http.post("/users/me", content=b"more than anyone reads" * 100_000)).status_code == 405

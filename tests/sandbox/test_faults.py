@@ -101,7 +101,7 @@ everywhere = pytest.mark.parametrize(
         (Fault(status=403), PermissionDeniedError, 403),
         (Fault(code=2010), InsufficientCreditsError, 2010),
         (Fault(status=409, code=2005), ConflictError, 2005),
-        (Fault(status=418, code=9999), APIError, 9999),
+        (Fault(status=418, code=2005), APIError, 2005),
     ],
     ids=str,
 )
@@ -215,10 +215,10 @@ def _status(call: object) -> int:
 
 def test_a_fault_for_no_request_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="times"):
-        Sandbox().faults.add(Fault(), times=0)
+        Sandbox().faults.add(Fault(status=500), times=0)
 
 
-def test_an_error_met_instead_of_an_answer_keeps_its_types() -> None:
+def test_an_error_instead_of_a_success_keeps_its_types() -> None:
     sandbox = Sandbox()
-    sandbox.faults.add(Fault(status=503, mistyped=True))
-    assert b'"code": 5003' in sandbox.handle("GET", "/users/me", []).body
+    sandbox.faults.add(Fault.wrong_types())
+    assert b'"code": 401' in sandbox.handle("GET", "/users/me", []).body

@@ -103,7 +103,7 @@ def test_the_same_seed_gives_the_same_ids_and_keys() -> None:
 
 def test_an_unknown_path_is_the_documented_error() -> None:
     with Sandbox().client() as client, pytest.raises(NotFoundError) as caught:
-        client.request("GET", "/tasks/nowhere")
+        client.request("GET", "/nowhere/at/all")
     assert (caught.value.status_code, caught.value.code) == (404, 1005)
     assert caught.value.suggestion
 

@@ -15,7 +15,7 @@ def test_the_log_tells_what_came_in_and_what_was_answered() -> None:
     (first, second) = sandbox.requests
     assert (first.method, first.path, first.status, first.fault) == ("GET", "/users/me", 200, None)
     assert first.request.headers["accept"] == "application/json"
-    assert b"demo@triverse.example" in first.outcome.body
+    assert b"demo@triverse.example" in first.response.body
     assert (second.method, second.path, second.status) == ("POST", "/nowhere", 404)
 
 

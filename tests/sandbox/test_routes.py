@@ -9,7 +9,7 @@ from support.clients import MODES, Mode, run_async
 
 from triverse import BadRequestError, NotFoundError, Request, UserBalance
 from triverse.core.request import JSON
-from triverse.sandbox import Account, Fault, Received, Sandbox
+from triverse.sandbox import Account, Fault, Sandbox, SandboxRequest
 from triverse.sandbox.openapi import document
 from triverse.sandbox.routes import Route
 
@@ -22,19 +22,19 @@ class Order:
     params: dict[str, object]
 
 
-def start(account: Account, received: Received) -> UserBalance:
+def start(account: Account, received: SandboxRequest) -> UserBalance:
     """What starting a task would be."""
     account.freeze(float(received.json(dict[str, int])["cost"]))
     return account.balance
 
 
-START = Route("start", Request("POST", "/tasks", UserBalance, json={"cost": 1}), start)
+START = Route("start", Request("POST", "/orders", UserBalance, json={"cost": 1}), start)
 
 
 def answer(body: bytes) -> tuple[int, dict[str, object]]:
-    answered = START.answer(Sandbox().demo, Received.of("POST", "/tasks", [], body))
-    content: dict[str, object] = json.loads(answered.body)
-    return answered.status, content
+    response = START.respond(Sandbox().demo, SandboxRequest.of("POST", "/orders", [], body))
+    content: dict[str, object] = json.loads(response.body)
+    return response.status, content
 
 
 def test_a_route_answers_in_the_documented_frame() -> None:
@@ -48,7 +48,7 @@ def test_a_route_may_refuse_as_the_service_does() -> None:
 
 
 def test_a_route_with_a_body_is_described_with_an_example() -> None:
-    described = json.loads(document(routes=(START,)))["paths"]["/tasks"]["post"]
+    described = json.loads(document(routes=(START,)))["paths"]["/orders"]["post"]
     assert described["requestBody"]["content"]["application/json"]["example"] == {"cost": 1}
 
 
@@ -67,10 +67,10 @@ def test_a_route_says_what_is_wrong_with_a_body(body: bytes, problem: str) -> No
 
 
 def test_a_body_is_read_as_strictly_as_an_answer() -> None:
-    received = Received.of("POST", "/tasks", [], json.dumps(ORDER).encode())
+    received = SandboxRequest.of("POST", "/orders", [], json.dumps(ORDER).encode())
     assert received.json(Order) == Order("text-to-model", {"prompt": "a red chair"})
     with pytest.raises(BadRequestError, match=r"body\.flow_name: missing"):
-        Received.of("POST", "/tasks", [], b"{}").json(Order)
+        SandboxRequest.of("POST", "/orders", [], b"{}").json(Order)
 
 
 class Reader:
@@ -81,7 +81,7 @@ class Reader:
         self.bodies: list[bytes] = []
         self.sandbox.faults.add(Fault(status=503), match=self)
 
-    def __call__(self, received: Received) -> bool:
+    def __call__(self, received: SandboxRequest) -> bool:
         self.bodies.append(received.body)
         return False
 
@@ -91,13 +91,13 @@ def test_bodies_come_in_process(mode: Mode) -> None:
     reader = Reader()
     if mode == "sync":
         with reader.sandbox.client() as client, pytest.raises(NotFoundError):
-            client.request("POST", "/tasks", json=ORDER)
+            client.request("POST", "/orders", json=ORDER)
     else:
 
         async def main() -> None:
             async with reader.sandbox.async_client() as client:
                 with pytest.raises(NotFoundError):
-                    await client.request("POST", "/tasks", json=ORDER)
+                    await client.request("POST", "/orders", json=ORDER)
 
         run_async(mode, main)
     (body,) = reader.bodies
@@ -107,8 +107,8 @@ def test_bodies_come_in_process(mode: Mode) -> None:
 def test_bodies_come_by_the_port_and_no_more_of_them_than_anyone_looks_at() -> None:
     reader = Reader()
     with reader.sandbox.serve() as url:
-        assert httpx.post(f"{url}/tasks", json=ORDER).status_code == 404
-        assert httpx.post(f"{url}/tasks", content=b"x" * 5_000_000).status_code == 404
+        assert httpx.post(f"{url}/orders", json=ORDER).status_code == 404
+        assert httpx.post(f"{url}/orders", content=b"x" * 5_000_000).status_code == 404
     small, large = reader.bodies
     assert json.loads(small) == ORDER
     assert large == b"x" * 1024 * 1024
@@ -116,5 +116,5 @@ def test_bodies_come_by_the_port_and_no_more_of_them_than_anyone_looks_at() -> N
 
 def test_the_log_keeps_no_body() -> None:
     sandbox = Sandbox()
-    sandbox.handle("POST", "/tasks", [], b"a secret plan")
+    sandbox.handle("POST", "/orders", [], b"a secret plan")
     assert sandbox.requests[0].request.body == b""

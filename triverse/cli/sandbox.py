@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from triverse._extras import extra_needed
+from triverse._extras import require_extra
 from triverse.cli.exit_codes import INTERRUPTED, printable
 from triverse.cli.output import credits_text
 from triverse.sandbox import Account, Sandbox
@@ -22,7 +22,7 @@ def serve(host: str, port: int, accounts: Path | None, *, active: bool) -> int:
     Raises:
         ConfigurationError: the extra is missing, the file is of no use, or nobody can listen there.
     """
-    with extra_needed():
+    with require_extra("sandbox"):
         from triverse.sandbox.server import run_server  # noqa: PLC0415 - it needs the extra
 
     sandbox = Sandbox()

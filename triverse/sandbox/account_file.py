@@ -20,7 +20,7 @@ __all__ = ["add_accounts"]
 
 
 @frozen
-class _Written:
+class _AccountEntry:
     email: str
     plan_name: str | None = None
     api_credits: float = 0.0
@@ -29,7 +29,7 @@ class _Written:
 
 @frozen
 class _File:
-    accounts: list[_Written]
+    accounts: list[_AccountEntry]
 
 
 def add_accounts(sandbox: Sandbox, path: Path) -> list[Account]:

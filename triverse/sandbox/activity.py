@@ -1,4 +1,4 @@
-"""Tasks that start, succeed and fail, so that balances move as those of a busy account do."""
+"""Tasks that start, succeed and fail, so that balances move like those of a busy account."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Final
 
 from attrs import define
 
-from triverse.sandbox.accounts import Account, Hold
+from triverse.sandbox.accounts import Account
+from triverse.sandbox.ledger import Hold
 
 __all__ = ["Activity"]
 
@@ -26,20 +27,20 @@ class _Task:
 
 
 class Activity:
-    """What goes on in these accounts. It moves by ticks, and knows no clock.
+    """Holds that begin and end in some accounts. It moves by ticks, and has no clock.
 
     Args:
         accounts: whose credits move.
-        seed: where chance comes from; the same seed gives the same course of things.
+        seed: of the randomness; the same seed gives the same sequence.
     """
 
     def __init__(self, accounts: Sequence[Account], *, seed: int = 0) -> None:
         self._accounts = tuple(accounts)
-        self._random = Random(seed)  # noqa: S311 - nothing secret hangs on it
+        self._random = Random(seed)  # noqa: S311 - nothing secret depends on it
         self._tasks: list[_Task] = []
 
     def tick(self) -> None:
-        """Let tasks go on, end and start."""
+        """Continue, end and start tasks."""
         for task in self._tasks:
             task.ticks_left -= 1
         for task in [task for task in self._tasks if not task.ticks_left]:
@@ -59,16 +60,16 @@ class Activity:
         self._random.choices([hold.succeed, hold.fail, hold.cancel], weights=[8, 1, 1])[0]()
 
     @contextmanager
-    def going_on(self, interval: float = 1.0) -> Generator[None]:
-        """Tick now, and then in a thread every so many seconds, for as long as the `with` block runs."""
+    def running(self, interval: float = 1.0) -> Generator[None]:
+        """Tick now, and then in a thread once an interval (seconds), for as long as the `with` block runs."""
         self.tick()
         ended = threading.Event()
 
-        def go_on() -> None:
+        def keep_ticking() -> None:
             while not ended.wait(interval):
                 self.tick()
 
-        thread = threading.Thread(target=go_on, name="triverse-sandbox-activity", daemon=True)
+        thread = threading.Thread(target=keep_ticking, name="triverse-sandbox-activity", daemon=True)
         thread.start()
         try:
             yield

@@ -5,9 +5,11 @@ from __future__ import annotations
 import socket
 import struct
 from asyncio import Transport
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 import anyio
+from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -15,8 +17,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from triverse.sandbox.errors import DOCUMENTED
-from triverse.sandbox.http import MAX_BODY_BYTES, Answer, Delivery, failure
+from triverse.sandbox.errors import ERROR_SPECS
+from triverse.sandbox.http import Delivery, SandboxResponse, failure
+from triverse.sandbox.spool import Spool
 
 if TYPE_CHECKING:
     from triverse.sandbox.sandbox import Sandbox
@@ -24,63 +27,76 @@ if TYPE_CHECKING:
 __all__ = ["TRANSPORT", "application"]
 
 TRANSPORT: Final = "triverse.transport"
-"""The ASGI extension under which our server hands on the connection, so that faults can break it."""
+"""The ASGI extension under which our server passes the connection, so that faults can break it."""
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
 def application(sandbox: Sandbox) -> Starlette:
-    """The application: one endpoint, since the sandbox does its own routing."""
-    return Starlette(
-        routes=[Route("/{path:path}", Endpoint(sandbox))], exception_handlers={HTTPException: _not_even_a_path}
-    )
+    """Return the application. It has one endpoint, since the sandbox does its own routing."""
+    return Starlette(routes=[Route("/{path:path}", Endpoint(sandbox))], exception_handlers={HTTPException: _no_route})
 
 
-async def _not_even_a_path(_request: Request, _error: Exception) -> Response:
-    """For targets such as `*`, which lead to no route."""
-    answer = failure(DOCUMENTED[1005])
-    return Response(answer.body, answer.status, answer.headers)
+async def _no_route(_request: Request, _error: Exception) -> Response:
+    """For targets such as `*`, which match no route."""
+    response = failure(ERROR_SPECS[1005])
+    return Response(response.body, response.status, response.headers)
 
 
 class Endpoint:
-    """Asks the sandbox, and delivers its answer as it says."""
+    """Calls the sandbox, and delivers its response."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
-        body = await _body(receive)
-        answer = self._sandbox.handle(scope["method"], f"/{scope['path_params']['path']}", headers, body)
-        if await _hangs_up(receive, answer.latency):
+        response = await self._respond(scope, receive)
+        if await _wait_for_disconnect(receive, response.latency):
             return
-        if answer.delivery is Delivery.RESET:
-            await _break_off(scope, receive, reset=True)
+        if not response.delivery.arrives:
+            await _abort_connection(scope, receive, reset=True)
             return
-        await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer)})
-        for piece in answer.pieces():
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-            if await _hangs_up(receive, answer.pause):
+        await send({"type": "http.response.start", "status": response.status, "headers": _headers(response)})
+        for chunk in response.chunks():
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            if await _wait_for_disconnect(receive, response.pause):
                 return
-        if answer.delivery is Delivery.TRUNCATED:
-            await _break_off(scope, receive, reset=False)
+        if response.breaks_off:
+            await _abort_connection(scope, receive, reset=response.delivery is Delivery.ABORTED)
             return
         await send({"type": "http.response.body"})
 
+    async def _respond(self, scope: Scope, receive: Receive) -> SandboxResponse:
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        path, query = f"/{scope['path_params']['path']}", scope.get("query_string", b"").decode("latin-1")
+        body = await self._body(path, receive)
+        host = dict(headers).get("host", "127.0.0.1")
+        handle = partial(
+            self._sandbox.handle,
+            scope["method"],
+            f"{path}?{query}" if query else path,
+            headers,
+            body,
+            origin=f"{scope['scheme']}://{host}{scope.get('root_path', '')}",
+        )
+        if body.is_large or self._sandbox.calls_functions:
+            # In a thread: files take time, and functions of the user's may send requests to this server.
+            return await to_thread.run_sync(handle)
+        return handle()
 
-async def _body(receive: Receive) -> bytes:
-    """The body, no longer than anyone looks at, or what came of it before the client went away."""
-    body, more = b"", True
-    while more and len(body) < MAX_BODY_BYTES:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    return body
+    async def _body(self, path: str, receive: Receive) -> Spool:
+        """Receive the body, as far as it is used, or what came of it before the client went away."""
+        spool, more = Spool(self._sandbox, path), True
+        while more and not spool.is_full:
+            message = await receive()
+            spool.write(message.get("body", b""))
+            more = message.get("more_body", False)
+        return spool
 
 
-async def _hangs_up(receive: Receive, seconds: float) -> bool:
-    """Wait; whether the client went away meanwhile."""
+async def _wait_for_disconnect(receive: Receive, seconds: float) -> bool:
+    """Wait so long; return whether the client went away meanwhile."""
     if not seconds:
         return False
     with anyio.move_on_after(seconds):
@@ -90,10 +106,10 @@ async def _hangs_up(receive: Receive, seconds: float) -> bool:
     return False
 
 
-async def _break_off(scope: Scope, receive: Receive, *, reset: bool) -> None:
+async def _abort_connection(scope: Scope, receive: Receive, *, reset: bool) -> None:
     transport = cast("Transport | None", scope.get("extensions", {}).get(TRANSPORT))
     if transport is None:
-        message = "the connection breaks here; a whole one to break is only there on the sandbox's own port"
+        message = "cannot reset the connection under this ASGI server; use Sandbox.serve() for this fault"
         raise ConnectionResetError(message)
     if reset:
         connection = cast("socket.socket", transport.get_extra_info("socket"))
@@ -101,9 +117,9 @@ async def _break_off(scope: Scope, receive: Receive, *, reset: bool) -> None:
         transport.abort()
     else:
         transport.close()
-    await _hangs_up(receive, float("inf"))
+    await _wait_for_disconnect(receive, float("inf"))
 
 
-def _headers(answer: Answer) -> list[tuple[bytes, bytes]]:
-    headers = {**answer.headers, "Content-Length": str(len(answer.body))}
+def _headers(response: SandboxResponse) -> list[tuple[bytes, bytes]]:
+    headers = {**response.headers, "Content-Length": str(response.size)}
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]

@@ -1,30 +1,28 @@
-"""Faults on demand: what goes wrong, and for which requests."""
+"""Faults: what goes wrong with one request."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
-from threading import Lock
-from typing import Final, TypeAlias, cast
+from functools import partial
+from typing import Final
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, field, frozen
 
 from triverse.core.errors import ConfigurationError
-from triverse.sandbox.errors import documented
-from triverse.sandbox.http import Answer, Delivery, Received, failure
+from triverse.sandbox import alterations
+from triverse.sandbox.errors import find_error_spec
+from triverse.sandbox.fault_checks import problems
+from triverse.sandbox.http import Delivery, SandboxResponse, failure
 
-__all__ = ["Fault", "Faults", "Match"]
-
-Match: TypeAlias = str | Callable[[Received], bool]
-"""Which requests: those to this path, or those that this function picks."""
+__all__ = ["Fault"]
 
 _HTML: Final = "<!DOCTYPE html><html><head><title>Bad gateway</title></head><body><h1>Bad gateway</h1></body></html>"
 
 
 @frozen(kw_only=True)
 class Fault:
-    """What goes wrong with one answer. What is not said here stays as it would have been.
+    """What goes wrong with one request. What is not set here stays as it would have been.
 
     Attributes:
         status: HTTP status of an error.
@@ -32,13 +30,19 @@ class Fault:
         message: by default the documented one.
         suggestion: by default the documented one.
         retry_after: seconds to wait, or any text, for the header `Retry-After`.
-        headers: further headers of the answer.
-        body: sent instead, as it is.
+        headers: further headers of the response.
+        body: sent instead of the usual body, unchanged.
         content_type: of that body.
-        latency: seconds before the answer comes; `math.inf` for never.
-        delivery: whether it arrives whole.
+        latency: seconds before the response comes; `math.inf` for never.
+        delivery: how the response arrives.
         pause: seconds between two bytes of a body that trickles.
-        mistyped: whether each value of the result has another type than documented.
+        after: how much of a body arrives that breaks off: a share (float), or a number of bytes (int).
+        alter: a function that changes the usual response.
+        processed: whether the service does its work all the same, such as creating the task. By default it does, unless
+            the fault is an error, a reset or a silence.
+
+    Raises:
+        ConfigurationError: such a fault can never happen, or would change nothing.
 
     Example:
         ```python
@@ -57,130 +61,129 @@ class Fault:
     retry_after: float | str | None = None
     headers: Mapping[str, str] = field(factory=dict[str, str], hash=False)
     body: str | bytes | None = None
-    content_type: str = "application/json"
+    content_type: str | None = None
     latency: float = 0.0
     delivery: Delivery = Delivery.WHOLE
     pause: float = 0.0
-    mistyped: bool = False
+    after: float = 0.5
+    alter: Callable[[SandboxResponse], SandboxResponse] | None = None
+    processed: bool | None = None
+
+    def __attrs_post_init__(self) -> None:
+        problem = next(problems(self), None)
+        if problem is not None:
+            message = f"such a fault can never happen: {problem}"
+            raise ConfigurationError(message)
 
     @classmethod
     def malformed_json(cls) -> Fault:
-        """A success whose JSON breaks off."""
+        """A success with JSON that breaks off."""
         return cls(body='{"code": 0, "message": "success", "data": {"balance": ')
 
     @classmethod
     def wrong_types(cls) -> Fault:
         """A success in which each value has another type than documented."""
-        return cls(mistyped=True)
+        return cls(alter=alterations.mistyped)
 
     @classmethod
     def html(cls, status: int = 502) -> Fault:
-        """A page for people, as proxies send it."""
+        """A web page, as proxies send it."""
         return cls(status=status, body=_HTML, content_type="text/html")
 
     @classmethod
-    def truncated(cls) -> Fault:
-        """Half of the body; then the connection ends."""
-        return cls(delivery=Delivery.TRUNCATED)
+    def redirect(cls, location: str, *, status: int = 307) -> Fault:
+        """A redirect to this URL."""
+        return cls(status=status, body=b"", headers={"Location": location})
+
+    @classmethod
+    def truncated(cls, after: float = 0.5, *, reset: bool = False) -> Fault:
+        """A part of the body, then the end of the connection.
+
+        Args:
+            after: how much arrives: a share (float), or a number of bytes (int).
+            reset: whether the connection is reset instead of closed.
+        """
+        return cls(delivery=Delivery.ABORTED if reset else Delivery.TRUNCATED, after=after)
 
     @classmethod
     def trickled(cls, pause: float = 0.05) -> Fault:
-        """The body byte by byte, with so many seconds between them."""
+        """The body byte by byte, with so much time between two bytes, in seconds."""
         return cls(delivery=Delivery.TRICKLED, pause=pause)
 
     @classmethod
-    def reset(cls) -> Fault:
-        """No answer: the connection breaks."""
-        return cls(delivery=Delivery.RESET)
+    def refused(cls) -> Fault:
+        """No connection. The sandbox's own port has accepted it already, and resets it."""
+        return cls(delivery=Delivery.REFUSED)
 
     @classmethod
-    def silent(cls) -> Fault:
-        """No answer, ever."""
-        return cls(latency=math.inf)
+    def reset(cls, *, processed: bool = False) -> Fault:
+        """No response: the connection breaks, before or after the service did its work."""
+        return cls(delivery=Delivery.RESET, processed=processed)
 
-    def spoil(self, usual: Answer) -> Answer:
-        """What arrives instead of the usual answer."""
-        answer = self._error() if self.status is not None or self.code is not None else usual
-        headers = dict(answer.headers)
+    @classmethod
+    def silent(cls, *, processed: bool = False) -> Fault:
+        """No response, ever, and the service did its work or not."""
+        return cls(latency=math.inf, processed=processed)
+
+    @classmethod
+    def filename(cls, name: str) -> Fault:
+        """A download under this file name, in UTF-8 where it is not ASCII."""
+        quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+        return cls(alter=partial(alterations.with_headers, {"Content-Disposition": f'attachment; filename="{quoted}"'}))
+
+    @classmethod
+    def etag(cls, value: str | None) -> Fault:
+        """A download with this ETag, such as `'W/"1"'`. None: without one."""
+        return cls(alter=partial(alterations.with_headers, {"ETag": value}))
+
+    @classmethod
+    def range_ignored(cls) -> Fault:
+        """The whole body with status 200, although a range was asked for."""
+        return cls(alter=alterations.whole)
+
+    @classmethod
+    def wrong_range(cls, *, offset: int = 0, total: int = 0) -> Fault:
+        """A 206 whose `Content-Range` begins so many bytes further, or states a total that is so much larger."""
+        return cls(alter=partial(alterations.shifted, offset, total))
+
+    @classmethod
+    def glb_length(cls, difference: int) -> Fault:
+        """A GLB whose header states a length that is larger by this number of bytes, or smaller if negative."""
+        return cls(alter=partial(alterations.with_glb_length, difference))
+
+    @property
+    def is_processed(self) -> bool:
+        """Whether the service does its work although this fault happens."""
+        if self.processed is not None:
+            return self.processed
+        return not (self.is_error or not self.delivery.arrives or math.isinf(self.latency))
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it is an error with a status."""
+        return self.status is not None or self.code is not None
+
+    def apply(self, usual: SandboxResponse) -> SandboxResponse:
+        """Return what arrives instead of the usual response."""
+        response = self._error() if self.is_error else usual
+        if self.alter is not None:
+            response = self.alter(response)
+        headers = dict(response.headers)
         if self.body is not None:
-            headers["Content-Type"] = self.content_type
+            headers["Content-Type"] = self.content_type or "application/json"
+            body = self.body.encode() if isinstance(self.body, str) else self.body
+            response = evolve(response, body=body, content=None)
         if self.retry_after is not None:
             headers["Retry-After"] = str(self.retry_after)
         return evolve(
-            answer,
-            body=self._body(answer),
+            response,
             headers={**headers, **self.headers},
             latency=self.latency,
             delivery=self.delivery,
             pause=self.pause,
+            after=self.after,
         )
 
-    def _error(self) -> Answer:
-        row = documented(self.status, self.code)
+    def _error(self) -> SandboxResponse:
+        row = find_error_spec(self.status, self.code)
         return failure(row._replace(message=self.message or row.message, suggestion=self.suggestion or row.suggestion))
-
-    def _body(self, answer: Answer) -> bytes:
-        if self.body is not None:
-            return self.body.encode() if isinstance(self.body, str) else self.body
-        return _mistyped(answer.body) if self.mistyped else answer.body
-
-
-def _mistyped(body: bytes) -> bytes:
-    frame = cast("dict[str, object]", json.loads(body))
-    data = frame.get("data")
-    if isinstance(data, dict):
-        frame["data"] = {name: [value] for name, value in cast("dict[str, object]", data).items()}
-    return json.dumps(frame).encode()
-
-
-@define
-class _Planned:
-    fault: Fault
-    times: float
-    match: Match | None
-
-    def applies(self, request: Received) -> bool:
-        if self.match is None:
-            return True
-        return request.path == self.match if isinstance(self.match, str) else self.match(request)
-
-
-class Faults:
-    """What goes wrong next, as `sandbox.faults`."""
-
-    def __init__(self) -> None:
-        self._planned: list[_Planned] = []
-        self._lock = Lock()
-
-    def add(self, fault: Fault, *, times: int | None = None, match: Match | None = None) -> None:
-        """Let requests meet this fault. Where several faults match, the one that was added first goes first.
-
-        Args:
-            fault: what goes wrong.
-            times: how many requests meet it. None: every one, until `clear()`.
-            match: the path of the requests, such as `/users/balance`, or a function that picks them. None: all.
-
-        Raises:
-            ConfigurationError: `times` is not a positive number.
-        """
-        if times is not None and times < 1:
-            message = f"times must be a positive whole number or None, not {times!r}"
-            raise ConfigurationError(message)
-        with self._lock:
-            self._planned.append(_Planned(fault, math.inf if times is None else times, match))
-
-    def clear(self) -> None:
-        """From now on nothing goes wrong."""
-        with self._lock:
-            self._planned.clear()
-
-    def take(self, request: Received) -> Fault | None:
-        """The fault that this request meets, used up by one; None for none."""
-        with self._lock:
-            planned = next((planned for planned in self._planned if planned.applies(request)), None)
-            if planned is None:
-                return None
-            planned.times -= 1
-            if planned.times <= 0:
-                self._planned.remove(planned)
-            return planned.fault

@@ -1,4 +1,4 @@
-"""The sandbox without a socket: httpx transports that ask it directly."""
+"""The sandbox without a socket: httpx transports that call it directly."""
 
 from __future__ import annotations
 
@@ -11,111 +11,125 @@ import httpx
 
 from triverse.clients.asynchronous import AsyncTriverse
 from triverse.clients.sync import Triverse
-from triverse.sandbox.http import Answer, Delivery
+from triverse.sandbox.http import Delivery, SandboxResponse
+from triverse.sandbox.spool import Spool
 
 if TYPE_CHECKING:
     from triverse.sandbox.accounts import Account
     from triverse.sandbox.sandbox import Sandbox
 
-__all__ = ["async_client", "client"]
+__all__ = ["AsyncTransport", "Transport", "async_client", "client"]
 
 _BASE_URL: Final = "http://127.0.0.1/api/v1"
-# What `time.sleep` takes; longer than any test waits.
+# The longest that `time.sleep` accepts everywhere; longer than any test waits.
 _FOREVER: Final = 1e6
 
 
 def client(sandbox: Sandbox, account: Account) -> Triverse:
-    """A sync client whose requests never leave the process."""
+    """Return a sync client whose requests never leave the process."""
     return Triverse(account.key, base_url=_BASE_URL, http_client=httpx.Client(transport=Transport(sandbox)))
 
 
 def async_client(sandbox: Sandbox, account: Account) -> AsyncTriverse:
-    """An async client whose requests never leave the process."""
+    """Return an async client whose requests never leave the process."""
     http_client = httpx.AsyncClient(transport=AsyncTransport(sandbox))
     return AsyncTriverse(account.key, base_url=_BASE_URL, http_client=http_client)
 
 
 class Transport(httpx.BaseTransport):
-    """Answers for threads."""
+    """Responses for threads."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Ask the sandbox, and wait as long as its answer takes."""
-        answer = _ask(self._sandbox, request, request.read())
-        limit = _read_limit(request)
-        time.sleep(min(answer.latency, limit))
-        _fail_early(answer, limit)
-        return httpx.Response(answer.status, headers=_headers(answer), stream=Stream(answer))
+        """Call the sandbox, and wait as long as its response takes."""
+        spool = Spool(self._sandbox, request.url.path)
+        for chunk in cast("httpx.SyncByteStream", request.stream):
+            spool.write(chunk)
+        response = _call(self._sandbox, request, spool)
+        limit = _read_timeout(request)
+        time.sleep(min(response.latency, limit))
+        _raise_before_headers(response, limit)
+        return httpx.Response(response.status, headers=_headers(response), stream=Stream(response))
 
 
 class AsyncTransport(httpx.AsyncBaseTransport):
-    """Answers for tasks."""
+    """Responses for tasks."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Ask the sandbox, and wait as long as its answer takes."""
-        answer = _ask(self._sandbox, request, await request.aread())
-        limit = _read_limit(request)
-        await anyio.sleep(min(answer.latency, limit))
-        _fail_early(answer, limit)
-        return httpx.Response(answer.status, headers=_headers(answer), stream=AsyncStream(answer))
+        """Call the sandbox, and wait as long as its response takes."""
+        spool = Spool(self._sandbox, request.url.path)
+        async for chunk in cast("httpx.AsyncByteStream", request.stream):
+            spool.write(chunk)
+        response = _call(self._sandbox, request, spool)
+        limit = _read_timeout(request)
+        await anyio.sleep(min(response.latency, limit))
+        _raise_before_headers(response, limit)
+        return httpx.Response(response.status, headers=_headers(response), stream=AsyncStream(response))
 
 
 class Stream(httpx.SyncByteStream):
     """The body, as it arrives."""
 
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
+    def __init__(self, response: SandboxResponse) -> None:
+        self._response = response
 
     def __iter__(self) -> Iterator[bytes]:
-        for piece in self._answer.pieces():
-            time.sleep(self._answer.pause)
-            yield piece
-        _fail_late(self._answer)
+        for chunk in self._response.chunks():
+            time.sleep(self._response.pause)
+            yield chunk
+        _raise_after_body(self._response)
 
 
 class AsyncStream(httpx.AsyncByteStream):
     """The body, as it arrives."""
 
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
+    def __init__(self, response: SandboxResponse) -> None:
+        self._response = response
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self._answer.pieces():
-            await anyio.sleep(self._answer.pause)
-            yield piece
-        _fail_late(self._answer)
+        for chunk in self._response.chunks():
+            await anyio.sleep(self._response.pause)
+            yield chunk
+        _raise_after_body(self._response)
 
 
-def _ask(sandbox: Sandbox, request: httpx.Request, body: bytes) -> Answer:
-    return sandbox.handle(request.method, request.url.path, request.headers.multi_items(), body)
+def _call(sandbox: Sandbox, request: httpx.Request, spool: Spool) -> SandboxResponse:
+    url = request.url
+    target = url.path if not url.query else f"{url.path}?{url.query.decode('latin-1')}"
+    return sandbox.handle(request.method, target, request.headers.multi_items(), spool, origin=_origin(url))
 
 
-def _headers(answer: Answer) -> dict[str, str]:
-    return {**answer.headers, "Content-Length": str(len(answer.body))}
+def _origin(url: httpx.URL) -> str:
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
-def _read_limit(request: httpx.Request) -> float:
-    limits = cast("dict[str, float | None]", request.extensions.get("timeout", {}))
-    limit = limits.get("read")
-    return _FOREVER if limit is None else limit
+def _headers(response: SandboxResponse) -> dict[str, str]:
+    return {**response.headers, "Content-Length": str(response.size)}
 
 
-def _fail_early(answer: Answer, limit: float) -> None:
-    """What a socket would have failed with by now."""
-    if answer.latency > limit:
-        message = "the sandbox did not answer in time"
-        raise httpx.ReadTimeout(message)
-    if answer.delivery is Delivery.RESET:
-        message = "the sandbox reset the connection"
-        raise httpx.ReadError(message)
+def _read_timeout(request: httpx.Request) -> float:
+    timeouts = cast("dict[str, float | None]", request.extensions.get("timeout", {}))
+    timeout = timeouts.get("read")
+    return _FOREVER if timeout is None else timeout
 
 
-def _fail_late(answer: Answer) -> None:
-    if answer.delivery is Delivery.TRUNCATED:
-        message = "the sandbox closed the connection without sending the whole body"
-        raise httpx.RemoteProtocolError(message)
+def _raise_before_headers(response: SandboxResponse, timeout: float) -> None:
+    """Raise what a socket would have raised by now."""
+    if response.delivery is Delivery.REFUSED:
+        raise httpx.ConnectError("the sandbox refused the connection")
+    if response.latency > timeout:
+        raise httpx.ReadTimeout("the sandbox did not respond in time")
+    if response.delivery is Delivery.RESET:
+        raise httpx.ReadError("the sandbox reset the connection")
+
+
+def _raise_after_body(response: SandboxResponse) -> None:
+    if response.delivery is Delivery.TRUNCATED:
+        raise httpx.RemoteProtocolError("the sandbox closed the connection without sending the whole body")
+    if response.delivery is Delivery.ABORTED:
+        raise httpx.ReadError("the sandbox reset the connection within the body")

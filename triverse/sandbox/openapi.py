@@ -1,21 +1,27 @@
-"""The description of the API that the service does not publish: OpenAPI 3.1, made from the result classes."""
+"""The description of the API that the service does not publish: OpenAPI 3.1.
+
+Endpoints with a result class are described by that class, the others by `schemas`. Descriptions of fields come from
+docstrings. Under `-OO` Python drops these, and the rest is the same.
+"""
 
 from __future__ import annotations
 
 import json
-import re
+from collections.abc import Mapping
 from functools import cache
 from types import NoneType
-from typing import Any, Final, get_args, get_type_hints
+from typing import Final, cast, get_args, get_type_hints
 from uuid import UUID
 
 import attrs
 
+from triverse._docstrings import field_descriptions
 from triverse._version import __version__
-from triverse.core.request import JSON
 from triverse.core.result import Result
-from triverse.sandbox.errors import DOCUMENTED
+from triverse.core.validation import EXTRA_FIELD
+from triverse.sandbox.errors import ERROR_SPECS
 from triverse.sandbox.routes import ROUTES, Route
+from triverse.sandbox.schemas import Schema, envelope, json_content
 
 __all__ = ["DESCRIPTION_PATH", "document"]
 
@@ -33,85 +39,98 @@ _SCALARS: Final[dict[object, dict[str, str]]] = {
 
 @cache
 def document(server: str = _SERVICE, routes: tuple[Route, ...] = ROUTES) -> bytes:
-    """The description of these endpoints as JSON, for clients of the server at this URL."""
+    """Return the description of these endpoints as JSON, for clients of the server at this URL."""
     return json.dumps(_document(server, routes), indent=2).encode() + b"\n"
 
 
 def _document(server: str, routes: tuple[Route, ...]) -> dict[str, object]:
+    paths: dict[str, dict[str, object]] = {}
+    for route in routes:
+        paths.setdefault(route.request.path, {})[route.request.method.lower()] = _operation(route)
+    results = [route.request.into for route in routes if _is_result(route.request.into)]
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "Triverse API: user management",
-            "description": "Made from the result classes of the Python SDK. The service publishes no description.",
+            "title": "Triverse API",
+            "description": "Made by the Python SDK from its result classes and from the documentation of the service, "
+            "which publishes no description.",
             "version": __version__,
         },
         "servers": [{"url": server}],
         "security": [{"apiKey": []}],
-        "paths": {route.request.path: {route.request.method.lower(): _operation(route)} for route in routes},
+        "paths": paths,
         "components": {
             "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},
-            "schemas": {route.request.into.__name__: _schema(route.request.into) for route in routes}
-            | {"Error": _error_schema()},
-            "responses": {"Error": _response("The service says no.", _ref("schemas", "Error"))},
+            "schemas": {result.__name__: _schema(result) for result in results} | {"Error": _error_schema()},
+            "responses": {"Error": {"description": "An error.", **json_content(_ref("schemas", "Error"))}},
         },
     }
+
+
+def _is_result(into: type[object]) -> bool:
+    return issubclass(into, Result)
 
 
 def _operation(route: Route) -> dict[str, object]:
-    request = route.request
-    frame = {
-        "type": "object",
-        "required": ["code", "message", "data"],
-        "properties": {
-            "code": {"const": 0},
-            "message": {"type": "string"},
-            "data": _ref("schemas", request.into.__name__),
-        },
-    }
-    statuses = ("400", "401", "403", "429", "500", "503")
+    errors = {status: _ref("responses", "Error") for status in route.error_statuses}
+    parts = dict(route.operation) if route.operation else _operation_of(route)
+    responses = cast("Mapping[str, object]", parts.pop("responses"))
+    parameters = [*_path_parameters(route.request.path), *cast("list[object]", parts.pop("parameters", []))]
     return {
         "operationId": route.name,
-        "summary": _first_line(request.into),
-        "responses": {"200": _response("Success.", frame)}
-        | {status: _ref("responses", "Error") for status in statuses},
-        **_body(request.json),
+        **parts,
+        **({"parameters": parameters} if parameters else {}),
+        "responses": {**responses, **errors},
     }
 
 
-def _body(example: JSON) -> dict[str, object]:
-    """What is said of a request's body, where it has one."""
-    if example is None:
-        return {}
-    return {"requestBody": {"required": True, "content": {"application/json": {"example": example}}}}
+def _operation_of(route: Route) -> dict[str, object]:
+    """The parts that a result class and an example tell."""
+    into, example = route.request.into, route.request.json
+    body = {"required": True, "content": {"application/json": {"example": example}}}
+    return {
+        "summary": _first_line(into),
+        **({} if example is None else {"requestBody": body}),
+        "responses": {"200": {"description": "Success.", **json_content(envelope(_ref("schemas", into.__name__)))}},
+    }
 
 
-def _response(description: str, schema: dict[str, Any]) -> dict[str, object]:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+def _path_parameters(path: str) -> list[Schema]:
+    last = path.rpartition("/")[2]
+    if not last.startswith("{"):
+        return []
+    return [{"name": last[1:-1], "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}]
 
 
-def _ref(kind: str, name: str) -> dict[str, Any]:
+def _ref(kind: str, name: str) -> Schema:
     return {"$ref": f"#/components/{kind}/{name}"}
 
 
-def _schema(result: type[Result]) -> dict[str, object]:
-    hints, said = get_type_hints(result), _said_of_attributes(result)
-    fields = [attribute for attribute in attrs.fields(result) if attribute.name in said]
+def _schema(result: type[object]) -> dict[str, object]:
+    hints, described = get_type_hints(result), field_descriptions(result)
+    fields = [attribute for attribute in attrs.fields(result) if attribute.name != EXTRA_FIELD]  # pyright: ignore[reportArgumentType]  # an attrs class
     return {
         "type": "object",
         "description": _first_line(result),
         "required": [field.name for field in fields if field.default is attrs.NOTHING],
-        "properties": {field.name: _type(hints[field.name]) | {"description": said[field.name]} for field in fields},
+        "properties": {
+            field.name: _type(hints[field.name]) | _description(described.get(field.name)) for field in fields
+        },
     }
 
 
-def _type(hint: object) -> dict[str, Any]:
+def _description(text: str | None) -> Schema:
+    return {} if text is None else {"description": text}
+
+
+def _type(hint: object) -> Schema:
     kinds = get_args(hint)
     return {"anyOf": [_SCALARS[kind] for kind in kinds]} if kinds else dict(_SCALARS[hint])
 
 
-def _error_schema() -> dict[str, object]:
+def _error_schema() -> Schema:
     meanings = "; ".join(
-        f"{row.code}: {row.message[0].lower() + row.message[1:].rstrip('.')}" for row in DOCUMENTED.values()
+        f"{row.code}: {row.message[0].lower() + row.message[1:].rstrip('.')}" for row in ERROR_SPECS.values()
     )
     return {
         "type": "object",
@@ -124,11 +143,5 @@ def _error_schema() -> dict[str, object]:
     }
 
 
-def _first_line(documented: type[object]) -> str:
-    return (documented.__doc__ or "").partition("\n")[0]
-
-
-def _said_of_attributes(result: type[Result]) -> dict[str, str]:
-    """What the docstring says of each attribute."""
-    _, _, section = (result.__doc__ or "").partition("Attributes:")
-    return dict(re.findall(r"^\s+(\w+): (.+)$", section, re.MULTILINE))
+def _first_line(described: type[object]) -> str:
+    return (described.__doc__ or described.__name__).partition("\n")[0]

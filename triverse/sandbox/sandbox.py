@@ -1,21 +1,27 @@
-"""The sandbox itself: accounts, faults and a log around what the service answers. No I/O, no clock, seeded chance."""
+"""The sandbox itself: accounts, faults and a log around the endpoints. No I/O; clock and randomness are handed in."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from random import Random
 from threading import RLock
 from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from triverse._extras import extra_needed
-from triverse.sandbox.accounts import Account, new_account, new_key
-from triverse.sandbox.faults import Fault, Faults
-from triverse.sandbox.http import Answer, Received
-from triverse.sandbox.service import respond
+from triverse._extras import require_extra
+from triverse.core.errors import ConfigurationError
+from triverse.sandbox import site, task_endpoints
+from triverse.sandbox.accounts import Account, new_key
+from triverse.sandbox.content import SeekableFile
+from triverse.sandbox.environment import Environment, check_seconds
+from triverse.sandbox.errors import ERROR_SPECS
+from triverse.sandbox.fault_plan import Faults, MatchError
+from triverse.sandbox.faults import Fault
+from triverse.sandbox.http import SandboxRequest, SandboxResponse, failure
+from triverse.sandbox.routes import respond
+from triverse.sandbox.settings import SandboxSettings
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -23,24 +29,25 @@ if TYPE_CHECKING:
     from triverse.clients.asynchronous import AsyncTriverse
     from triverse.clients.sync import Triverse
 
-__all__ = ["Handled", "Sandbox"]
+__all__ = ["LoggedCall", "Sandbox"]
 
-# A sandbox that is left running does not fill memory.
-_REMEMBERED: Final = 10_000
+# A sandbox that is left running does not fill the memory.
+_MAX_LOG: Final = 10_000
+_NO_RESPONSE: Final = SandboxResponse(503)
 
 
 @frozen
-class Handled:
-    """One line of the request log.
+class LoggedCall:
+    """One entry of the request log.
 
     Attributes:
-        request: what came in, with keys redacted and without the body.
-        outcome: what was answered.
-        fault: what went wrong on demand; None for nothing.
+        request: the request, with keys redacted and without its body.
+        response: what the sandbox answered.
+        fault: the fault that the request met; None for none.
     """
 
-    request: Received
-    outcome: Answer
+    request: SandboxRequest
+    response: SandboxResponse
     fault: Fault | None = None
 
     @property
@@ -55,28 +62,63 @@ class Handled:
 
     @property
     def status(self) -> int:
-        """HTTP status of the answer."""
-        return self.outcome.status
+        """HTTP status of the response."""
+        return self.response.status
 
 
 class Sandbox:
     """A local Triverse. Safe to share between threads and tasks.
 
     Args:
-        seed: where ids and keys come from; the same seed gives the same ones.
+        seed: of ids and keys; the same seed gives the same ones.
+        task_seconds: how long tasks take. None: they move only by hand.
+        clock: a function that returns seconds; by default the system's monotonic clock.
+        settings: what the documentation of the service leaves open.
 
     Attributes:
         faults: what is to go wrong.
+        on_request: is called after each request with its entry of the log; None for nothing.
+
+    Raises:
+        ConfigurationError: not a number of seconds.
     """
 
-    def __init__(self, *, seed: int = 0) -> None:
-        self._random = Random(seed)  # noqa: S311 - its keys open nothing
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        task_seconds: float | None = 10.0,
+        clock: Callable[[], float] | None = None,
+        settings: SandboxSettings | None = None,
+    ) -> None:
+        self._environment = Environment(seed=seed, task_seconds=task_seconds, clock=clock, settings=settings)
         self._accounts: list[Account] = []
         self._by_key: dict[str | None, Account] = {}
         self._demo: Account | None = None
-        self._log: deque[Handled] = deque(maxlen=_REMEMBERED)
+        self._log: deque[LoggedCall] = deque(maxlen=_MAX_LOG)
         self._lock = RLock()
         self.faults: Faults = Faults()
+        self.on_request: Callable[[LoggedCall], object] | None = None
+
+    @property
+    def settings(self) -> SandboxSettings:
+        """What the sandbox does where the documentation is silent. Assign others at any time."""
+        return self._environment.settings
+
+    @settings.setter
+    def settings(self, settings: SandboxSettings) -> None:
+        if not isinstance(settings, SandboxSettings):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are not all type checked
+            raise ConfigurationError(f"expected triverse.sandbox.SandboxSettings, not {settings!r}")
+        self._environment.settings = settings
+
+    @property
+    def task_seconds(self) -> float | None:
+        """How long tasks take that are created from now on. None: they move only by hand."""
+        return self._environment.task_seconds
+
+    @task_seconds.setter
+    def task_seconds(self, seconds: float | None) -> None:
+        self._environment.task_seconds = check_seconds(seconds)
 
     def add_account(
         self,
@@ -92,7 +134,13 @@ class Sandbox:
             ConfigurationError: not a number of credits.
         """
         with self._lock:
-            account = new_account(self._random, email, plan_name, api_credits, web_credits)
+            account = Account(
+                self._environment,
+                email=email,
+                plan_name=plan_name,
+                api_credits=api_credits,
+                web_credits=web_credits,
+            )
             self._accounts.append(account)
             self._by_key[account.key] = account
             return account
@@ -104,7 +152,7 @@ class Sandbox:
 
     @property
     def demo(self) -> Account:
-        """An account to try things with, opened when it is first asked for."""
+        """An account to try things with, opened at the first use."""
         with self._lock:
             if self._demo is None:
                 self._demo = self.add_account(
@@ -113,63 +161,95 @@ class Sandbox:
             return self._demo
 
     def rotate_key(self, account: Account) -> str:
-        """Give the account a new key; the old one is of no use any more."""
+        """Give the account a new key; the old one is no longer valid."""
         with self._lock:
-            account.key, account.revoked = new_key(self._random), False
+            account.key, account.revoked = new_key(self._environment), False
             self._by_key[account.key] = account
             return account.key
 
     def revoke_key(self, account: Account) -> None:
-        """Take the account's key away; requests with it are answered by 401."""
+        """Revoke the account's key; requests with it are answered by 401."""
         account.revoked = True
 
     @property
-    def requests(self) -> tuple[Handled, ...]:
-        """The last requests, the oldest first."""
+    def requests(self) -> tuple[LoggedCall, ...]:
+        """The last requests, the oldest first. Those to `/sandbox/…` are not among them."""
         return tuple(self._log)
 
-    def handle(self, method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes = b"") -> Answer:
-        """Answer a request, by whatever way it came.
+    def handle(
+        self,
+        method: str,
+        path: str,
+        headers: Iterable[tuple[str, str]],
+        body: bytes | SeekableFile = b"",
+        *,
+        origin: str | None = None,
+    ) -> SandboxResponse:
+        """Answer a request.
 
         Args:
             method: HTTP method.
-            path: with or without `/api/v1`; without a query.
+            path: with or without `/api/v1`, and with the query if there is one.
             headers: pairs of name and value.
-            body: of the request.
+            body: of the request. A file is read from its start, and kept if it is an upload.
+            origin: scheme, host and port by which the client reached the sandbox; by default by the header `Host`.
         """
-        request = Received.of(method, path, headers, body)
-        usual = respond(request, self._owner(request.key))
-        fault = self.faults.take(request)
-        answer = usual if fault is None else fault.spoil(usual)
-        self._log.append(Handled(request.redacted(), answer, fault))
-        return answer
+        request = SandboxRequest.of(method, path, headers, body, origin)
+        controlled = site.control(self, request)
+        if controlled is not None:
+            return controlled
+        call = self._call(request)
+        self._log.append(call)
+        if self.on_request is not None:
+            self.on_request(call)
+        return call.response
 
-    def _owner(self, key: str | None) -> Account | None:
-        # Found at once, since there may be thousands; looked for only if someone set the key by hand.
+    @property
+    def calls_functions(self) -> bool:
+        """Whether requests are passed to functions of the user's."""
+        return self.faults.have_functions or self.settings.moderation is not None or self.on_request is not None
+
+    def _call(self, request: SandboxRequest) -> LoggedCall:
+        logged, account = request.redacted(), self.find_account(request.key)
+        try:
+            fault = self.faults.take(request)
+        except MatchError as error:
+            return LoggedCall(logged, failure(ERROR_SPECS[501]._replace(message=str(error))))
+        if fault is None:
+            return LoggedCall(logged, respond(request, account))
+        if fault.is_processed:
+            return LoggedCall(logged, fault.apply(respond(request, account)), fault)
+        if fault.is_error and fault.body is None and account is not None:
+            task_endpoints.keep_id(account, request)
+        return LoggedCall(logged, fault.apply(_NO_RESPONSE), fault)
+
+    def find_account(self, key: str | None) -> Account | None:
+        """Return the account with this key; None if there is none, or the key is revoked."""
+        # There may be thousands of accounts, so all are searched only if someone has set a key by hand.
         account = self._by_key.get(key)
         if account is None or account.key != key:
             account = next((other for other in self.accounts if other.key == key), None)
         return None if account is None or account.revoked else account
 
     def client(self, account: Account | None = None) -> Triverse:
-        """A client of the sandbox, in process, with the account's key; by default the demo account's."""
+        """Return a client of the sandbox, in process, with the account's key; by default the demo account's."""
         from triverse.sandbox.mock_transport import client  # noqa: PLC0415 - loads httpx
 
         return client(self, account or self.demo)
 
     def async_client(self, account: Account | None = None) -> AsyncTriverse:
-        """An async client of the sandbox, in process, with the account's key; by default the demo account's."""
+        """Return an async client of the sandbox, in process, with the account's key; by default the demo account's."""
         from triverse.sandbox.mock_transport import async_client  # noqa: PLC0415 - loads httpx
 
         return async_client(self, account or self.demo)
 
     def app(self) -> Starlette:
-        """An ASGI application, for any ASGI server or for `httpx.ASGITransport`. Needs `triverse[sandbox]`.
+        """Return an ASGI application, for any ASGI server or for `httpx.ASGITransport`. Needs `triverse[sandbox]`.
 
         Raises:
             ModuleNotFoundError: the extra is not installed.
         """
-        with extra_needed():
+        with require_extra("sandbox"):
             from triverse.sandbox.asgi import application  # noqa: PLC0415 - needs the extra
         return application(self)
 
@@ -181,6 +261,6 @@ class Sandbox:
         Raises:
             ModuleNotFoundError: the extra is not installed.
         """
-        with extra_needed():
-            from triverse.sandbox.server import serving  # noqa: PLC0415 - needs the extra
-        return serving(self)
+        with require_extra("sandbox"):
+            from triverse.sandbox.server import serve_in_thread  # noqa: PLC0415 - needs the extra
+        return serve_in_thread(self)

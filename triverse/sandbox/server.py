@@ -16,7 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from triverse.core.errors import ConfigurationError
 from triverse.sandbox.asgi import TRANSPORT, application
-from triverse.sandbox.errors import DOCUMENTED
+from triverse.sandbox.errors import ERROR_SPECS
 from triverse.sandbox.http import failure
 
 if TYPE_CHECKING:
@@ -25,21 +25,22 @@ if TYPE_CHECKING:
     from triverse.sandbox.activity import Activity
     from triverse.sandbox.sandbox import Sandbox
 
-__all__ = ["run_server", "serving"]
+__all__ = ["run_server", "serve_in_thread"]
 
-# For who still sends while we refuse: closing at once would reset the connection under the answer.
+# Keep a refused connection open this long: closing at once would send a reset to a client that is still sending, and it
+# would never see the response.
 _LINGER: Final = 1.0
-# Seconds until those whom the event loop has accepted are connections that can be ended.
-_SETTLING: Final = 0.05
+# Time for just-accepted sockets to become connections that shutdown can close.
+_ACCEPT_GRACE_SECONDS: Final = 0.05
 _LAST_PORT: Final = 65535
 
-_quiet: Final = logging.getLogger("triverse.sandbox")
-_quiet.addHandler(logging.NullHandler())
+_null_logger: Final = logging.getLogger("triverse.sandbox.server")
+_null_logger.addHandler(logging.NullHandler())
 
 
 @contextmanager
-def serving(sandbox: Sandbox) -> Generator[str]:
-    """Serve on a free loopback port, in a thread, and give the base URL."""
+def serve_in_thread(sandbox: Sandbox) -> Generator[str]:
+    """Serve on a free loopback port, in a thread, and yield the base URL."""
     listener = _listen("127.0.0.1", 0)
     server = _server(sandbox, lambda: None)
     thread = threading.Thread(target=server.run, args=([listener],), name="triverse-sandbox", daemon=True)
@@ -65,15 +66,15 @@ def run_server(
         sandbox: what to serve.
         host: address to listen at.
         port: port to listen at; 0 for a free one.
-        ready: is called with the base URL as soon as requests can come.
-        activity: what goes on meanwhile; None for nothing.
+        ready: is called with the base URL as soon as the server accepts requests.
+        activity: tasks that start and end meanwhile; None for none.
 
     Raises:
         ConfigurationError: it cannot listen there.
     """
     with _listen(host, port) as listener, suppress(KeyboardInterrupt):
         url = _base_url(listener)
-        with nullcontext() if activity is None else activity.going_on():
+        with nullcontext() if activity is None else activity.running():
             _server(sandbox, lambda: ready(url)).run([listener])
 
 
@@ -100,7 +101,7 @@ def _base_url(listener: socket.socket) -> str:
 def _server(sandbox: Sandbox, ready: Callable[[], object]) -> Server:
     config = Config(
         application(sandbox),
-        http=Protocol,
+        http=SandboxProtocol,
         loop="asyncio",
         ws="none",
         lifespan="off",
@@ -112,45 +113,48 @@ def _server(sandbox: Sandbox, ready: Callable[[], object]) -> Server:
 
 
 class ReadyServer(Server):
-    """uvicorn's own, but that it says when requests and signals are in its hands."""
+    """A uvicorn server that calls back once it handles requests and signals."""
 
     def __init__(self, config: Config, ready: Callable[[], object]) -> None:
         super().__init__(config)
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so."""
+        """Start, and call back."""
         await super().startup(sockets)
         self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End, also where somebody connects at the last moment and stays: uvicorn would wait for them."""
+        """End, also if a client connects at the last moment and stays. uvicorn would wait for it."""
         for server in self.servers:
             server.close()
-        await asyncio.sleep(_SETTLING)
+        await asyncio.sleep(_ACCEPT_GRACE_SECONDS)
         await super().shutdown(sockets)
 
 
-class Protocol(H11Protocol):
-    """uvicorn's own, but for what a sandbox does otherwise: it hands on the connection and refuses in the envelope."""
+class SandboxProtocol(H11Protocol):
+    """uvicorn's protocol, which also passes the connection to the application and refuses with the envelope."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - whatever uvicorn hands over
         super().__init__(*args, **kwargs)
-        self.logger = _quiet
+        self.logger = _null_logger
         self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Let the application reach the connection."""
         super().connection_made(transport)
-        self.app: ASGIApp = _handing_on(self.app, transport)
+        # Head and body are two writes. With Nagle's algorithm the second waits for a delayed ACK: 44 ms a request.
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.app: ASGIApp = _with_transport(self.app, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, also past a request that was refused."""
+        """Read on, also after a request that was refused."""
         if not self._refused:
             super().data_received(data)
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP, in the documented envelope."""
+        """Refuse what is not HTTP, with the documented envelope."""
         self._refused = True
         if self.cycle is None or self.cycle.response_complete:  # pyright: ignore[reportUnnecessaryComparison]  # None before the first request
             self.transport.write(_refusal(msg))
@@ -158,19 +162,19 @@ class Protocol(H11Protocol):
         self.loop.call_later(_LINGER, self.transport.close)
 
     def shutdown(self) -> None:
-        """End now: what is not answered by now was asked not to be."""
+        """Close at once: a request without a response has met a fault that keeps it waiting."""
         self.transport.abort()
 
 
-def _handing_on(app: ASGIApp, transport: asyncio.Transport) -> ASGIApp:
-    async def handing_on(scope: Scope, receive: Receive, send: Send) -> None:
+def _with_transport(app: ASGIApp, transport: asyncio.Transport) -> ASGIApp:
+    async def with_transport(scope: Scope, receive: Receive, send: Send) -> None:
         scope["extensions"] = {TRANSPORT: transport}
         await app(scope, receive, send)
 
-    return handing_on
+    return with_transport
 
 
 def _refusal(message: str) -> bytes:
-    answer = failure(DOCUMENTED[1004]._replace(message=message, suggestion="Send HTTP/1.1 with smaller headers."))
-    head = f"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: {len(answer.body)}\r\n"
-    return f"{head}Connection: close\r\n\r\n".encode() + answer.body
+    response = failure(ERROR_SPECS[1004]._replace(message=message, suggestion="Send HTTP/1.1 with smaller headers."))
+    head = f"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: {len(response.body)}\r\n"
+    return f"{head}Connection: close\r\n\r\n".encode() + response.body
