@@ -12,7 +12,7 @@ import attrs
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError, core_schema, to_jsonable_python
 
 from triverse._docstrings import field_descriptions, summary
-from triverse.core.result import EXTRA_FIELD, Result, as_dict
+from triverse.core.result import Result, as_dict
 from triverse.core.structure import structurer
 from triverse.core.validation import MismatchError
 
@@ -65,7 +65,7 @@ def _described_as(hint: object) -> object:
 
 
 def _known_fields(cls: type[attrs.AttrsInstance]) -> list[attrs.Attribute[object]]:
-    return [field for field in attrs.fields(cls) if field.name != EXTRA_FIELD]
+    return [field for field in attrs.fields(cls) if not field.name.startswith("_")]
 
 
 def _write(value: attrs.AttrsInstance, fields: core_schema.SerializerFunctionWrapHandler) -> object:

@@ -93,11 +93,14 @@ class Result(Serializable):
 
 
 def as_dict(value: object) -> dict[str, object]:
-    """Return the public fields of a result, then its unknown ones. The values are not converted."""
+    """Return the public fields of a result, then those in `extra`. The values are not converted."""
     cls = cast("type[attrs.AttrsInstance]", type(value))
     names = [attribute.name for attribute in attrs.fields(cls)] if attrs.has(cls) else vars(cls)["__dataclass_fields__"]
     known: dict[str, object] = {name: getattr(value, name) for name in names if not name.startswith("_")}
-    return {**known, **value.extra, **known} if isinstance(value, Result) else known
+    if not isinstance(value, Result):
+        return known
+    # Lenient results keep a field of the wrong type in `extra`, and None in its place.
+    return {**known, **value.extra, **{name: member for name, member in known.items() if member is not None}}
 
 
 def _json_form(value: object) -> object:

@@ -1,11 +1,13 @@
-"""How arrays, objects and choices become Python's own collections, enumerations, literals and unions.
+"""Structure hooks for arrays and objects, and what all hooks are made of.
 
-A hook takes a value and the type it is to become; a factory makes the hook for a type. The first fault ends the work: a
-few megabytes of JSON can hold millions of them.
+A hook takes a decoded JSON value and the type that it is to become. A factory returns the hook for a type, or raises
+an `UnsupportedTypeError`, so that a type is refused before a request is sent. The first error ends the work: a few
+megabytes of JSON can contain millions of them.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import (
     Callable,
     Collection,
@@ -17,18 +19,32 @@ from collections.abc import (
     Sequence,
 )
 from collections.abc import Set as AbstractSet
-from enum import Enum
 from itertools import repeat
-from types import NoneType, UnionType
-from typing import Any, Final, Literal, TypeAlias, Union, get_args, get_origin
+from typing import Any, Final, TypeAlias, get_args, get_origin
 
 from cattrs import Converter
+from cattrs.errors import AttributeValidationNote, BaseValidationError, ClassValidationError
 
-from triverse.core.validation import MismatchError, as_mismatch, path_segment
+from triverse.core.result import EXTRA_FIELD
+from triverse.core.text import safe_repr
+from triverse.core.validation import MismatchError, path_segment
 
-__all__ = ["HOOK_FACTORIES", "Hook", "enum_member", "reject_type", "require_type", "scalar_hook"]
+__all__ = [
+    "COLLECTIONS",
+    "Factory",
+    "Hook",
+    "UnsupportedTypeError",
+    "as_mismatch",
+    "construct",
+    "hook_for",
+    "is_bytes",
+    "reject_type",
+    "require_type",
+    "scalar_hook",
+    "type_name",
+]
 
-Hook: TypeAlias = Callable[[Any, Any], Any]  # Any: what cattrs itself says of a hook
+Hook: TypeAlias = Callable[[Any, Any], Any]  # Any: cattrs declares hooks like this
 Factory: TypeAlias = Callable[[Any, Converter], Hook]
 
 _ARRAYS: Mapping[object, Callable[[list[object]], object]] = {
@@ -41,18 +57,58 @@ _ARRAYS: Mapping[object, Callable[[list[object]], object]] = {
     frozenset: frozenset,
     AbstractSet: frozenset,
 }
+_DATES: AbstractSet[object] = {dt.date, dt.datetime, dt.time}
 _OBJECTS: AbstractSet[object] = {dict, Mapping, MutableMapping}
-_SCALARS: Final[Mapping[type, str]] = {
-    str: "a string",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    NoneType: "null",
-}
+
+
+class UnsupportedTypeError(TypeError):
+    """No JSON value can become this type.
+
+    Attributes:
+        refused: the type at fault, then the types around it, innermost first.
+        place: the class and the field that has the type.
+    """
+
+    def __init__(self, into: object, reason: str = "") -> None:
+        self.refused = [into]
+        self.place: str | None = None
+        self._reason = f": {reason}" if reason else ""
+
+    def __str__(self) -> str:
+        place = f"{self.place}: " if self.place else ""
+        return f"{place}{type_name(self.refused[0])} is not supported{self._reason}"
+
+
+def type_name(into: object) -> str:
+    """Return the type as one writes it: `datetime.date`, `list[int]`."""
+    if not isinstance(into, type) or get_args(into):
+        return safe_repr(into)
+    module = "" if into.__module__ in {"builtins", "__main__"} else f"{into.__module__}."
+    return f"{module}{into.__qualname__}"
+
+
+def reject_type(into: object, _converter: object = None) -> Hook:
+    reason = "use str, and convert it with fromisoformat()" if into in _DATES else ""
+    raise UnsupportedTypeError(into, reason)
+
+
+def is_bytes(into: object) -> bool:
+    """Return True for bytes and its subclasses, of which cattrs does not ask a factory: it has a hook for them."""
+    return isinstance(into, type) and issubclass(into, bytes)
+
+
+def hook_for(into: object, converter: Converter) -> Hook:
+    if is_bytes(into):
+        raise UnsupportedTypeError(into)
+    try:
+        return converter.get_structure_hook(into)
+    except RecursionError:
+        # The type contains itself, and its hook is not complete yet: look it up when it is called.
+        return converter.structure
 
 
 def require_type(kind: type, expected: str, hook: Hook) -> Hook:
-    """The hook, for values of this kind alone."""
+    """Return the hook, restricted to values of this kind."""
 
     def structure(value: object, into: object) -> object:
         if type(value) is not kind:
@@ -63,46 +119,68 @@ def require_type(kind: type, expected: str, hook: Hook) -> Hook:
 
 
 def scalar_hook(kind: type, check: Callable[[object], object]) -> Hook:
-    """The hook for a class of plain values, and for subclasses such as `IntEnum`."""
+    """Return the hook for a class of scalar values, and for its subclasses, such as an `IntEnum`."""
 
     def structure(value: object, into: type) -> object:
         checked = check(value)
-        return checked if into is kind else _member(into, checked)
+        return checked if into is kind else construct(into, checked)
 
     return structure
 
 
-def _member(cls: type[Any], value: object) -> object:
+def construct(cls: type[Any], value: object) -> object:
+    """Call a class with a value. An error of the class itself becomes a mismatch."""
     try:
         return cls(value)
     except ValueError:
         raise MismatchError.of(f"a value of {cls.__name__}", value) from None
+    except Exception as error:  # noqa: BLE001 - users' classes fail in any way
+        raise _invalid(cls.__name__, error) from None
 
 
-def _kind(into: object) -> object:
-    return get_origin(into) or into
+def as_mismatch(error: Exception, path: str) -> MismatchError:
+    """Return what a hook raised as one mismatch below this path. Of several errors, the first counts."""
+    name, in_field = "value", False
+    while isinstance(error, BaseValidationError):
+        name = error.cl.__name__ if isinstance(error, ClassValidationError) else "value"
+        error = error.exceptions[0]
+        field = _field_name(error)
+        in_field = field is not None
+        path += path_segment(field) if field not in {None, EXTRA_FIELD} else ""
+    if isinstance(error, MismatchError):
+        return error.below(path)
+    # cattrs notes the field whose value it could not get. Without a note, the class itself raised the error.
+    if isinstance(error, KeyError) and in_field:
+        return MismatchError("missing", path)
+    return _invalid("value" if in_field else name, error, path)
 
 
-def _hook_for(into: object, converter: Converter) -> Hook:
-    try:
-        return converter.get_structure_hook(into)
-    except RecursionError:  # a class that holds itself: look its hook up when it is there
-        return converter.structure
+def _invalid(name: str, error: Exception, path: str = "") -> MismatchError:
+    return MismatchError(f"not a valid {name} ({type(error).__name__})", path)
+
+
+def _field_name(error: Exception) -> str | None:
+    notes: list[object] = getattr(error, "__notes__", [])
+    return next((note.name for note in notes if isinstance(note, AttributeValidationNote)), None)
 
 
 def _structure_members(
     hooks: Iterable[tuple[Hook, object]], keys: Iterable[object], values: Iterable[object]
 ) -> list[object]:
-    made: list[object] = []
+    structured: list[object] = []
     for (hook, into), key, value in zip(hooks, keys, values, strict=False):
         try:
-            made.append(hook(value, into))
-        except Exception as error:  # noqa: BLE001 - hooks of foreign types fail in any way they like
+            structured.append(hook(value, into))
+        except Exception as error:  # noqa: BLE001 - users' classes fail in any way
             raise as_mismatch(error, path_segment(key)) from None
-    return made
+    return structured
 
 
 # --- Arrays and objects --------------------------------------------------------------------------
+
+
+def _kind(into: object) -> object:
+    return get_origin(into) or into
 
 
 def _is_array(into: object) -> bool:
@@ -112,7 +190,7 @@ def _is_array(into: object) -> bool:
 def _array(into: object, converter: Converter) -> Hook:
     make = _ARRAYS[_kind(into)]
     (element, *_) = get_args(into) or (object,)
-    hook = _hook_for(element, converter)
+    hook = hook_for(element, converter)
 
     def structure(value: list[object], _into: object) -> object:
         return make(_structure_members(repeat((hook, element)), range(len(value)), value))
@@ -125,7 +203,7 @@ def _is_fixed_tuple(into: object) -> bool:
 
 
 def _fixed_tuple(into: object, converter: Converter) -> Hook:
-    hooks = [(_hook_for(element, converter), element) for element in get_args(into)]
+    hooks = [(hook_for(element, converter), element) for element in get_args(into)]
 
     def structure(value: list[object], _into: object) -> object:
         if len(value) != len(hooks):
@@ -142,7 +220,7 @@ def _is_object(into: object) -> bool:
 
 def _object(into: object, converter: Converter) -> Hook:
     key, member = get_args(into) or (str, object)
-    keys, members = _hook_for(key, converter), _hook_for(member, converter)
+    keys, members = hook_for(key, converter), hook_for(member, converter)
 
     def structure(value: dict[str, object], _into: object) -> object:
         names = _structure_members(repeat((keys, key)), value, value)
@@ -152,78 +230,15 @@ def _object(into: object, converter: Converter) -> Hook:
 
 
 def _is_other_collection(into: object) -> bool:
-    """Such as `deque` and named tuples, which cattrs would fill with anything that can be iterated over."""
+    """Return True for types such as `deque` and named tuples, which cattrs would fill from any iterable."""
     kind = _kind(into)
     return isinstance(kind, type) and issubclass(kind, Collection)
 
 
-def _reject(into: object, _converter: Converter) -> Hook:
-    return reject_type(into)
-
-
-def reject_type(into: object) -> Hook:
-    """Refuse a type, when its hook is asked for and not only when it is used."""
-    message = f"no strict way into {into!r}"
-    raise TypeError(message)
-
-
-# --- Choices -------------------------------------------------------------------------------------
-
-
-def enum_member(value: object, into: type[Enum]) -> object:
-    """The member with this value. Else 1.0 and true would be the member whose value is 1."""
-    if type(value) not in {type(member.value) for member in into}:
-        raise MismatchError.of(f"a value of {into.__name__}", value)
-    return _member(into, value)
-
-
-def _is_literal(into: object) -> bool:
-    return get_origin(into) is Literal
-
-
-def _literal(into: object, _converter: Converter) -> Hook:
-    choices: dict[tuple[type, object], object] = {}
-    for choice in get_args(into):
-        sent = choice.value if isinstance(choice, Enum) else choice
-        choices[type(sent), sent] = choice
-    expected = "one of " + ", ".join(repr(sent) for _, sent in choices)
-
-    def structure(value: object, _into: object) -> object:
-        try:
-            return choices[type(value), value]
-        except (KeyError, TypeError):  # arrays and objects cannot be looked up
-            raise MismatchError.of(expected, value) from None
-
-    return structure
-
-
-def _is_scalar_union(into: object) -> bool:
-    """Several kinds of plain value. Of `X | None` cattrs makes more than we could."""
-    kinds = set(get_args(into))
-    return get_origin(into) in {Union, UnionType} and _SCALARS.keys() >= kinds and len(kinds - {NoneType}) > 1
-
-
-def _scalar_union(into: object, converter: Converter) -> Hook:
-    hooks = {kind: (_hook_for(kind, converter), kind) for kind in get_args(into)}
-    if float in hooks:
-        hooks.setdefault(int, hooks[float])
-    expected = " or ".join(_SCALARS[kind] for kind in get_args(into))
-
-    def structure(value: object, _into: object) -> object:
-        if type(value) not in hooks:
-            raise MismatchError.of(expected, value)
-        hook, kind = hooks[type(value)]
-        return hook(value, kind)
-
-    return structure
-
-
-# Of those that say yes, the last one is asked.
-HOOK_FACTORIES: Final[tuple[tuple[Callable[[Any], bool], Factory], ...]] = (
-    (_is_other_collection, _reject),
+# cattrs calls the matching factory that was registered last.
+COLLECTIONS: Final[tuple[tuple[Callable[[Any], bool], Factory], ...]] = (
+    (_is_other_collection, reject_type),
     (_is_array, _array),
     (_is_fixed_tuple, _fixed_tuple),
     (_is_object, _object),
-    (_is_literal, _literal),
-    (_is_scalar_union, _scalar_union),
 )

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Final, NoReturn, cast
+from typing import Final, cast
 from uuid import UUID
-
-from cattrs.errors import AttributeValidationNote, BaseValidationError
-
-from triverse.core.result import EXTRA_FIELD
 
 __all__ = [
     "MismatchError",
-    "as_mismatch",
     "check_bool",
-    "check_bytes",
     "check_float",
     "check_int",
     "check_json",
@@ -45,26 +39,12 @@ class MismatchError(Exception):
         """For a value that is something else."""
         return cls(f"expected {expected}, got {_json_type_name(value)}", path)
 
+    def below(self, path: str) -> MismatchError:
+        """Return the same error of a value that is part of the one at this path."""
+        return MismatchError(self.problem, path + self.path)
+
     def __str__(self) -> str:
         return f"{self.path}: {self.problem}"
-
-
-def as_mismatch(error: Exception, path: str) -> MismatchError:
-    """Whatever a hook raised, as one mismatch below this path. Of several, the first."""
-    while isinstance(error, BaseValidationError):
-        error = error.exceptions[0]
-        path += _attribute_step(error)
-    if isinstance(error, MismatchError):
-        return MismatchError(error.problem, path + error.path)
-    if isinstance(error, KeyError):
-        return MismatchError("missing", path)
-    return MismatchError(f"not a valid value ({type(error).__name__})", path)
-
-
-def _attribute_step(error: Exception) -> str:
-    notes: list[object] = getattr(error, "__notes__", [])
-    names = [note.name for note in notes if isinstance(note, AttributeValidationNote)]
-    return path_segment(names[0]) if names and names[0] != EXTRA_FIELD else ""
 
 
 def path_segment(key: object) -> str:
@@ -123,11 +103,6 @@ def check_str(value: object) -> str:
     except UnicodeEncodeError:
         raise MismatchError.of("text that UTF-8 can hold", value) from None
     return value
-
-
-def check_bytes(value: object) -> NoReturn:
-    """Never: JSON has no such thing."""
-    raise MismatchError.of("bytes, which JSON cannot hold", value)
 
 
 def check_uuid(value: object) -> UUID:

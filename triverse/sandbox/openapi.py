@@ -17,8 +17,7 @@ import attrs
 
 from triverse._docstrings import field_descriptions
 from triverse._version import __version__
-from triverse.core.result import Result
-from triverse.core.validation import EXTRA_FIELD
+from triverse.core.result import EXTRA_FIELD, Result
 from triverse.sandbox.errors import ERROR_SPECS
 from triverse.sandbox.routes import ROUTES, Route
 from triverse.sandbox.schemas import Schema, envelope, json_content

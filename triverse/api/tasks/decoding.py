@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from triverse.core.read_only import read_only
-from triverse.core.validation import MismatchError, as_mismatch, check_float, check_json, check_str
+from triverse.core.validation import MismatchError, check_float, check_json, check_str
 
 __all__ = [
     "Check",
@@ -70,7 +70,7 @@ def _check_required(data: Mapping[str, object], name: str, check: Check) -> obje
     try:
         return check(data[name])
     except MismatchError as error:
-        raise as_mismatch(error, f".{name}") from None
+        raise error.below(f".{name}") from None
 
 
 def _add_optional(fields: Fields, name: str, value: object, check: Check) -> None:
@@ -79,7 +79,9 @@ def _add_optional(fields: Fields, name: str, value: object, check: Check) -> Non
     try:
         fields.known[name] = check(value)
     except Exception as error:  # noqa: BLE001 - a RecursionError, too: no field may cost the whole object
-        fields.problems.append(as_mismatch(error, f".{name}"))
+        problem = error.problem if isinstance(error, MismatchError) else f"not a valid value ({type(error).__name__})"
+        place = error.path if isinstance(error, MismatchError) else ""
+        fields.problems.append(MismatchError(problem, f".{name}{place}"))
         _add_extra(fields, name, value)
 
 

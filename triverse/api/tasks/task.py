@@ -30,7 +30,6 @@ from triverse.core.result import Result
 from triverse.core.text import truncate
 from triverse.core.validation import (
     MismatchError,
-    as_mismatch,
     check_bool,
     check_float,
     check_int,
@@ -225,6 +224,6 @@ class TaskDecoder:
         try:
             task = Task.structure(value, self.warned)
         except MismatchError as error:
-            raise as_mismatch(error, path) from None
+            raise error.below(path) from None
         cost = self.cost_credits if task.cost_credits is None else task.cost_credits
         return evolve(task, cost_credits=cost, client_order_id=task.client_order_id or self.client_order_id)
