@@ -86,9 +86,12 @@ class Endpoint:
         return handle()
 
     async def _body(self, path: str, receive: Receive) -> Spool:
-        """Receive the body, as far as it is used, or what came of it before the client went away."""
+        """Receive the body to its end, or what came of it before the client went away.
+
+        A server that responds earlier and closes the connection sends a reset to a client that is still sending.
+        """
         spool, more = Spool(self._sandbox, path), True
-        while more and not spool.is_full:
+        while more:
             message = await receive()
             spool.write(message.get("body", b""))
             more = message.get("more_body", False)

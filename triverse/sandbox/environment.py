@@ -25,6 +25,9 @@ class Environment:
         task_seconds: how long a task takes. None: it moves only by hand.
         clock: returns seconds, from any start. None: the system's monotonic clock.
         settings: what the documentation of the service leaves open.
+
+    Attributes:
+        secret: signs the URLs of the storage.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class Environment:
         settings: SandboxSettings | None = None,
     ) -> None:
         self.random: Final = Random(seed)  # noqa: S311 - ids and keys of a sandbox protect nothing
+        self.secret: Final = seed.to_bytes(32, "big", signed=True)
         self.settings: SandboxSettings = SandboxSettings() if settings is None else settings
         self.clock: Final = time.monotonic if clock is None else clock
         # With a clock of the test's own, times are the same in each run.

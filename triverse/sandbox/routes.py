@@ -13,7 +13,7 @@ from triverse.api import users
 from triverse.core.api_errors import APIError
 from triverse.core.request import Request
 from triverse.core.result import Result
-from triverse.sandbox import schemas, task_endpoints
+from triverse.sandbox import file_endpoints, schemas, task_endpoints
 from triverse.sandbox.accounts import Account
 from triverse.sandbox.errors import ERROR_SPECS, InvalidFieldError, find_error_spec
 from triverse.sandbox.flows import FLOWS
@@ -81,6 +81,10 @@ ROUTES: Final = (
         )
         for flow in FLOWS.values()
     ),
+    Route("uploadImage", Request("POST", "/upload/image", dict), file_endpoints.upload_image, schemas.UPLOAD_IMAGE),
+    Route("uploadModel", Request("POST", "/upload/model", dict), file_endpoints.upload_model, schemas.UPLOAD_MODEL),
+    Route("getAssetUrl", Request("GET", "/tasks/url/{task_uuid}", dict), file_endpoints.asset_url, schemas.ASSET_URL),
+    Route("download", Request("GET", "/tasks/download/{task_uuid}", dict), file_endpoints.download, schemas.DOWNLOAD),
     Route("getTask", Request("GET", "/tasks/{task_uuid}", dict), task_endpoints.status, schemas.STATUS),
 )
 

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from triverse._extras import require_extra
 from triverse.core.errors import ConfigurationError
-from triverse.sandbox import site, task_endpoints
+from triverse.sandbox import assets, file_endpoints, site, storage, task_endpoints
 from triverse.sandbox.accounts import Account, new_key
 from triverse.sandbox.content import SeekableFile
 from triverse.sandbox.environment import Environment, check_seconds
@@ -22,6 +22,7 @@ from triverse.sandbox.faults import Fault
 from triverse.sandbox.http import SandboxRequest, SandboxResponse, failure
 from triverse.sandbox.routes import respond
 from triverse.sandbox.settings import SandboxSettings
+from triverse.sandbox.tasks import SandboxTask
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -171,6 +172,14 @@ class Sandbox:
         """Revoke the account's key; requests with it are answered by 401."""
         account.revoked = True
 
+    def model_of(self, task: SandboxTask) -> bytes:
+        """Return the bytes that a download of the task gives, whether it has ended or not."""
+        return b"".join(file_endpoints.asset_content(task).chunks())
+
+    def preview_of(self, task: SandboxTask) -> bytes:
+        """Return the PNG that previews the task's result."""
+        return assets.preview(task.uuid)
+
     @property
     def requests(self) -> tuple[LoggedCall, ...]:
         """The last requests, the oldest first. Those to `/sandbox/…` are not among them."""
@@ -209,6 +218,11 @@ class Sandbox:
         """Whether requests are passed to functions of the user's."""
         return self.faults.have_functions or self.settings.moderation is not None or self.on_request is not None
 
+    def _respond(self, request: SandboxRequest, account: Account | None) -> SandboxResponse:
+        if request.path.startswith(storage.STORAGE_PATH):
+            return storage.respond(self._environment, self.accounts, request)
+        return respond(request, account)
+
     def _call(self, request: SandboxRequest) -> LoggedCall:
         logged, account = request.redacted(), self.find_account(request.key)
         try:
@@ -216,9 +230,9 @@ class Sandbox:
         except MatchError as error:
             return LoggedCall(logged, failure(ERROR_SPECS[501]._replace(message=str(error))))
         if fault is None:
-            return LoggedCall(logged, respond(request, account))
+            return LoggedCall(logged, self._respond(request, account))
         if fault.is_processed:
-            return LoggedCall(logged, fault.apply(respond(request, account)), fault)
+            return LoggedCall(logged, fault.apply(self._respond(request, account)), fault)
         if fault.is_error and fault.body is None and account is not None:
             task_endpoints.keep_id(account, request)
         return LoggedCall(logged, fault.apply(_NO_RESPONSE), fault)

@@ -6,7 +6,19 @@ from typing import Any, Final, TypeAlias
 
 from triverse.sandbox.flows import COMMON_FIELDS, FLOWS, Flow
 
-__all__ = ["QUOTE", "STATUS", "STATUSES", "Schema", "creation", "envelope", "json_content"]
+__all__ = [
+    "ASSET_URL",
+    "DOWNLOAD",
+    "QUOTE",
+    "STATUS",
+    "STATUSES",
+    "UPLOAD_IMAGE",
+    "UPLOAD_MODEL",
+    "Schema",
+    "creation",
+    "envelope",
+    "json_content",
+]
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -110,3 +122,41 @@ def creation(flow: Flow) -> Schema:
             for group in flow.one_of
         ]
     return {"summary": flow.summary, "requestBody": {"required": True, **json_content(body)}, **_responses(_CREATED)}
+
+
+def _upload(summary: str, *parameters: Schema) -> Schema:
+    file = {"type": "string", "contentMediaType": "application/octet-stream"}
+    body = {"required": True, "content": {"multipart/form-data": {"schema": _object({"file": file})}}}
+    return {
+        "summary": summary,
+        "requestBody": body,
+        "parameters": list(parameters),
+        **_responses(_object({"file_key": _TEXT})),
+    }
+
+
+UPLOAD_IMAGE: Final = _upload("Upload a JPEG, PNG or WebP image.")
+UPLOAD_MODEL: Final = _upload(
+    "Upload a model.",
+    {"name": "modelVariant", "in": "query", "schema": {"type": "string", "enum": ["geometry", "textured"]}},
+)
+ASSET_URL: Final[Schema] = {
+    "summary": "Where the result of a task is.",
+    **_responses(
+        _object(
+            {"download_url": _TEXT, "preview_url": _TEXT, "asset_id": _UUID, "kind": _TEXT},
+            "preview_url",
+            "asset_id",
+            "kind",
+        )
+    ),
+}
+_BYTES: Final[Schema] = {"content": {"application/octet-stream": {}}}
+DOWNLOAD: Final[Schema] = {
+    "summary": "The result of a task.",
+    "responses": {
+        "200": {"description": "The whole file.", **_BYTES},
+        "206": {"description": "The range that was asked for.", **_BYTES},
+        "307": {"description": "The file is elsewhere."},
+    },
+}

@@ -27,11 +27,6 @@ class Spool:
         self._file = SpooledTemporaryFile(max_size=MAX_BODY_BYTES)  # noqa: SIM115 - an upload stays as long as the sandbox
 
     @property
-    def is_full(self) -> bool:
-        """Whether more bytes would only be dropped."""
-        return self._room <= 0
-
-    @property
     def is_large(self) -> bool:
         """Whether it is more than a small body of JSON."""
         return self._file.tell() > _LARGE

@@ -11,6 +11,7 @@ from triverse.sandbox.accounts import Account
 from triverse.sandbox.errors import InvalidFieldError, api_error
 from triverse.sandbox.flows import FLOWS, Flow
 from triverse.sandbox.http import SandboxRequest, SandboxResponse, success
+from triverse.sandbox.storage import signed_url
 from triverse.sandbox.tasks import SandboxTask
 
 __all__ = ["create", "find_task", "is_url", "keep_id", "quote", "status"]
@@ -153,7 +154,7 @@ def _input(request: SandboxRequest, task: SandboxTask) -> dict[str, object]:
     shown: dict[str, object] = {}
     for name, value in task.params.items():
         if name in {"image_file", "model_file"}:
-            url = value if is_url(str(value)) else f"{request.origin}/storage/{value}"
+            url = value if is_url(str(value)) else signed_url(task.environment, request.origin, str(value))
             shown[name.replace("_file", "_url")] = url
         elif name not in {"client_order_id", "allow_duplicate"}:
             shown[name] = value

@@ -67,6 +67,7 @@ class SandboxTask:
         cost: credits that it freezes.
         client_order_id: the id that the request had; None for none.
         created: reading of the clock at its creation.
+        environment: clock and settings.
         error: why it failed; None if it did not.
     """
 
@@ -82,7 +83,7 @@ class SandboxTask:
         now: float,
     ) -> None:
         self._scheduler = scheduler
-        self._environment = scheduler.environment
+        self.environment: Final = scheduler.environment
         self._seconds = scheduler.environment.task_seconds
         self._hold = hold
         self.uuid: UUID = uuid
@@ -121,7 +122,7 @@ class SandboxTask:
 
     def outcome(self) -> str:
         """Return how the task ends if nobody ends it by hand."""
-        outcome = self._environment.settings.outcome
+        outcome = self.environment.settings.outcome
         return outcome(self) if callable(outcome) else outcome
 
     @property
@@ -140,13 +141,13 @@ class SandboxTask:
         """What the status shows as `progress`, by `settings.progress`. None: not sent."""
         self._scheduler.update()
         if self.stage == "SUCCESS":
-            return None if self._environment.settings.progress == "absent" else 100
-        setting = self._environment.settings.progress
+            return None if self.environment.settings.progress == "absent" else 100
+        setting = self.environment.settings.progress
         return (setting if callable(setting) else _PROGRESS[setting])(self._share())
 
     def _share(self) -> float:
         """Share of the task's time that is over."""
-        now = self._environment.clock() if self._ended is None else self._ended
+        now = self.environment.clock() if self._ended is None else self._ended
         if not self._seconds or (math.isinf(self.due) and self._ended is None):
             return 0.5 if self.stage == "RUNNING" else 0.0
         return min(0.99, max(0.0, (now - self.created) / self._seconds))
@@ -154,21 +155,21 @@ class SandboxTask:
     @property
     def created_at(self) -> datetime:
         """When it was created."""
-        return self._environment.time_of(self.created)
+        return self.environment.time_of(self.created)
 
     @property
     def started_at(self) -> datetime | None:
         """When it began to run; None before."""
         self._scheduler.update()
-        return None if self._started is None else self._environment.time_of(self._started)
+        return None if self._started is None else self.environment.time_of(self._started)
 
     @property
     def completed_at(self) -> datetime | None:
         """When it ended; None before."""
         self._scheduler.update()
         if self.shown is not None and self.shown[1]:
-            return self._environment.time_of(self._environment.clock())
-        return None if self._ended is None else self._environment.time_of(self._ended)
+            return self.environment.time_of(self.environment.clock())
+        return None if self._ended is None else self.environment.time_of(self._ended)
 
     @property
     def queue(self) -> Mapping[str, object]:
@@ -177,10 +178,10 @@ class SandboxTask:
         position = self._scheduler.position(self)
         if position is None:
             return {"is_queued": False, "position": None, "estimated_wait_seconds": None}
-        wait = max(0.0, self.due - self._environment.clock())
+        wait = max(0.0, self.due - self.environment.clock())
         return {
             "is_queued": True,
-            "position": position + self._environment.settings.queue_base,
+            "position": position + self.environment.settings.queue_base,
             "estimated_wait_seconds": None if math.isinf(wait) else math.ceil(wait),
         }
 
@@ -228,7 +229,7 @@ class SandboxTask:
             self._scheduler.update()
             if self.stage in ENDED:
                 raise api_error(2005)
-            self._scheduler.move(self, stage, self._environment.clock())
+            self._scheduler.move(self, stage, self.environment.clock())
 
     def show_status(self, status: str, *, ended: bool = False) -> None:
         """Show a status that the documentation does not have, until the task moves on.
