@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
+from triverse.core.exchange import Runtime
 from triverse.core.progress import Progress
 from triverse.core.request import Request
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
-    from triverse.core.exchange import Runtime
 
 __all__ = [
     "AsyncFileSender",
@@ -52,6 +48,14 @@ class PathLike(Protocol):
         ...
 
 
+class Buffer(Protocol):
+    """`bytes`, `bytearray`, `memoryview`, an array or anything else with the buffer protocol."""
+
+    def __buffer__(self, flags: int, /) -> memoryview:
+        """Return a view of the bytes."""
+        ...
+
+
 class BinaryFile(Protocol):
     """A file that was opened in binary mode."""
 
@@ -60,13 +64,13 @@ class BinaryFile(Protocol):
         ...
 
 
-UploadSource: TypeAlias = "str | PathLike | Buffer | BinaryFile"
+UploadSource: TypeAlias = str | PathLike | Buffer | BinaryFile
 
 
 class FileSender(Protocol):
     """What `Uploads` requires of a client."""
 
-    def upload_files(
+    def upload_all(
         self, requests: Sequence[Request[T]], timeout: float | None = None, on_progress: OnProgress | None = None
     ) -> list[T]:
         """Open and check all files, then upload one after the other."""
@@ -76,7 +80,7 @@ class FileSender(Protocol):
 class AsyncFileSender(Protocol):
     """What `AsyncUploads` requires of a client."""
 
-    async def upload_files(
+    async def upload_all(
         self, requests: Sequence[Request[T]], timeout: float | None = None, on_progress: AsyncOnProgress | None = None
     ) -> list[T]:
         """Open and check all files, then upload one after the other."""

@@ -101,7 +101,7 @@ class Uploads:
             OSError: the file is missing or cannot be read.
             TriverseError: see `triverse.core.errors` for the whole tree.
         """
-        return self._client.upload_files([image(source, filename=filename)], timeout, on_progress)[0]
+        return self._client.upload_all([image(source, filename=filename)], timeout, on_progress)[0]
 
     def model(
         self,
@@ -127,7 +127,7 @@ class Uploads:
             TriverseError: see `triverse.core.errors` for the whole tree.
         """
         request = model(source, variant=variant, filename=filename)
-        return self._client.upload_files([request], timeout, on_progress)[0]
+        return self._client.upload_all([request], timeout, on_progress)[0]
 
 
 class AsyncUploads:
@@ -159,7 +159,7 @@ class AsyncUploads:
             OSError: the file is missing or cannot be read.
             TriverseError: see `triverse.core.errors` for the whole tree.
         """
-        return (await self._client.upload_files([image(source, filename=filename)], timeout, on_progress))[0]
+        return (await self._client.upload_all([image(source, filename=filename)], timeout, on_progress))[0]
 
     async def model(
         self,
@@ -185,4 +185,4 @@ class AsyncUploads:
             TriverseError: see `triverse.core.errors` for the whole tree.
         """
         request = model(source, variant=variant, filename=filename)
-        return (await self._client.upload_files([request], timeout, on_progress))[0]
+        return (await self._client.upload_all([request], timeout, on_progress))[0]

@@ -38,8 +38,19 @@ from triverse.core.response_body import unwrap
 from triverse.core.retry import MAX_RETRY_DELAY, RETRYABLE_STATUS_CODES, backoff
 from triverse.core.structure import structurer
 from triverse.core.text import exception_chain, exception_message, safe_repr
+from triverse.core.validation import MismatchError
 
-__all__ = ["CallFlow", "Response", "Runtime", "exchange"]
+__all__ = [
+    "CallFlow",
+    "Response",
+    "Runtime",
+    "exchange",
+    "log_attempt",
+    "log_retry",
+    "outcome_error",
+    "redact_outcome",
+    "request_text",
+]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -113,9 +124,9 @@ def exchange(request: Request[T], policy: Policy, runtime: Runtime) -> CallFlow[
     attempt = Attempt(request, 0.0, 1, deadline, policy.timeout)
     while True:
         yielded = now()
-        outcome = _redact_outcome((yield attempt) if record is None else (yield from _guarded(attempt, record)))
+        outcome = redact_outcome((yield attempt) if record is None else (yield from _guarded(attempt, record)))
         finished = now()
-        _log_attempt(attempt, outcome, finished - yielded - attempt.after)
+        log_attempt(attempt, outcome, finished - yielded - attempt.after)
         result = _result(attempt, outcome, structure, policy, finished, runtime)
         if not isinstance(result, TriverseError):
             return _response(request, result, outcome, attempt, finished - started)
@@ -130,7 +141,7 @@ def exchange(request: Request[T], policy: Policy, runtime: Runtime) -> CallFlow[
             raise result
         if wait > MAX_RETRY_DELAY or (deadline is not None and finished + wait >= deadline):
             raise result
-        _log_retry(attempt, outcome, wait)
+        log_retry(attempt, outcome, wait)
         attempt = attempt._replace(after=wait, number=attempt.number + 1)
 
 
@@ -174,7 +185,7 @@ def _result(  # noqa: PLR0913, PLR0917 - what an outcome is judged by
     """Return the result of an outcome, or its error."""
     if isinstance(outcome, AttemptFailed):
         return _transport_error(attempt, outcome, finished)
-    result = unwrap(outcome, _request_text(attempt, outcome), structure, runtime.wall_clock)
+    result = unwrap(outcome, request_text(attempt, outcome), structure, runtime.wall_clock)
     if isinstance(result, (InvalidResponseError, APIError)):
         result.method, result.url = attempt.request.method, _url(attempt, outcome)
     if isinstance(result, AuthenticationError):
@@ -192,7 +203,17 @@ def _response(request: Request[T], result: T, outcome: Outcome, attempt: Attempt
     return Response(result, reply.status, reply.headers, attempt.number, elapsed, order_id, _url(attempt, reply))
 
 
-def _redact_outcome(outcome: Outcome) -> Outcome:
+def outcome_error(attempt: Attempt, outcome: Outcome, policy: Policy, runtime: Runtime) -> TriverseError:
+    """Return the error of an attempt without a successful response, for flows that read successful ones themselves."""
+    result = _result(attempt, outcome, _no_structure, policy, runtime.monotonic(), runtime)
+    return cast("TriverseError", result)
+
+
+def _no_structure(_value: object, name: str) -> object:
+    raise MismatchError("no success was expected", name)
+
+
+def redact_outcome(outcome: Outcome) -> Outcome:
     """Return the outcome without the key in anything that could show it."""
     key = outcome.key
     if key is None:
@@ -209,14 +230,15 @@ def _url(attempt: Attempt, outcome: Outcome) -> str:
     return url if outcome.key is None else outcome.key.redact(url)
 
 
-def _request_text(attempt: Attempt, outcome: Outcome) -> str:
+def request_text(attempt: Attempt, outcome: Outcome) -> str:
+    """Return method and URL of an attempt, for the text of errors and logs."""
     return f"{attempt.request.method} {_url(attempt, outcome)}"
 
 
 def _transport_error(attempt: Attempt, outcome: AttemptFailed, finished: float) -> TransportError:
     kind, remedy = _classify_failure(attempt, outcome, finished)
     proxy = "" if outcome.proxy is None else f" through the proxy {outcome.proxy}"
-    what = f"{_request_text(attempt, outcome)}{proxy}: {outcome.failure.value}"
+    what = f"{request_text(attempt, outcome)}{proxy}: {outcome.failure.value}"
     error = kind(f"{what} ({_cause_message(outcome)}). {remedy}", cause=outcome.cause)
     error.__cause__ = outcome.cause
     error.method, error.url = attempt.request.method, _url(attempt, outcome)
@@ -263,11 +285,12 @@ def _describe_outcome(outcome: Outcome) -> str:
     return f"{outcome.failure.value} ({type(outcome.cause).__name__})"
 
 
-def _log_attempt(attempt: Attempt, outcome: Outcome, seconds: float) -> None:
+def log_attempt(attempt: Attempt, outcome: Outcome, seconds: float) -> None:
+    """Log one attempt at the level DEBUG."""
     if _logger.isEnabledFor(logging.DEBUG):
         _logger.debug(
             "%s: %s in %.1f ms (attempt %d, request id %s)",
-            _request_text(attempt, outcome),
+            request_text(attempt, outcome),
             _describe_outcome(outcome),
             seconds * 1000,
             attempt.number,
@@ -275,10 +298,11 @@ def _log_attempt(attempt: Attempt, outcome: Outcome, seconds: float) -> None:
         )
 
 
-def _log_retry(attempt: Attempt, outcome: Outcome, wait: float) -> None:
+def log_retry(attempt: Attempt, outcome: Outcome, wait: float) -> None:
+    """Log a failure that leads to another attempt."""
     _logger.warning(
         "%s: attempt %d got %s; trying again in %.2f s",
-        _request_text(attempt, outcome),
+        request_text(attempt, outcome),
         attempt.number,
         _describe_outcome(outcome),
         wait,

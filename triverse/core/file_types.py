@@ -11,8 +11,14 @@ from typing import Final
 from attrs import frozen
 
 __all__ = [
+    "FBX",
+    "GLB",
     "HEAD_BYTES",
     "IMAGE_TYPES",
+    "JPEG",
+    "PNG",
+    "WEBP",
+    "ZIP",
     "FileType",
     "content_type_by_name",
     "describe",

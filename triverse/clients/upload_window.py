@@ -1,0 +1,80 @@
+"""How many uploads each key has made in the last 60 seconds, for a client and all its views.
+
+It survives `fork()`: the child goes on with what the parent had counted, since the service counts both together, and
+makes a lock of its own, since a thread of the parent may have held the old one.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from typing import Final
+
+from triverse.core.secret import Secret
+
+__all__ = ["KeyUploadWindow", "UploadWindows"]
+
+_UPLOADS: Final = 10
+# The service counts an upload when it arrives, a little later than it is sent here, and not always equally later.
+_SECONDS: Final = 60.0 + 0.5
+
+
+class UploadWindows:
+    """The windows of all keys."""
+
+    def __init__(self) -> None:
+        self._starts: dict[Secret, deque[float]] = {}
+        self._renew_lock()
+
+    def _renew_lock(self) -> None:
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+
+    def of(self, key: Secret) -> KeyUploadWindow:
+        """Return the window of one key."""
+        return KeyUploadWindow(self, key)
+
+    def reserve(self, key: Secret, earliest: float) -> float:
+        """Reserve the next upload by this key, and return when it may start."""
+        if self._process != os.getpid():
+            self._renew_lock()
+        with self._lock:
+            # Moved to the end, so that the keys that were used longest ago are the first.
+            starts = self._starts.pop(key, None) or deque[float]()
+            start = max(earliest, starts[-_UPLOADS] + _SECONDS) if len(starts) >= _UPLOADS else earliest
+            self._forget_before(start - _SECONDS)
+            starts.append(start)
+            while len(starts) > _UPLOADS and starts[0] <= earliest - _SECONDS:
+                starts.popleft()
+            self._starts[key] = starts
+            return start
+
+    def _forget_before(self, time: float) -> None:
+        for key, starts in list(self._starts.items()):
+            if starts and starts[-1] > time:
+                break
+            del self._starts[key]
+
+    def release(self, key: Secret, start: float) -> None:
+        """Take a reservation back."""
+        with self._lock:
+            starts = self._starts.get(key, deque[float]())
+            if start in starts:
+                starts.remove(start)
+
+
+class KeyUploadWindow:
+    """The window of one key."""
+
+    def __init__(self, windows: UploadWindows, key: Secret) -> None:
+        self._windows = windows
+        self._key = key
+
+    def reserve(self, earliest: float) -> float:
+        """Reserve the next upload, and return when it may start."""
+        return self._windows.reserve(self._key, earliest)
+
+    def release(self, start: float) -> None:
+        """Take a reservation back."""
+        self._windows.release(self._key, start)
