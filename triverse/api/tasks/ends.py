@@ -31,8 +31,7 @@ def task_error(task: Task) -> TaskError:
 
 
 def _suggestion(task: Task) -> str:
-    error = task.error if isinstance(task.error, Mapping) else {}
-    suggestion = error.get("suggestion")
+    suggestion = task.error.get("suggestion") if isinstance(task.error, Mapping) else None
     return f". {truncate(suggestion)}" if isinstance(suggestion, str) and suggestion.strip() else ""
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, Self, cast
+from typing import Final, Self
 from uuid import UUID
 
 from attrs import evolve, field, frozen
@@ -66,14 +66,6 @@ _OPTIONAL_FIELDS: Final[Mapping[str, Check]] = {
     "read_after_write_header": check_str,
     "client_order_id": check_str,
 }
-
-
-def _read_only_object(value: Mapping[str, object] | None) -> Mapping[str, object] | None:
-    return None if value is None else cast("Mapping[str, object]", read_only(dict(value)))
-
-
-def _read_only_error(value: Mapping[str, object] | str | None) -> Mapping[str, object] | str | None:
-    return value if isinstance(value, str) else _read_only_object(value)
 
 
 @frozen
@@ -137,15 +129,21 @@ class Task(Result):
     completed_at: datetime | None = None
     progress: float | None = None
     cost_credits: float | None = None
-    input: Mapping[str, object] | None = field(default=None, hash=False, converter=_read_only_object)
-    output: Mapping[str, object] | None = field(default=None, hash=False, converter=_read_only_object)
-    error: Mapping[str, object] | str | None = field(default=None, hash=False, converter=_read_only_error)
+    input: Mapping[str, object] | None = field(default=None, hash=False)
+    output: Mapping[str, object] | None = field(default=None, hash=False)
+    error: Mapping[str, object] | str | None = field(default=None, hash=False)
     queue: TaskQueue | None = None
     read_after_write_deadline_seconds: float | None = None
     read_after_write_header: str | None = None
     client_order_id: str | None = None
     # Set on what a create returned. It may not be visible yet, and it has surely not ended yet.
     _is_new: bool = field(default=False, init=False, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        # No converters: with one, a class is no TaskState for pyright 1.1.
+        for name in ("input", "output", "error"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, read_only(dict(value) if isinstance(value, Mapping) else value))
 
     @property
     def finished(self) -> bool:

@@ -39,9 +39,10 @@ from triverse.core.request import Request
 from triverse.core.retry import RETRYABLE_STATUS_CODES, retry_after
 from triverse.core.text import safe_repr
 
-__all__ = ["OnUpdate", "wait_flow"]
+__all__ = ["AsyncOnUpdate", "OnUpdate", "wait_flow"]
 
-OnUpdate: TypeAlias = Callable[[Task], object] | Callable[[Task], Awaitable[object]]
+OnUpdate: TypeAlias = Callable[[Task], object]
+AsyncOnUpdate: TypeAlias = Callable[[Task], Awaitable[object] | object]
 
 _logger = logging.getLogger("triverse")
 
@@ -60,7 +61,7 @@ def wait_flow(
     task: TaskReference,
     timeout: float | None,
     poll_interval: float | None,
-    on_update: OnUpdate | None,
+    on_update: AsyncOnUpdate | None,
     runtime: Runtime,
 ) -> Flow[Never, Task]:
     """Poll a task until it ends, and return it if it succeeded.
@@ -95,7 +96,7 @@ class _Wait:
     task: TaskReference
     timeout: float
     schedule: Schedule
-    on_update: OnUpdate | None
+    on_update: AsyncOnUpdate | None
     runtime: Runtime
     request: Request[Task] = field(init=False)
     visible_by: float = -1.0

@@ -1,0 +1,48 @@
+"""What `Tasks` and `AsyncTasks` require of a client."""
+
+from __future__ import annotations
+
+from typing import Never, Protocol, TypeVar
+
+from triverse.api.transfers import AsyncFileSender, FileSender
+from triverse.core.exchange import Response, Runtime
+from triverse.core.flow import Flow
+from triverse.core.request import Request
+
+__all__ = ["AsyncTaskSender", "TaskSender"]
+
+T = TypeVar("T")
+
+
+class TaskSender(FileSender, Protocol):
+    """What `Tasks` requires of a client."""
+
+    @property
+    def runtime(self) -> Runtime:
+        """Clocks and randomness."""
+        ...
+
+    def send(self, request: Request[T]) -> Response[T]:
+        """Make one call."""
+        ...
+
+    def run(self, flow: Flow[Never, T]) -> T:
+        """Run a flow to its end."""
+        ...
+
+
+class AsyncTaskSender(AsyncFileSender, Protocol):
+    """What `AsyncTasks` requires of a client."""
+
+    @property
+    def runtime(self) -> Runtime:
+        """Clocks and randomness."""
+        ...
+
+    async def send(self, request: Request[T]) -> Response[T]:
+        """Make one call."""
+        ...
+
+    async def run(self, flow: Flow[Never, T]) -> T:
+        """Run a flow to its end."""
+        ...
