@@ -17,12 +17,12 @@ from triverse.core.flow import Call, Notify
 from triverse.core.headers import Headers
 from triverse.core.structure import structurer
 
-__all__ = ["UUID_TEXT", "SimulatedTask", "Wait", "created", "state"]
+__all__ = ["UUID_TEXT", "Answer", "Progress", "SimulatedTask", "Wait", "created", "found", "state"]
 
 UUID_TEXT = "7d0f2c4e-1b3a-4c5d-8e6f-9a0b1c2d3e4f"
 
 Progress: TypeAlias = Callable[[float, float], float | None]
-Answer: TypeAlias = "Response[Task] | TriverseError"
+Answer: TypeAlias = Response[Task] | TriverseError
 
 
 def state(status: str = "RUNNING", **fields: object) -> Task:
@@ -41,6 +41,7 @@ def created(**fields: object) -> Task:
 
 
 def found(task: Task, headers: dict[str, str] | None = None) -> Response[Task]:
+    """Return the response of a poll."""
     raw = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
     return Response(task, 200, Headers(raw), 1, 0.0, url="https://api.example/tasks/x")
 
@@ -99,7 +100,12 @@ class Wait:
         try:
             effect = next(flow)
             while True:
-                effect = flow.send(self._perform(effect))
+                try:
+                    outcome = self._perform(effect)
+                except BaseException as raised:  # noqa: BLE001 - as the clients do
+                    effect = flow.throw(raised)
+                else:
+                    effect = flow.send(outcome)
         except StopIteration as end:
             finished: Task = end.value
             return finished

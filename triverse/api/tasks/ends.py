@@ -21,7 +21,7 @@ __all__ = ["success_or_error", "task_error", "timeout_error"]
 def task_error(task: Task) -> TaskError:
     """Return the error for a task that ended without a result."""
     name = f"task {task.task_uuid}" + ("" if task.flow_name is None else f" ({task.flow_name})")
-    reason = "the service gave no reason" if task.reason is None else truncate(task.reason)
+    reason = "the service gave no reason" if task.reason is None else truncate(task.reason).rstrip(".")
     if task.status == "FAILED":
         return TaskFailedError(f"{name} failed: {reason}{_suggestion(task)}", task=task)
     if task.status == "CANCELLED":

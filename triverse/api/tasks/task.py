@@ -142,7 +142,7 @@ class Task(Result):
     def __attrs_post_init__(self) -> None:
         # No converters: with one, a class is no TaskState for pyright 1.1.
         for name in ("input", "output", "error"):
-            value = getattr(self, name)
+            value: Mapping[str, object] | str | None = getattr(self, name)
             object.__setattr__(self, name, read_only(dict(value) if isinstance(value, Mapping) else value))
 
     @property

@@ -146,7 +146,7 @@ class _Wait:
             self.sent = self._now() + call.after
             result = cast("CallResult[Task]", (yield call))
             self.received = self._now()
-            self.reserve = min(_MAX_RESERVE, max(_MIN_RESERVE, 2 * (self.received - self.sent)))
+            self.reserve = min(_MAX_RESERVE, max(_MIN_RESERVE, 1.5 * (self.received - self.sent)))
             if isinstance(result, TriverseError):
                 self._check_error(result)
             else:
