@@ -14,7 +14,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI
 from pydantic import BaseModel
-
 from triverse import AsyncTriverse, UserBalance, UserInfo
 from triverse.fastapi import (
     CurrentUser,
@@ -63,7 +62,9 @@ async def read_account(tenant: TenantDep) -> UserInfo:
 
 @customers.get("/me/credits")
 async def read_credits(
-    balance: Annotated[UserBalance, Depends(current_balance(max_age=1.0, client=get_tenant))],
+    balance: Annotated[
+        UserBalance, Depends(current_balance(max_age=1.0, client=get_tenant))
+    ],
 ) -> UserBalance:
     """Show the customer's credits, at most a second old."""
     return balance
@@ -73,10 +74,14 @@ async def read_credits(
 async def order(
     title: str,
     tenant: TenantDep,
-    balance: Annotated[UserBalance, Depends(credits_required(RENDER_COST, client=get_tenant))],
+    balance: Annotated[
+        UserBalance, Depends(credits_required(RENDER_COST, client=get_tenant))
+    ],
 ) -> Order:
     """Accept an order if the customer can pay for it."""
-    return Order(title=title, customer=await tenant.users.me(), credits_before=balance)
+    return Order(
+        title=title, customer=await tenant.users.me(), credits_before=balance
+    )
 
 
 # A mounted application, for example to put it behind another login.

@@ -8,9 +8,14 @@ from pathlib import Path
 
 def cards(evidence: Path) -> str:
     """Return the figures as cards, each with a link to the page that it is from."""
-    figures = (_time(evidence / "benchmarks.md"), _tenants(evidence / "races.md"), _fuzzing(evidence / "fuzz.md"))
+    figures = (
+        _time(evidence / "benchmarks.md"),
+        _tenants(evidence / "races.md"),
+        _fuzzing(evidence / "fuzz.md"),
+    )
     items = "\n".join(
-        f'<a href="{page}"><strong>{number}</strong><span>{text}</span></a>' for number, text, page in figures
+        f'<a href="{page}"><strong>{number}</strong><span>{text}</span></a>'
+        for number, text, page in figures
     )
     return f'<div class="figures">\n{items}\n</div>'
 
@@ -20,7 +25,11 @@ def _time(page: Path) -> tuple[str, str, str]:
     head = [name.strip() for name in _row(section, "contender")]
     httpx = dict(zip(head, _row(section, "httpx"), strict=True))
     share = float(httpx["ratio, wall"])
-    return f"{share:.0%}", "of the time of the same call in bare httpx", "evidence/benchmarks.html"
+    return (
+        f"{share:.0%}",
+        "of the time of the same call in bare httpx",
+        "evidence/benchmarks.html",
+    )
 
 
 def _tenants(page: Path) -> tuple[str, str, str]:
@@ -28,7 +37,11 @@ def _tenants(page: Path) -> tuple[str, str, str]:
     rows = [_row(text, client) for client in ("sync", "asyncio", "trio")]
     calls = sum(int(row[1].replace(",", "")) for row in rows)
     crossed = sum(int(row[2]) for row in rows)
-    return f"{crossed}", f"mixed-up keys in {calls:,} calls for 500 tenants over one client", "evidence/races.html"
+    return (
+        f"{crossed}",
+        f"mixed-up keys in {calls:,} calls for 500 tenants over one client",
+        "evidence/races.html",
+    )
 
 
 def _fuzzing(page: Path) -> tuple[str, str, str]:
@@ -36,7 +49,11 @@ def _fuzzing(page: Path) -> tuple[str, str, str]:
     if found is None:
         raise LookupError("fuzz.md no longer states the number of executions")
     millions = int(found[1].replace(",", "")) / 1e6
-    return f"{millions:.1f} M", "fuzzed inputs: each gives a right value or one clear error", "evidence/fuzz.html"
+    return (
+        f"{millions:.1f} M",
+        "fuzzed inputs: each gives a right value or one clear error",
+        "evidence/fuzz.html",
+    )
 
 
 def _row(text: str, name: str) -> list[str]:

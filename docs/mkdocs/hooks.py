@@ -1,7 +1,7 @@
 """Prepares pages for the site, and checks the built site.
 
-The checks: every public name is documented and in the reference, every page has a Markdown copy, and no page loads anything
-from another host.
+The checks: every public name is documented and in the reference, every page has a
+Markdown copy, and no page loads anything from another host.
 """
 
 from __future__ import annotations
@@ -32,23 +32,40 @@ log = logging.getLogger("mkdocs.hooks.checks")
 
 def on_config(config: MkDocsConfig) -> None:
     """Add the generated evidence pages to the navigation, and the version to the header."""
-    written = sorted(path.name for path in (Path(config.docs_dir) / "evidence").glob("*.md"))
+    written = sorted(
+        path.name for path in (Path(config.docs_dir) / "evidence").glob("*.md")
+    )
     pages = [f"evidence/{name}" for name in written if name != "index.md"]
     # Before the last section, which is about the project itself.
-    config.nav.insert(len(config.nav) - 1, {"Evidence": [{"Overview": "evidence/index.md"}, *pages]})
-    version = re.search(r'"([\d.]+)"', (ROOT / "triverse" / "_version.py").read_text("utf-8"))
+    config.nav.insert(
+        len(config.nav) - 1,
+        {"Evidence": [{"Overview": "evidence/index.md"}, *pages]},
+    )
+    version = re.search(
+        r'"([\d.]+)"', (ROOT / "triverse" / "_version.py").read_text("utf-8")
+    )
     config.extra["release"] = version[1] if version else ""
     # The theme shows its `source` partial if there is a repository; ours has the version and the licence.
     config.repo_url = "."
 
 
-def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_kwargs: object) -> str:
+def on_page_markdown(
+    markdown: str, page: Page, config: MkDocsConfig, **_kwargs: object
+) -> str:
     """Fill in the files, lists and figures that a page names in a comment."""
     docs = Path(config.docs_dir)
-    markdown = re.sub(r"<!-- file: (\S+) -->", lambda found: _file(found[1]), markdown)
-    markdown = markdown.replace("<!-- each evidence page, with its first sentence -->", "\n".join(_evidence(docs)))
+    markdown = re.sub(
+        r"<!-- file: (\S+) -->", lambda found: _file(found[1]), markdown
+    )
+    markdown = markdown.replace(
+        "<!-- each evidence page, with its first sentence -->",
+        "\n".join(_evidence(docs)),
+    )
     if page.file.src_uri == "index.md":
-        markdown = markdown.replace("<!-- three figures of the evidence pages -->", figures.cards(docs / "evidence"))
+        markdown = markdown.replace(
+            "<!-- three figures of the evidence pages -->",
+            figures.cards(docs / "evidence"),
+        )
     return markdown
 
 
@@ -82,7 +99,10 @@ def on_page_content(html: str, page: Page, **_kwargs: object) -> str:
 
 def _labelled(table: re.Match[str]) -> str:
     """Return the table with the name of its column on each cell, if there are more than two columns."""
-    heads = [re.sub("<[^>]+>", "", head) for head in re.findall(r"<th[^>]*>(.*?)</th>", table[0], flags=re.DOTALL)]
+    heads = [
+        re.sub("<[^>]+>", "", head)
+        for head in re.findall(r"<th[^>]*>(.*?)</th>", table[0], flags=re.DOTALL)
+    ]
     marked = table[0].replace("<table>", "<table data-rows>")
     if len(heads) == 2:  # noqa: PLR2004 - a name and its description need no labels
         return marked
@@ -96,7 +116,10 @@ def on_post_build(config: MkDocsConfig) -> None:
     _check_reference(site)
     for path in site.rglob("*.html"):
         if path.name != "404.html" and not path.with_suffix(".md").exists():
-            log.warning("%s has no Markdown copy: add it to the sections of llmstxt", path.relative_to(site))
+            log.warning(
+                "%s has no Markdown copy: add it to the sections of llmstxt",
+                path.relative_to(site),
+            )
     for path in (*site.rglob("*.html"), *site.rglob("*.css")):
         for url in _LOADED_FROM_ELSEWHERE.findall(path.read_text("utf-8")):
             log.warning("%s loads %s", path.relative_to(site), url)
@@ -104,11 +127,20 @@ def on_post_build(config: MkDocsConfig) -> None:
 
 def _check_reference(site: Path) -> None:
     pages = (site / "reference").glob("*.html")
-    shown = {name for page in pages for name in re.findall(r'id="(triverse[\w.]*)"', page.read_text("utf-8"))}
-    package = griffe.load("triverse", search_paths=[ROOT], docstring_parser="google")
+    shown = {
+        name
+        for page in pages
+        for name in re.findall(r'id="(triverse[\w.]*)"', page.read_text("utf-8"))
+    }
+    package = griffe.load(
+        "triverse", search_paths=[ROOT], docstring_parser="google"
+    )
     places: dict[str, set[str]] = {}
     groups = [f"api.{group}" for group in package["api"].exports]
-    for module in (package, *(package[name] for name in (*PUBLIC_MODULES, *groups))):
+    for module in (
+        package,
+        *(package[name] for name in (*PUBLIC_MODULES, *groups)),
+    ):
         for path, item in _public(module):
             if item.docstring is None:
                 log.warning("%s has no docstring", path)
@@ -119,13 +151,17 @@ def _check_reference(site: Path) -> None:
 
 
 def _public(module: griffe.Module) -> Iterator[tuple[str, griffe.Object]]:
-    """Yield each exported name with its object, and each public member of exported classes that this package defines."""
+    """Yield exported names with their objects, and public members of exported classes."""
     for name in module.exports or ():
         item = _target(module[str(name)])
         yield f"{module.path}.{name}", item
         if isinstance(item, griffe.Class):
             for member in map(_target, item.all_members.values()):
-                if member.is_public and not member.is_special and not _is_described_elsewhere(item, member):
+                if (
+                    member.is_public
+                    and not member.is_special
+                    and not _is_described_elsewhere(item, member)
+                ):
                     yield f"{module.path}.{name}.{member.name}", member
 
 
@@ -135,14 +171,23 @@ def _target(item: griffe.Object | griffe.Alias) -> griffe.Object:
 
 def _is_described_elsewhere(owner: griffe.Class, member: griffe.Object) -> bool:
     """Return whether the docstring of the class or of a base describes it, or a base documents what it overrides."""
-    bases = [base for base in owner.mro() if base.canonical_path.startswith("triverse.")]
+    bases = [
+        base for base in owner.mro() if base.canonical_path.startswith("triverse.")
+    ]
     if any(member.name in _described_attributes(cls) for cls in (owner, *bases)):
         return True
-    overridden = [base.members[member.name] for base in bases if member.name in base.members]
-    return any(_target(item).docstring and _target(item) is not member for item in overridden)
+    overridden = [
+        base.members[member.name] for base in bases if member.name in base.members
+    ]
+    return any(
+        _target(item).docstring and _target(item) is not member
+        for item in overridden
+    )
 
 
 def _described_attributes(cls: griffe.Class) -> set[str]:
     sections = cls.docstring.parsed if cls.docstring else []
-    attributes = [s for s in sections if isinstance(s, griffe.DocstringSectionAttributes)]
+    attributes = [
+        s for s in sections if isinstance(s, griffe.DocstringSectionAttributes)
+    ]
     return {attribute.name for section in attributes for attribute in section.value}

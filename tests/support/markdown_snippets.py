@@ -4,7 +4,7 @@
   and one called `test_….py` is run by pytest.
 - A `text` block with `title="Output"` is what the `python` block above it prints; `...` stands for anything.
 - `console` blocks are commands; lines without a `$` below a line with one are what it prints.
-- `toml`, `yaml` and `json` blocks are parsed, `sh` blocks are checked by `sh -n`. They are saved where they have a title.
+- `toml`, `yaml` and `json` blocks are parsed, `sh` blocks are checked by `sh -n`. With a title they are also saved.
 - `javascript` blocks are run by Node, each on its own, apart from the others since not everyone has Node.
 - A block that is not run has its reason in a comment right above it: `<!-- not run: reason -->`.
 - A page that needs a library which the package does not use names it in a comment: `<!-- needs: django -->`.
