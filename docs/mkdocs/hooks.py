@@ -6,6 +6,7 @@ Markdown copy, and no page loads anything from another host.
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import logging
 import re
@@ -136,7 +137,7 @@ def _check_reference(site: Path) -> None:
         "triverse", search_paths=[ROOT], docstring_parser="google"
     )
     places: dict[str, set[str]] = {}
-    groups = [f"api.{group}" for group in package["api"].exports]
+    groups = [f"api.{group}" for group in importlib.import_module("triverse.api").__all__]
     for module in (
         package,
         *(package[name] for name in (*PUBLIC_MODULES, *groups)),
@@ -152,8 +153,9 @@ def _check_reference(site: Path) -> None:
 
 def _public(module: griffe.Module) -> Iterator[tuple[str, griffe.Object]]:
     """Yield exported names with their objects, and public members of exported classes."""
-    for name in module.exports or ():
-        item = _target(module[str(name)])
+    # Read at run time: `triverse/__init__.py` makes its `__all__` from a table, which griffe does not evaluate.
+    for name in importlib.import_module(module.path).__all__:
+        item = _target(module[name])
         yield f"{module.path}.{name}", item
         if isinstance(item, griffe.Class):
             for member in map(_target, item.all_members.values()):
