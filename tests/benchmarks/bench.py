@@ -1,4 +1,4 @@
-"""Measures every contender, and writes what came of it to `docs/evidence/benchmarks.md`.
+"""Measure every contender and write `docs/evidence/benchmarks.md` and its chart.
 
     PYTHONPATH=tests python -m benchmarks.bench ENVIRONMENTS [--quick]
 
@@ -26,7 +26,7 @@ from typing import Final, TypeAlias
 import certifi
 import trustme
 from benchmarks.plan import ENVIRONMENTS, HOME, ROWS, SCRIPTS, Row, Script
-from benchmarks.report import Entry, page
+from benchmarks.report import Entry, chart, page
 
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
@@ -250,9 +250,9 @@ def main(environments: str, *options: str) -> None:
                 print(entries[-1].title, entries[-1].ratios(), flush=True)
             entries += within_itself(machine)
             entries += [measure_script(machine, script) for script in SCRIPTS]
-        target = ROOT / "docs" / "evidence" / "benchmarks.md"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(page(entries, machine.versions()), encoding="utf-8")
+        docs = ROOT / "docs"
+        (docs / "evidence" / "benchmarks.md").write_text(page(entries, machine.versions()), encoding="utf-8")
+        (docs / "assets" / "benchmarks.svg").write_text(chart(entries), encoding="utf-8")
 
 
 if __name__ == "__main__":
