@@ -207,7 +207,7 @@ def sync_elevenlabs(url: str) -> Call:
 
 
 def async_tripo3d(url: str) -> AsyncCall:
-    """The SDK of Tripo; it connects anew for each call."""
+    """The SDK of Tripo; it opens a connection for each call."""
     from tripo3d import TripoClient
 
     client: list[TripoClient] = []

@@ -23,9 +23,9 @@ _CHARTED: Final = {
 
 _HEAD = """# Benchmarks
 
-A sync call takes {sync:.0%} of the time of the same call in bare httpx, and an async call {asynchronous:.0%}. With 200 calls in
-flight, the async client makes {throughput:.1f} times as many calls per second as httpx. Of {goals} goals, {met} are met;
-each goal that is not met is marked in the tables below.
+A sync call takes {sync:.0%} of the time of the same call in bare httpx, and an async call {asynchronous:.0%}. With
+200 calls in flight, the async client makes {throughput:.1f} times as many calls per second as httpx. Of {goals} goals,
+{met} are met; each goal that is not met is marked in the tables below.
 
 --8<-- "assets/benchmarks.svg"
 
@@ -34,16 +34,16 @@ Measured on {date} by `nox -s bench`, with Python {python} on {machine}, {cores}
 <details markdown>
 <summary>How it is measured</summary>
 
-Each contender makes the same call: a GET of a balance over an open connection, from bytes to a checked object. Each runs in a
-process and an environment of its own. They take turns, round by round, in an order that rotates, so that a disturbance of the
-machine affects all of them. Client and server have a core each. The server sends prepared bytes; the tables give the share of the
-time for which it was busy.
+Each contender makes the same call: a GET of a balance over an open connection, from bytes to a checked object. Each
+runs in a process and an environment of its own. They take turns, round by round, in an order that rotates, so that a
+disturbance of the machine affects all of them. Client and server have a core each. The server sends prepared bytes; the
+tables give the share of the time for which it was busy.
 
-A ratio is the time of triverse divided by that of the contender, so less is better. It is made of the 20th percentiles, which
-vary least; the medians are beside them.
+A ratio is the time of triverse divided by that of the contender, so less is better. It is made of the 20th
+percentiles, which vary least; the medians are beside them.
 
-Over TLS, all contenders trust the authorities of certifi and one more. httpx on asyncio is faster if sniffio is installed, which
-is not one of its dependencies; one contender has it.
+Over TLS, all contenders trust the authorities of certifi and one more. httpx on asyncio is faster if sniffio is
+installed, which is not one of its dependencies; one contender has it.
 
 Releases: {versions}.
 

@@ -14,7 +14,7 @@ from benchmarks import contenders
 
 
 async def _in_flight(call: Callable[[], Awaitable[object]], calls: int, at_once: int) -> int:
-    """Make so many calls, so many at once; how many failed."""
+    """Make this many calls, with this many at once; return how many failed."""
     left = iter(range(calls))
     failed = 0
 

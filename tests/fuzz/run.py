@@ -141,10 +141,10 @@ def page(runs: list[Run]) -> str:
     found = "".join(f"- {find['what']}\n" for find in tomllib.loads((HERE / "found.toml").read_text("utf-8"))["find"])
     return f"""# Fuzzing
 
-atheris makes up bytes, watches which branches of the code they take, and goes on from those that take new ones. After
-each input must come the right value or a `TriverseError`: no other exception, no run longer than ten seconds, no key in
-what the error shows, and the next call gets its own answer. **{total:,} executions** in {seconds:,} seconds found
-**{sum(run.finds for run in runs) or "nothing"}** that breaks this.
+atheris generates bytes, records which branches of the code they reach, and continues with those that reach new ones.
+Each input must give the right value or a `TriverseError`: no other exception, no run longer than ten seconds, no key
+in the text of the error, and the next call must get its own response. **{total:,} executions** in {seconds:,} seconds
+found **{sum(run.finds for run in runs) or "nothing"}** that violates this.
 
 Run on {dt.datetime.now(dt.UTC):%Y-%m-%d} by `nox -s fuzz`, with CPython {platform.python_version()}, atheris
 {version("atheris")}, httpx {version("httpx")}, httpcore {version("httpcore")} and h11 {version("h11")}.
@@ -152,13 +152,13 @@ Run on {dt.datetime.now(dt.UTC):%Y-%m-%d} by `nox -s fuzz`, with CPython {platfo
 | target | executions | seconds | branches reached | inputs kept | finds |
 |---|---|---|---|---|---|
 {rows}
-Branches are counted in `triverse`, httpcore and h11. The inputs that are kept, `tests/fuzz/corpus/`, are the smallest
-set that reaches all that was reached; they run {covered():.1f} % of the lines and branches of `triverse/core`. The test
-suite runs them again at every change, with others that Hypothesis makes of them.
+Branches are counted in `triverse`, httpcore and h11. The inputs in `tests/fuzz/corpus/` are the smallest set
+that reaches all of these branches; they run {covered():.1f} % of the lines and branches of `triverse/core`. The test
+suite runs them at every change, together with variations by Hypothesis.
 
 ## What fuzzing has found
 
-Each is mended, and has a test of its own.
+Each of these is fixed and has a test.
 
 {found}"""
 

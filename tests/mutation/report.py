@@ -52,7 +52,7 @@ def main() -> int:
     PAGE.write_text(page(outcomes, sorted(living), sorted(hanging), score), "utf-8")
     for mutant in unexplained:
         print(f"no reason is given for {mutant.function}: {mutant.change}")  # noqa: T201 - a program's words
-    print(f"{score:.1f} % of {len(outcomes)} mutants were killed")  # noqa: T201 - as above
+    print(f"{score:.1f} % of {len(outcomes)} mutants were killed")  # noqa: T201 - the output of a program
     return int(score < REQUIRED or bool(unexplained) or bool(not_run))
 
 
@@ -97,9 +97,9 @@ def page(outcomes: dict[str, int | None], living: list[Mutant], hanging: list[Mu
     """The evidence as Markdown."""
     return f"""# Mutation testing of the core
 
-mutmut changes the code of `triverse/core` in one small place at a time, and runs the tests: a change that no test
-notices is a mutant that survives. **{score:.1f} %** of {len(outcomes)} mutants are killed; at least {REQUIRED:.0f} %
-is required, and each survivor needs a reason.
+mutmut changes the code of `triverse/core` in one place at a time and runs the tests. A change for which no test fails
+is a mutant that survives. **{score:.1f} %** of {len(outcomes)} mutants are killed; at least {REQUIRED:.0f} % is
+required, and each survivor needs a reason.
 
 Run on {dt.datetime.now(dt.UTC):%Y-%m-%d} by `nox -s mutation`, with CPython {platform.python_version()}, mutmut
 {version("mutmut")}, pytest {version("pytest")} and Hypothesis {version("hypothesis")}.
@@ -109,12 +109,12 @@ Run on {dt.datetime.now(dt.UTC):%Y-%m-%d} by `nox -s mutation`, with CPython {pl
 {rows(outcomes)}
 ## Survivors
 
-No test could tell these from the code as it is.
+These behave like the original code.
 
 {bullets(living)}
 ## Killed by a hang
 
-These make a test wait for ever. All other mutants that are killed make one fail.
+These make a test wait without end. Every other killed mutant makes a test fail.
 
 {bullets(hanging)}"""
 
