@@ -61,7 +61,7 @@ def test_a_head_request_is_a_wrong_method_without_a_body(served: tuple[Sandbox, 
 
 
 @pytest.mark.parametrize(
-    "path", ["", "/", "/users", "/users/", "/users/me/", "/users//me", "/USERS/ME", "/users/%6De%00", "/%ff", "/é"]
+    "path", ["", "/users", "/users/", "/users/me/", "/users//me", "/USERS/ME", "/users/%6De%00", "/%ff", "/é"]
 )
 def test_an_unknown_path(served: tuple[Sandbox, str], path: str) -> None:
     response = httpx.get(served[1] + path)

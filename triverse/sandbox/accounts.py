@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Final
 from uuid import UUID
 
 from triverse.api.users import UserBalance, UserInfo
+from triverse.core.api_errors import ConflictError
 from triverse.sandbox.account_tasks import AccountTasks
 from triverse.sandbox.environment import Environment
 from triverse.sandbox.ledger import Hold, Ledger, to_fraction
@@ -45,6 +47,7 @@ class Account:
         self.plan_name: str | None = plan_name
         self.web_credits: float = float(to_fraction(web_credits))
         self._ledger = Ledger(to_fraction(api_credits))
+        self._holds: list[Hold] = []
         self.revoked: bool = False
         self.key: str = new_key(environment)
         self.id: UUID = environment.new_uuid()
@@ -90,7 +93,15 @@ class Account:
             InsufficientCreditsError: code 2010, as the service answers: fewer credits are available.
             ConfigurationError: not a number of credits.
         """
-        return self._ledger.freeze(cost)
+        hold = self._ledger.freeze(cost)
+        self._holds.append(hold)
+        return hold
+
+    def release_holds(self) -> None:
+        """Release what `freeze()` froze, as far as it is not settled."""
+        while self._holds:
+            with suppress(ConflictError):
+                self._holds.pop().cancel()
 
     def __repr__(self) -> str:
         return f"Account(email={self.email!r}, plan_name={self.plan_name!r}, {self.balance!r})"

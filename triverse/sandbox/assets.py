@@ -53,9 +53,7 @@ def _glb(uuid: UUID) -> bytes:
     document = json.dumps(_document(uuid, positions, len(triangles), [len(blob) for blob in blobs])).encode()
     document += b" " * (-len(document) % 4)
     binary = b"".join(blobs)
-    chunks = (
-        struct.pack("<I4s", len(document), b"JSON") + document + struct.pack("<I4s", len(binary), b"BIN\0") + binary
-    )
+    chunks = _glb_chunk(b"JSON", document) + _glb_chunk(b"BIN\0", binary)
     return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
 
 

@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from attrs import define, field
 
 from triverse.core.errors import ConfigurationError
+from triverse.sandbox.fault_checks import problems
 from triverse.sandbox.faults import Fault
 from triverse.sandbox.http import SandboxRequest
 
@@ -80,6 +81,8 @@ class Faults:
         """
         if not isinstance(fault, Fault):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are not all type checked
             raise ConfigurationError(f"expected a triverse.sandbox.Fault, not {fault!r}")
+        for problem in problems(fault):
+            raise ConfigurationError(f"such a fault can never happen: {problem}")
         if times is not None and (isinstance(times, bool) or not isinstance(times, int) or times < 1):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are not all type checked
             raise ConfigurationError(f"times must be a positive whole number or None, not {times!r}")
         scheduled = _ScheduledFault(fault, math.inf if times is None else times, match, _pattern_of(match))
@@ -90,6 +93,12 @@ class Faults:
         """From now on nothing goes wrong."""
         with self._lock:
             self._planned.clear()
+
+    @property
+    def planned(self) -> tuple[Fault, ...]:
+        """Faults that may still happen."""
+        with self._lock:
+            return tuple(planned.fault for planned in self._planned)
 
     @property
     def unused(self) -> tuple[Fault, ...]:

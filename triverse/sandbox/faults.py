@@ -9,10 +9,8 @@ from typing import Final
 
 from attrs import evolve, field, frozen
 
-from triverse.core.errors import ConfigurationError
 from triverse.sandbox import alterations
 from triverse.sandbox.errors import find_error_spec
-from triverse.sandbox.fault_checks import problems
 from triverse.sandbox.http import Delivery, SandboxResponse, failure
 
 __all__ = ["Fault"]
@@ -41,9 +39,6 @@ class Fault:
         processed: whether the service does its work all the same, such as creating the task. By default it does, unless
             the fault is an error, a reset or a silence.
 
-    Raises:
-        ConfigurationError: such a fault can never happen, or would change nothing.
-
     Example:
         ```python
         from triverse.sandbox import Fault, Sandbox
@@ -68,12 +63,6 @@ class Fault:
     after: float = 0.5
     alter: Callable[[SandboxResponse], SandboxResponse] | None = None
     processed: bool | None = None
-
-    def __attrs_post_init__(self) -> None:
-        problem = next(problems(self), None)
-        if problem is not None:
-            message = f"such a fault can never happen: {problem}"
-            raise ConfigurationError(message)
 
     @classmethod
     def malformed_json(cls) -> Fault:

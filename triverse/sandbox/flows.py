@@ -8,7 +8,7 @@ are made up.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Literal, TypeAlias, cast
 
 from attrs import field, frozen
@@ -75,7 +75,7 @@ class Field:
             raise InvalidFieldError(name, f"expected {_NAMES[self.kind]}")
         if isinstance(value, list) and not all(isinstance(item, str) for item in cast("list[object]", value)):
             raise InvalidFieldError(name, f"expected {_NAMES[self.kind]}")
-        return cast("object", value)
+        return value  # pyright: ignore[reportUnknownVariableType]  # a list of unknown
 
     def _check_range(self, name: str, value: int) -> None:
         if (self.minimum is not None and value < self.minimum) or (self.maximum is not None and value > self.maximum):
@@ -171,7 +171,7 @@ def _texture_surcharge(size: object) -> int:
     return 0 if pixels <= 1024 else 20 if pixels <= 2048 else 60  # noqa: PLR2004 - the price list
 
 
-_SURCHARGES: Final = {
+_SURCHARGES: Final[Mapping[str, Callable[[object], int]]] = {
     "texture_size": _texture_surcharge,
     "turbo": lambda turbo: -20 if turbo else 0,
     "image_count": lambda _count: 0,

@@ -46,7 +46,7 @@ def _document(server: str, routes: tuple[Route, ...]) -> dict[str, object]:
     paths: dict[str, dict[str, object]] = {}
     for route in routes:
         paths.setdefault(route.request.path, {})[route.request.method.lower()] = _operation(route)
-    results = [route.request.into for route in routes if _is_result(route.request.into)]
+    results = [into for route in routes if issubclass(into := route.request.into, Result)]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -64,10 +64,6 @@ def _document(server: str, routes: tuple[Route, ...]) -> dict[str, object]:
             "responses": {"Error": {"description": "An error.", **json_content(_ref("schemas", "Error"))}},
         },
     }
-
-
-def _is_result(into: type[object]) -> bool:
-    return issubclass(into, Result)
 
 
 def _operation(route: Route) -> dict[str, object]:
@@ -105,9 +101,9 @@ def _ref(kind: str, name: str) -> Schema:
     return {"$ref": f"#/components/{kind}/{name}"}
 
 
-def _schema(result: type[object]) -> dict[str, object]:
+def _schema(result: type[Result]) -> dict[str, object]:
     hints, described = get_type_hints(result), field_descriptions(result)
-    fields = [attribute for attribute in attrs.fields(result) if attribute.name != EXTRA_FIELD]  # pyright: ignore[reportArgumentType]  # an attrs class
+    fields = [attribute for attribute in attrs.fields(result) if attribute.name != EXTRA_FIELD]
     return {
         "type": "object",
         "description": _first_line(result),

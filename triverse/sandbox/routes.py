@@ -23,6 +23,8 @@ __all__ = ["ROUTES", "Route", "find_route", "respond"]
 
 Answerer: TypeAlias = Callable[[Account, SandboxRequest], Result | Mapping[str, object] | SandboxResponse]
 
+# Endpoints that `schemas` describes have no result class here.
+_Data: Final = dict[str, object]
 _UUID: Final = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -68,24 +70,24 @@ ROUTES: Final = (
     Route("getBalance", users.balance(), lambda account, _: account.balance),
     Route(
         "quote",
-        Request("POST", "/tasks/pricing/quote", dict, json={"flow_name": "text-to-model"}),
+        Request("POST", "/tasks/pricing/quote", _Data, json={"flow_name": "text-to-model"}),
         task_endpoints.quote,
         schemas.QUOTE,
     ),
     *(
         Route(
             f"create-{flow.name}",
-            Request("POST", f"/tasks/{flow.name}", dict),
+            Request("POST", f"/tasks/{flow.name}", _Data),
             partial(task_endpoints.create, flow),
             schemas.creation(flow),
         )
         for flow in FLOWS.values()
     ),
-    Route("uploadImage", Request("POST", "/upload/image", dict), file_endpoints.upload_image, schemas.UPLOAD_IMAGE),
-    Route("uploadModel", Request("POST", "/upload/model", dict), file_endpoints.upload_model, schemas.UPLOAD_MODEL),
-    Route("getAssetUrl", Request("GET", "/tasks/url/{task_uuid}", dict), file_endpoints.asset_url, schemas.ASSET_URL),
-    Route("download", Request("GET", "/tasks/download/{task_uuid}", dict), file_endpoints.download, schemas.DOWNLOAD),
-    Route("getTask", Request("GET", "/tasks/{task_uuid}", dict), task_endpoints.status, schemas.STATUS),
+    Route("uploadImage", Request("POST", "/upload/image", _Data), file_endpoints.upload_image, schemas.UPLOAD_IMAGE),
+    Route("uploadModel", Request("POST", "/upload/model", _Data), file_endpoints.upload_model, schemas.UPLOAD_MODEL),
+    Route("getAssetUrl", Request("GET", "/tasks/url/{task_uuid}", _Data), file_endpoints.asset_url, schemas.ASSET_URL),
+    Route("download", Request("GET", "/tasks/download/{task_uuid}", _Data), file_endpoints.download, schemas.DOWNLOAD),
+    Route("getTask", Request("GET", "/tasks/{task_uuid}", _Data), task_endpoints.status, schemas.STATUS),
 )
 
 

@@ -204,7 +204,7 @@ class Sandbox:
             origin: scheme, host and port by which the client reached the sandbox; by default by the header `Host`.
         """
         request = SandboxRequest.of(method, path, headers, body, origin)
-        controlled = site.control(self, request)
+        controlled = site.respond(self, request)
         if controlled is not None:
             return controlled
         call = self._call(request)

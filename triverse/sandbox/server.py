@@ -7,8 +7,8 @@ import ipaddress
 import logging
 import socket
 import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn import Config, Server
@@ -41,12 +41,12 @@ _null_logger.addHandler(logging.NullHandler())
 @contextmanager
 def serve_in_thread(sandbox: Sandbox) -> Generator[str]:
     """Serve on a free loopback port, in a thread, and yield the base URL."""
-    listener = _listen("127.0.0.1", 0)
+    listeners = _listen("127.0.0.1", 0)
     server = _server(sandbox, lambda: None)
-    thread = threading.Thread(target=server.run, args=([listener],), name="triverse-sandbox", daemon=True)
+    thread = threading.Thread(target=server.run, args=(listeners,), name="triverse-sandbox", daemon=True)
     thread.start()
     try:
-        yield _base_url(listener)
+        yield _base_url(listeners)
     finally:
         server.should_exit = True
         thread.join()
@@ -64,36 +64,53 @@ def run_server(
 
     Args:
         sandbox: what to serve.
-        host: address to listen at.
+        host: address to listen at. At one of the network, it also listens at the loopback address.
         port: port to listen at; 0 for a free one.
-        ready: is called with the base URL as soon as the server accepts requests.
+        ready: is called with the base URL for programs on this machine as soon as the server accepts requests.
         activity: tasks that start and end meanwhile; None for none.
 
     Raises:
         ConfigurationError: it cannot listen there.
     """
-    with _listen(host, port) as listener, suppress(KeyboardInterrupt):
-        url = _base_url(listener)
-        with nullcontext() if activity is None else activity.running():
-            _server(sandbox, lambda: ready(url)).run([listener])
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(listener) for listener in _listen(host, port)]
+        url = _base_url(listeners)
+        with suppress(KeyboardInterrupt), nullcontext() if activity is None else activity.running():
+            _server(sandbox, lambda: ready(url)).run(listeners)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int) -> list[socket.socket]:
+    """Listen at this address, and if it is one of the network, also at the loopback address under the same port.
+
+    The SDK refuses plain http:// to other hosts than loopback, so programs on this machine need the loopback address.
+    """
+    listener = _listen_at(host, port)
+    address, free_port = listener.getsockname()[:2]
+    if ipaddress.ip_address(address).is_loopback or ipaddress.ip_address(address).is_unspecified:
+        return [listener]
+    with suppress(ConfigurationError):  # another program has the port there
+        return [_listen_at("127.0.0.1", free_port), listener]
+    return [listener]
+
+
+def _listen_at(host: str, port: int) -> socket.socket:
     if not 0 <= port <= _LAST_PORT:
         message = f"a port is a number from 0 to {_LAST_PORT}, not {port}"
         raise ConfigurationError(message)
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=2048)
+        both = host == "::" and socket.has_dualstack_ipv6()
+        return socket.create_server((host, port), family=family, backlog=2048, dualstack_ipv6=both)
     except OSError as error:
         message = f"cannot listen at {host} port {port}: {error}. Choose another port, or 0 for a free one"
         raise ConfigurationError(message) from error
 
 
-def _base_url(listener: socket.socket) -> str:
-    address, port = listener.getsockname()[:2]
+def _base_url(listeners: Sequence[socket.socket]) -> str:
+    """Return the URL for programs on this machine."""
+    address, port = listeners[0].getsockname()[:2]
     if ipaddress.ip_address(address).is_unspecified:
-        address = "127.0.0.1"
+        address = "::1" if address == "::" and not socket.has_dualstack_ipv6() else "127.0.0.1"
     host = f"[{address}]" if ":" in address else address
     return f"http://{host}:{port}/api/v1"
 

@@ -5,10 +5,10 @@ Each default is a guess of ours, not a statement of the service.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
-from attrs import Attribute, field, frozen
+from attrs import field, frozen
 
 from triverse.core.errors import ConfigurationError
 from triverse.sandbox.flows import FLOWS
@@ -27,39 +27,25 @@ Progress: TypeAlias = Literal["even", "zero", "stuck", "backwards", "absent"]
 _DOCUMENTED_FLOWS: Final = frozenset(flow.name for flow in FLOWS.values() if flow.documented)
 
 
-def _one_of(*allowed: object) -> Callable[[object, Attribute[object], object], None]:
-    def check(_settings: object, attribute: Attribute[object], value: object) -> None:
-        if value not in allowed:
-            message = f"{attribute.name} must be one of {', '.join(map(repr, allowed))}, not {value!r}"
-            raise ConfigurationError(message)
-
-    return check
-
-
-def _one_of_or_function(*allowed: object) -> Callable[[object, Attribute[object], object], None]:
-    check = _one_of(*allowed)
-
-    def check_unless_callable(settings: object, attribute: Attribute[object], value: object) -> None:
-        if not callable(value):
-            check(settings, attribute, value)
-
-    return check_unless_callable
-
-
-def _number(settings: object, attribute: Attribute[object], value: object) -> None:
-    del settings
-    if value is None and attribute.default is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
-        message = f"{attribute.name} must be a number that is not negative, not {value!r}"
-        raise ConfigurationError(message)
-
-
-def _flows(_settings: object, attribute: Attribute[object], value: Iterable[str]) -> None:
-    unknown = sorted(set(value) - FLOWS.keys())
-    if unknown:
-        message = f"{attribute.name} names flows that do not exist: {', '.join(unknown)}"
-        raise ConfigurationError(message)
+# Which values a setting may have, beside a function where one is allowed.
+_CHOICES: Final[Mapping[str, tuple[object, ...]]] = {
+    "known_id": get_args(KnownId),
+    "failed_creation": ("frees_id", "keeps_id"),
+    "duplicate": ("conflict", "first_task"),
+    "queue_base": (0, 1),
+    "progress": get_args(Progress),
+    "outcome": get_args(Outcome),
+    "error_shape": ("object", "text", "null"),
+    "validation_errors": ("envelope", "fastapi"),
+    "creation_status": (200, 201, 202),
+    "etag": ("strong", "weak", "missing", "changing"),
+}
+_FUNCTIONS: Final = frozenset({"progress", "outcome"})
+_NUMBERS: Final = (
+    *("duplicate_seconds", "read_after_write_seconds", "url_seconds", "redirects"),
+    *("uploads_per_minute", "max_image_bytes", "max_model_bytes"),
+)
+_NUMBERS_OR_NONE: Final = ("workers", "queue_size", "read_after_write_deadline_seconds", "model_bytes")
 
 
 @frozen(kw_only=True)
@@ -100,49 +86,59 @@ class SandboxSettings:
         uploads_per_minute: how many uploads an account may make in 60 seconds.
         max_image_bytes: largest image.
         max_model_bytes: largest model.
+
+    Raises:
+        ConfigurationError: a value that a setting does not have.
     """
 
-    known_id: KnownId = field(default="first_task", validator=_one_of(*get_args(KnownId)))
-    known_id_flows: frozenset[str] = field(default=_DOCUMENTED_FLOWS, converter=frozenset, validator=_flows)
-    failed_creation: Literal["frees_id", "keeps_id"] = field(
-        default="frees_id", validator=_one_of("frees_id", "keeps_id")
-    )
+    known_id: KnownId = "first_task"
+    known_id_flows: frozenset[str] = _DOCUMENTED_FLOWS
+    failed_creation: Literal["frees_id", "keeps_id"] = "frees_id"
     allow_duplicate_passes_id: bool = False
-    duplicate_seconds: float = field(default=5.0, validator=_number)
-    duplicate: Literal["conflict", "first_task"] = field(
-        default="conflict", validator=_one_of("conflict", "first_task")
-    )
+    duplicate_seconds: float = 5.0
+    duplicate: Literal["conflict", "first_task"] = "conflict"
     duplicate_window_covers_ids: bool = False
-    workers: int | None = field(default=None, validator=_number)
-    queue_size: int | None = field(default=None, validator=_number)
-    queue_base: int = field(default=1, validator=_one_of(0, 1))
-    read_after_write_seconds: float = field(default=0.0, validator=_number)
-    read_after_write_deadline_seconds: int | None = field(default=None, validator=_number)
+    workers: int | None = None
+    queue_size: int | None = None
+    queue_base: int = 1
+    read_after_write_seconds: float = 0.0
+    read_after_write_deadline_seconds: int | None = None
     read_after_write_header: str | None = None
-    progress: Progress | Callable[[float], float | None] = field(
-        default="even", validator=_one_of_or_function(*get_args(Progress))
-    )
-    outcome: Outcome | Callable[[SandboxTask], Outcome] = field(
-        default="SUCCESS", validator=_one_of_or_function(*get_args(Outcome))
-    )
-    error_shape: Literal["object", "text", "null"] = field(
-        default="object", validator=_one_of("object", "text", "null")
-    )
-    validation_errors: Literal["envelope", "fastapi"] = field(
-        default="envelope", validator=_one_of("envelope", "fastapi")
-    )
-    creation_status: int = field(default=200, validator=_one_of(200, 201, 202))
-    prices: Mapping[str, float] = field(factory=dict[str, float], hash=False, validator=_flows)
+    progress: Progress | Callable[[float], float | None] = "even"
+    outcome: Outcome | Callable[[SandboxTask], Outcome] = "SUCCESS"
+    error_shape: Literal["object", "text", "null"] = "object"
+    validation_errors: Literal["envelope", "fastapi"] = "envelope"
+    creation_status: int = 200
+    prices: Mapping[str, float] = field(factory=dict[str, float], hash=False)
     moderation: Callable[[bytes], bool] | None = None
-    etag: Literal["strong", "weak", "missing", "changing"] = field(
-        default="strong", validator=_one_of("strong", "weak", "missing", "changing")
-    )
+    etag: Literal["strong", "weak", "missing", "changing"] = "strong"
     ranges: bool = True
-    redirects: int = field(default=0, validator=_number)
-    url_seconds: float = field(default=3600.0, validator=_number)
-    model_bytes: int | None = field(default=None, validator=_number)
+    redirects: int = 0
+    url_seconds: float = 3600.0
+    model_bytes: int | None = None
     assets: bool = True
     previews: bool = True
-    uploads_per_minute: int = field(default=10, validator=_number)
-    max_image_bytes: int = field(default=50 * MIB, validator=_number)
-    max_model_bytes: int = field(default=200 * MIB, validator=_number)
+    uploads_per_minute: int = 10
+    max_image_bytes: int = 50 * MIB
+    max_model_bytes: int = 200 * MIB
+
+    def __attrs_post_init__(self) -> None:
+        for name, allowed in _CHOICES.items():
+            value: object = getattr(self, name)
+            if value not in allowed and not (name in _FUNCTIONS and callable(value)):
+                raise ConfigurationError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
+        for name in (*_NUMBERS, *_NUMBERS_OR_NONE):
+            _check_number(name, getattr(self, name))
+        for name, flows in (("known_id_flows", self.known_id_flows), ("prices", self.prices)):
+            unknown = sorted(set(flows) - FLOWS.keys())
+            if unknown:
+                raise ConfigurationError(f"{name} names flows that do not exist: {', '.join(unknown)}")
+        for flow, price in self.prices.items():
+            _check_number(f"the price of {flow}", price)
+
+
+def _check_number(name: str, value: object) -> None:
+    if value is None and name in _NUMBERS_OR_NONE:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+        raise ConfigurationError(f"{name} must be a number that is not negative, not {value!r}")

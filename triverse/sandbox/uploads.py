@@ -55,8 +55,8 @@ class Upload:
     variant: str | None
     size: int
     sha256: str
-    _file: SeekableFile = field(repr=False)
-    _start: int = field(repr=False)
+    _file: SeekableFile = field(repr=False, alias="file")
+    _start: int = field(repr=False, alias="start")
     _lock: Lock = field(factory=Lock, repr=False)
 
     def chunks(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
