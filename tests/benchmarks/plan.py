@@ -49,8 +49,8 @@ class Row:
         at_once: how many tasks or threads.
         rounds: how often.
         measure: what the goals are about: `wall` or `cpu`.
-        goals: at most this part of the contender's figure. For work at once, 1 / 5 stands for five times as many calls per
-            second.
+        goals: at most this part of the contender's figure. For work at once, 1 / 5 stands for five times as many
+            calls per second.
     """
 
     title: str
