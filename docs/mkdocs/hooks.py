@@ -137,7 +137,9 @@ def _check_reference(site: Path) -> None:
         "triverse", search_paths=[ROOT], docstring_parser="google"
     )
     places: dict[str, set[str]] = {}
-    groups = [f"api.{group}" for group in importlib.import_module("triverse.api").__all__]
+    groups = [
+        f"api.{group}" for group in importlib.import_module("triverse.api").__all__
+    ]
     for module in (
         package,
         *(package[name] for name in (*PUBLIC_MODULES, *groups)),
