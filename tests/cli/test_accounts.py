@@ -115,11 +115,14 @@ def test_a_list_names_environment_variables(
         ("a.csv", "name,key\nstudio\n", "line 2: a name and a key are needed"),
         ("a.csv", "name,key\na,secret-key-1\na,secret-key-2\n", "names the account 'a' twice"),
         ("a.csv", "", "must begin with a line"),
-        ("a.txt", "secret-key-1\n", "line 1: not the name of an environment variable"),
-        ("a.txt", "NOT_SET\n", "the environment variable NOT_SET"),
+        ("a.txt", "secret-key-1\n", "line 1: this is not the name of an environment variable"),
+        ("a.csv", 'name,key\n"a,secret-key-1\nb,secret-key-2\n', "is not valid CSV after line 1"),
+        ("a.csv", f"name,key\na,{'secret-key-1' * 20_000}\n", "is not valid CSV after line 1: field larger than field limit"),
+        ("a.toml", "[accounts]\nsecret-key-1-of-16 = 1\n", "under [accounts] must be text in quotes"),
+        ("a.toml", "a = " + "[" * 100_000, "is not valid TOML"),
     ],
 )
-def test_a_file_of_no_use_is_explained_without_quoting_keys(
+def test_a_file_that_cannot_be_used_is_explained_without_quoting_keys(
     name: str, text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / name
@@ -133,12 +136,12 @@ def test_a_file_of_no_use_is_explained_without_quoting_keys(
 
 def test_a_file_that_is_not_there_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["balance", "--accounts", str(tmp_path / "none.toml")]) == 2
-    assert "cannot read accounts from" in capsys.readouterr().err
+    assert "none.toml: No such file or directory" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("options", [["--sandbox"], ["--profile", "work"], ["--watch"]])
-def test_accounts_and_one_account_do_not_go_together(
+@pytest.mark.parametrize("options", [["--sandbox"], ["--profile", "work"]])
+def test_accounts_and_one_account_cannot_be_used_together(
     options: list[str], file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["balance", "--accounts", str(file), *options]) == 2
-    assert "do not go together" in capsys.readouterr().err
+    assert "cannot be used together" in capsys.readouterr().err

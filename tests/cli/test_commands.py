@@ -102,7 +102,8 @@ def test_no_answer_is_status_4(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 def test_no_key_is_status_2_and_says_where_to_put_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["balance"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "triverse: no API key: set TRIVERSE_API_KEY, name a profile by --profile, or try --sandbox"
+        "triverse: no API key: set TRIVERSE_API_KEY (keys are made in the Triverse API dashboard), choose a profile with"
+        " --profile, or try --sandbox"
     ]
 
 
@@ -112,8 +113,11 @@ def test_no_key_is_status_2_and_says_where_to_put_one(capsys: pytest.CaptureFixt
         (["balanec"], "No such command 'balanec'."),
         (["me", "--jsno"], "No such option"),
         (["me", "--jsno"], "Try: triverse me --help"),
-        (["balance", "--below", "many"], "Invalid value for '--below': 'many' is not a valid float"),
-        (["balance", "--watch", "--below", "1"], "--watch and --below do not go together"),
+        (["balance", "--below", "many"], "Invalid value for '--below': 'many' is not a number of credits"),
+        (["balance", "--below", "-1"], "'-1' is not a number of credits that an account can have (0 or more)"),
+        (["balance", "--below", "nan"], "'nan' is not a number of credits that an account can have (0 or more)"),
+        (["balance", "--watch", "--quiet"], "--quiet and --watch cannot be used together"),
+        (["me", "--sandbox", "--profile", "work"], "--sandbox and --profile cannot be used together"),
     ],
 )
 def test_wrong_usage_is_status_2_and_one_line(
@@ -150,12 +154,14 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["me", "-h"], ["balance", "-h"]])
-def test_help_fits_a_screen_and_has_examples(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_fits_a_screen(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     assert main(arguments) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) <= 30
+    assert len(lines) <= 24
     assert max(map(len, lines)) <= 80
-    assert any("Example" in line for line in lines)
 
 
 def test_ctrl_c_is_quiet_and_status_130() -> None:
@@ -196,16 +202,13 @@ def test_it_can_be_called_with_its_output_caught() -> None:
     assert caught.getvalue().startswith("available  1200\n")
 
 
-@pytest.mark.parametrize("command", ["me", "balance"])
-def test_a_command_imports_nothing_that_it_does_not_use(command: str) -> None:
+def test_help_loads_no_command() -> None:
     program = (
         "import sys; from triverse.cli import main; main(sys.argv[1:]);"
-        "print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+        "print(*sorted(sys.modules), file=sys.stderr)"
     )
-    ran = run_program(program, command, "--sandbox")
-    assert ran.returncode == 0
-    unused = {"keyring", "markdown_it", "platformdirs", "pygments", "rich", "starlette", "uvicorn"}
-    assert set(ran.stderr.split()) & unused == set()
+    loaded = set(run_program(program, "--help").stderr.split())
+    assert loaded & {"triverse.cli.balance", "triverse.cli.doctor", "httpx", "rich", "cattrs", "starlette"} == set()
 
 
 @pytest.mark.parametrize("missing", ["click", "platformdirs"])
@@ -219,6 +222,6 @@ def test_a_missing_extra_is_one_line_with_the_install_command(missing: str, tmp_
 
 def test_a_module_that_is_missing_for_another_reason_is_not_explained_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "triverse.cli.app", raising=False)
-    monkeypatch.setitem(sys.modules, "triverse.cli.client", None)
+    monkeypatch.setitem(sys.modules, "triverse.cli.failure", None)
     with pytest.raises(ModuleNotFoundError):
         main(["me"])

@@ -7,7 +7,7 @@ import pytest
 from support.server import answer, envelope, serving
 
 from triverse.cli import main
-from triverse.cli.key_references import config_file
+from triverse.cli.keys import config_file
 
 KEYS = {"work": "key-of-work-1234", "home": "key-of-home-1234"}
 
@@ -73,10 +73,10 @@ def test_a_profile_names_the_keyring(reference: str, config: Path, monkeypatch: 
     assert key_sent(monkeypatch, "--profile", "work") == KEYS["work"]
 
 
-def test_the_environment_wins_over_a_profile(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_profile_wins_over_the_environment(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config.write_text(f"[profiles]\nwork = '{KEYS['work']}'\n", encoding="utf-8")
     monkeypatch.setenv("TRIVERSE_API_KEY", KEYS["home"])
-    assert key_sent(monkeypatch, "--profile", "work") == KEYS["home"]
+    assert key_sent(monkeypatch, "--profile", "work") == KEYS["work"]
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
@@ -95,12 +95,12 @@ def test_a_file_that_others_can_read_is_refused_with_the_chmod_to_type(
         ("[profiles]\n", "has no profile 'work' under [profiles] (there: none)"),
         ("", "has no table [profiles]"),
         ("profiles = 1", "has no table [profiles]"),
-        ("[profiles\n", "is not TOML"),
-        ("[profiles]\nwork = 1\n", "work under [profiles] must be a text in quotes"),
-        ("[profiles]\nwork = 'env:NOT_SET'\n", "the environment variable NOT_SET, which holds the key of 'work'"),
+        ("[profiles\n", "is not valid TOML (at line 1, column 10)"),
+        ("[profiles]\nwork = 1\n", "work under [profiles] must be text in quotes"),
+        ("[profiles]\nwork = 'env:NOT_SET'\n", "the environment variable that 'work' names with env: is not set"),
     ],
 )
-def test_a_file_of_no_use_is_explained(text: str, said: str, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_cannot_be_used_is_explained(text: str, said: str, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config.write_text(text, encoding="utf-8")
     assert said in refusal(capsys, "--profile", "work")
 
@@ -112,7 +112,7 @@ def test_a_file_that_is_not_text_is_explained(config: Path, capsys: pytest.Captu
 
 def test_a_file_that_is_not_there_is_explained(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config.unlink()
-    assert f"cannot read profiles from {config} (No such file or directory)" in refusal(capsys, "--profile", "work")
+    assert f"cannot read {config}: No such file or directory" in refusal(capsys, "--profile", "work")
 
 
 @pytest.mark.usefixtures("keyring")
@@ -120,7 +120,7 @@ def test_a_file_that_is_not_there_is_explained(config: Path, capsys: pytest.Capt
     ("name", "said"),
     [
         ("home", "the keyring has no key of 'home': keyring set triverse home"),
-        ("locked", "the keyring did not give the key of 'locked' (RuntimeError: no prompt here)"),
+        ("locked", "the keyring did not return the key of 'locked' (RuntimeError: no prompt here)"),
     ],
 )
 def test_a_keyring_without_the_key_is_explained(

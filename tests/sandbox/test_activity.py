@@ -8,7 +8,7 @@ import pytest
 
 from triverse import ConfigurationError, UserBalance
 from triverse.sandbox import Sandbox
-from triverse.sandbox.account_file import add_accounts
+from triverse.cli.sandbox_accounts import add_accounts
 from triverse.sandbox.activity import Activity
 
 

@@ -2,41 +2,43 @@
 
 | exit status | meaning |
 |---|---|
-| 0 | fine |
-| 1 | the API said no, or answered what it does not document |
-| 2 | usage or configuration: nothing was sent |
+| 0 | done |
+| 1 | the API returned an error, or a response that is not documented; or the output could not be written |
+| 2 | wrong usage or configuration: nothing was sent |
 | 3 | a balance is below the threshold of `--below` |
-| 4 | the network: no answer came |
+| 4 | the network: no response came |
+| 5 | the task failed or was cancelled |
+| 6 | the time of `--timeout` ran out; the task goes on |
+| 7 | the input was refused: the prompt, a file or a parameter |
 | 130 | interrupted by Ctrl-C |
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Final
 
+from triverse._extras import MODULES_OF, install_command
+
 __all__ = ["main"]
 
-# Which command installs a module that is not there.
-_INSTALLS: Final = {
-    "click": 'pip install "triverse[cli]"',
-    "keyring": "pip install keyring",
-    "platformdirs": 'pip install "triverse[cli]"',
-    "rich": 'pip install "triverse[cli]"',
-    "starlette": 'pip install "triverse[sandbox]"',
-    "uvicorn": 'pip install "triverse[sandbox]"',
+# The command that installs a module.
+_INSTALLS: Final = {"keyring": "pip install keyring"} | {
+    module: install_command(extra) for extra in ("cli", "sandbox") for module in MODULES_OF[extra]
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command, and give its exit status.
+    """Run a command and return its exit status.
 
     Args:
-        arguments: what stands after `triverse` on the command line; None for what the user typed.
+        arguments: the words after `triverse` on the command line; None for `sys.argv`.
     """
+    _open_closed_streams()
     try:
-        from triverse.cli.app import run  # noqa: PLC0415 - it needs the extra, and this must say so where it is missing
+        from triverse.cli.app import run  # noqa: PLC0415 - without the extra, this is the place to explain it
 
         return run(sys.argv[1:] if arguments is None else list(arguments))
     except ModuleNotFoundError as missing:
@@ -45,3 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         sys.stderr.write(f"triverse: {module} is not installed: {_INSTALLS[module]}\n")
         return 2
+
+
+def _open_closed_streams() -> None:
+    """Put the null device in the place of streams that are closed, as cron and daemons close them.
+
+    Python has None in `sys.stdout` then, and the next socket would get the number of standard output.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - open to the end

@@ -1,15 +1,39 @@
-"""A line chart made of characters: each cell of Braille is two dots wide and four high."""
+"""A line chart made of characters, with a scale at its left. Each cell of Braille is two dots wide and four high."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-__all__ = ["line_chart"]
+__all__ = ["chart_with_scale", "line_chart"]
 
 _BLANK: Final = 0x2800
 _DOTS: Final = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 _WIDE, _HIGH = 2, 4
+
+
+def chart_with_scale(
+    values: Sequence[float | None], rows: int, labels: tuple[str, str], ends: tuple[str, str], *, braille: bool = True
+) -> list[str]:
+    """A chart with its scale: `rows` lines of it, then the horizontal axis and the line below it.
+
+    Args:
+        values: two for each column; None leaves a gap.
+        rows: how many lines the chart itself has.
+        labels: text beside the highest and the lowest value.
+        ends: text below the left and the right end.
+        braille: whether the terminal can show Braille and box-drawing characters.
+    """
+    tick, side, corner, line = "┤│└─" if braille else "+|+-"
+    chart = line_chart(values, rows, braille=braille)
+    margin, width = max(map(len, labels)), len(chart[0])
+    beside = {0: labels[0], rows - 1: labels[1]}
+    lines = [
+        f"{beside.get(row, ''):>{margin}} {tick if row in beside else side}{text}" for row, text in enumerate(chart)
+    ]
+    left, right = ends
+    below = f"{left}{right:>{max(0, width - len(left))}}"
+    return [*lines, f"{'':{margin}} {corner}{line * width}", f"{'':{margin}}  {below}"]
 
 
 def line_chart(values: Sequence[float | None], height: int, *, braille: bool = True) -> list[str]:

@@ -1,6 +1,6 @@
 """`triverse doctor`: why a call does not work, and what to do.
 
-It goes the way of a call, step by step, and each step says what it saw. The first that fails is the cause.
+The checks follow the path of a call, step by step. The first one that fails is the cause.
 """
 
 from __future__ import annotations
@@ -9,124 +9,175 @@ import os
 import platform
 import shutil
 import sys
+import tempfile
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Final
 
+import click
+
 from triverse import ConfigurationError, Request, Timeout, Triverse, TriverseError, __version__, api
-from triverse.cli.advice import diagnosis
-from triverse.cli.checks import Finding, Mark, failed, fine, noted, shown
-from triverse.cli.client import show_attempts
-from triverse.cli.exit_codes import FINE, USAGE, status_of
+from triverse.cli.advice import advice_for
+from triverse.cli.checks import CheckResult, CheckStatus, failed, format_result, noted, passed, to_json
 from triverse.cli.keys import FoundKey, find_key
-from triverse.cli.network import Place, check_certificates, check_network, check_proxy, parse_place
+from triverse.cli.network import Origin, check_certificates, check_network, check_proxy, parse_origin
+from triverse.cli.options import json_option, show_attempts
+from triverse.cli.output import API_ERROR, OK, USAGE, is_terminal, print_json, status_of, write_line
 from triverse.clients.config import base_url_or_default
 from triverse.core.headers import Headers
 from triverse.core.secret import Secret
 
-__all__ = ["examine"]
+__all__ = ["doctor"]
 
-# For one call without retries, since those would hide what happens. Apart, to tell silence from a trickle.
+# For one call without retries, which would hide failures. Both, to tell no response from a slow one.
 PHASE_SECONDS: Final = 5.0
 CALL_SECONDS: Final = 12.0
 
 SLOW_SECONDS: Final = 2.0
-_SKEW_SECONDS: Final = 30.0
+_MAX_SKEW_SECONDS: Final = 30.0
+# A model takes a few MB; a render of many pictures or a large upload takes 200 MB.
+_LOW_DISK: Final = 500 * 1000 * 1000
 
 
-def examine(profile: str | None, *, debug: bool) -> int:
-    """Print each finding as it comes, then the cause; give the exit status."""
-    show_attempts(debug)
-    causes: list[Finding] = []
-    for finding in _findings(profile):
-        print(shown(finding), flush=True)  # noqa: T201 - printing is what a command does
-        if finding.mark is Mark.FAILED:
-            causes.append(finding)
-        elif finding.advice:
-            print(f"      {finding.advice}")  # noqa: T201 - as above
-    _print_verdict(f"Cause: {causes[0].advice}" if causes else "Everything works.")
-    return causes[0].status if causes else FINE
+@click.command(
+    help="Find out why a call does not work, and what to do.",
+    epilog="""\b
+Examples:
+  triverse doctor --profile work
+  triverse doctor --json
+
+The exit status is that of the first check that failed.
+""",
+)
+@click.option("--debug", is_flag=True, help="Show each attempt on standard error.")
+@click.option("--profile", metavar="NAME", help="Use the key of this profile, not TRIVERSE_API_KEY.")
+@json_option
+def doctor(*, profile: str | None, debug: bool, as_json: bool) -> int:
+    show_attempts(debug=debug)
+    results = list[CheckResult]()
+    for result in _run_checks(profile):
+        results.append(result)
+        if not as_json:
+            _print(result)
+    first = next((result for result in results if result.status is CheckStatus.FAILED), None)
+    if as_json:
+        print_json(_report(results, first))
+    else:
+        _print_verdict(f"Cause: {first.advice}" if first else "Everything works.")
+    return first.exit_status if first else OK
+
+
+def _report(results: Iterable[CheckResult], first: CheckResult | None) -> dict[str, object]:
+    return {
+        "ok": first is None,
+        "cause": first.advice if first else None,
+        "exit_status": first.exit_status if first else OK,
+        "checks": [to_json(result) for result in results],
+    }
+
+
+def _print(result: CheckResult) -> None:
+    write_line(format_result(result), flush=True)
+    if result.advice and result.status is CheckStatus.NOTE:
+        write_line(f"      {result.advice}")
 
 
 def _print_verdict(verdict: str) -> None:
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else len(verdict) + 1
-    print(f"\n{textwrap.fill(verdict, width)}")  # noqa: T201 - as above
+    width = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else len(verdict) + 1
+    write_line(f"\n{textwrap.fill(verdict, width)}")
 
 
-def _findings(profile: str | None) -> Iterator[Finding]:
-    yield fine("versions", f"triverse {__version__}, Python {platform.python_version()}, {platform.system()}")
-    key, finding = _check_key(profile)
-    yield finding
-    service, finding = _check_base_url()
-    yield finding
+def _run_checks(profile: str | None) -> Iterator[CheckResult]:
+    yield passed("versions", f"triverse {__version__}, Python {platform.python_version()}, {platform.system()}")
+    yield _check_disk()
+    key, result = _check_key(profile)
+    yield result
+    service, result = _check_base_url()
+    yield result
     if service is None:
         return
-    proxy, finding = check_proxy(service)
-    yield finding
+    proxy, result = check_proxy(service)
+    yield result
     certificates = check_certificates(service)
     yield certificates
-    if finding.status or certificates.status:
+    if result.exit_status or certificates.exit_status:
         return
     for step in check_network(service, proxy):
         yield step
-        if step.status:
+        if step.exit_status:
             return
     if key is not None:
         yield from _check_endpoints(key)
 
 
-def _check_key(profile: str | None) -> tuple[FoundKey | None, Finding]:
+def _check_disk() -> CheckResult:
+    """Space for downloads here, and for uploads that are spooled to a temporary file first."""
+    free = {path: _free_bytes(path) for path in (Path.cwd(), Path(tempfile.gettempdir()))}
+    detail = ", ".join(f"{amount / 1e9:.1f} GB free in {path}" for path, amount in free.items())
+    if min(free.values()) == 0:
+        return failed("disk", detail, "The disk is full: downloads and uploads need space. Free some.", API_ERROR)
+    if min(free.values()) < _LOW_DISK:
+        return noted("disk", detail, "Free some space: a download or upload may need 200 MB.")
+    return passed("disk", detail)
+
+
+def _free_bytes(path: Path) -> int:
+    return shutil.disk_usage(path).free
+
+
+def _check_key(profile: str | None) -> tuple[FoundKey | None, CheckResult]:
     try:
         key = find_key(profile)
         Secret(key.value).validated()
     except ConfigurationError as error:
-        return None, failed("key", "none that could be used", f"{error}.", USAGE)
-    return key, fine("key", f"from {key.source}")
+        return None, failed("key", "there is none that can be used", f"{error}.", USAGE)
+    return key, passed("key", f"from {key.source}")
 
 
-def _check_base_url() -> tuple[Place | None, Finding]:
+def _check_base_url() -> tuple[Origin | None, CheckResult]:
     url = base_url_or_default(None)
     try:
-        place = parse_place(url)
+        origin = parse_origin(url)
     except ConfigurationError as error:
         return None, failed("base URL", error, f"Correct TRIVERSE_BASE_URL: {error}.", USAGE)
     source = "from TRIVERSE_BASE_URL" if os.environ.get("TRIVERSE_BASE_URL") else "the default"
-    return place, fine("base URL", f"{url}, {source}")
+    return origin, passed("base URL", f"{url}, {source}")
 
 
-def _check_endpoints(key: FoundKey) -> Iterator[Finding]:
+def _check_endpoints(key: FoundKey) -> Iterator[CheckResult]:
     timeout = Timeout(connect=PHASE_SECONDS, read=PHASE_SECONDS, write=PHASE_SECONDS)
     with Triverse(key.value, timeout=timeout, deadline=CALL_SECONDS, max_retries=0) as client:
-        headers, finding = _ask(client, api.users.me(), key)
+        headers, result = _send(client, api.users.me(), key)
         yield _check_clock(headers)
-        yield finding
-        yield _ask(client, api.users.balance(), key)[1]
+        yield result
+        yield _send(client, api.users.balance(), key)[1]
 
 
-def _ask(client: Triverse, request: Request[object], key: FoundKey) -> tuple[Headers, Finding]:
+def _send(client: Triverse, request: Request[object], key: FoundKey) -> tuple[Headers, CheckResult]:
     name, started = f"{request.method} {request.path}", time.monotonic()
     try:
         response = client.send(request)
     except TriverseError as error:
         took = time.monotonic() - started
         headers: Headers = getattr(error, "headers", Headers())
-        return headers, failed(name, error, diagnosis(error, key.source), status_of(error), took)
+        return headers, failed(name, error, advice_for(error, key.source), status_of(error), took)
     took = response.elapsed
     if took > SLOW_SECONDS:
         return response.headers, noted(name, f"HTTP {response.status_code}, but slow", "The service is slow now.", took)
-    return response.headers, fine(name, f"HTTP {response.status_code}", took)
+    return response.headers, passed(name, f"HTTP {response.status_code}", took)
 
 
-def _check_clock(headers: Headers) -> Finding:
-    """This machine's clock against the server's."""
+def _check_clock(headers: Headers) -> CheckResult:
+    """Compare this machine's clock with the server's."""
     now = time.time()
     try:
         ahead = now - parsedate_to_datetime(headers.get("date", "")).timestamp()
     except ValueError:
-        return noted("clock", "not compared: no answer with a date came")
-    if abs(ahead) <= _SKEW_SECONDS:
-        return fine("clock", "agrees with the server's")
-    said = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the server's"
-    return noted("clock", said, "Set this machine's clock: certificates and waiting times go wrong by it.")
+        return noted("clock", "not compared, since no response with a date came")
+    if abs(ahead) <= _MAX_SKEW_SECONDS:
+        return passed("clock", "agrees with the server's")
+    detail = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the server's"
+    return noted("clock", detail, "Set this machine's clock: certificates and waiting times depend on it.")

@@ -1,4 +1,7 @@
-"""The live view of a balance. However it ends, the terminal is as it was."""
+"""A view that fills the terminal until `q`. However it ends, the terminal is as it was before.
+
+Windows has no termios; commands print plain lines there, as they do where the output is not a terminal.
+"""
 
 from __future__ import annotations
 
@@ -8,76 +11,66 @@ import signal
 import sys
 import termios
 import tty
-from collections.abc import Callable, Generator
-from contextlib import aclosing, contextmanager
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from typing import Final, TypeAlias
 
 import anyio
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
-from triverse import TriverseError
-from triverse.cli.balance_history import Story
-from triverse.cli.client import Connection
-from triverse.cli.output import print_balance
+from triverse.core.errors import TriverseError
 
-__all__ = ["watch_live"]
+__all__ = ["show_live"]
 
-# So often is the view drawn, the size of the terminal looked at, and the keyboard.
-_FRAME_SECONDS = 0.2
+Poll: TypeAlias = Callable[[], Awaitable[None]]
+
+# How often the view is drawn, and the keyboard and the size of the terminal are read.
+_FRAME_SECONDS: Final = 0.2
 
 
-def watch_live(connection: Connection, interval: float) -> None:
-    """Show the view until `q`; then print the last balance.
+def show_live(view: RenderableType, poll: Poll) -> None:
+    """Show the view until `q` or Ctrl-C, while `poll` runs and changes it.
 
     Raises:
-        TriverseError: an error that will not pass.
+        TriverseError: `poll` raised it.
     """
-    story = Story()
-    end = anyio.run(_show, connection, interval, story)
+    end = anyio.run(_show, view, poll)
     if end is not None:
         raise end
-    if story.samples:
-        print_balance(story.samples[-1][1])
 
 
-async def _show(connection: Connection, interval: float, story: Story) -> TriverseError | SystemExit | None:
-    """Draw the story while it happens; gives what ended it, if it was not the user."""
+async def _show(view: RenderableType, poll: Poll) -> TriverseError | SystemExit | None:
+    """Return what ended the view: None for the user."""
     ends: list[TriverseError | SystemExit] = []
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_follow, connection, interval, story, ends)
-        tasks.start_soon(_draw, story, ends, tasks.cancel_scope)
+        tasks.start_soon(_poll, poll, ends)
+        tasks.start_soon(_draw, view, ends, tasks.cancel_scope)
     return ends[0] if ends else None
 
 
-async def _follow(
-    connection: Connection, interval: float, story: Story, ends: list[TriverseError | SystemExit]
-) -> None:
+async def _poll(poll: Poll, ends: list[TriverseError | SystemExit]) -> None:
     try:
-        async with (
-            connection.async_client() as client,
-            aclosing(client.users.watch_balance(interval=interval, on_error=story.note)) as news,
-        ):
-            async for balance in news:
-                story.add(balance)
+        await poll()
     except TriverseError as error:
         ends.append(error)
 
 
-async def _draw(story: Story, ends: list[TriverseError | SystemExit], everything: anyio.CancelScope) -> None:
+async def _draw(view: RenderableType, ends: list[TriverseError | SystemExit], scope: anyio.CancelScope) -> None:
     with (
-        _terminating(ends),
+        _sigterm_as_exit(ends),
         _single_keys() as pressed,
-        Live(story, console=Console(), screen=True, auto_refresh=False) as view,
+        Live(view, console=Console(), screen=True, auto_refresh=False) as live,
     ):
         while not ends and not pressed("q"):
-            view.refresh()
+            live.refresh()
             await anyio.sleep(_FRAME_SECONDS)
-    everything.cancel()
+    scope.cancel()
 
 
 @contextmanager
-def _terminating(ends: list[TriverseError | SystemExit]) -> Generator[None]:
-    """Let SIGTERM be an end like others, since the terminal would be left without echo."""
+def _sigterm_as_exit(ends: list[TriverseError | SystemExit]) -> Generator[None]:
+    """End the view at SIGTERM. Its default action would leave the terminal without echo."""
     before = signal.signal(signal.SIGTERM, lambda number, _: ends.append(SystemExit(128 + number)))
     try:
         yield
@@ -87,7 +80,7 @@ def _terminating(ends: list[TriverseError | SystemExit]) -> Generator[None]:
 
 @contextmanager
 def _single_keys() -> Generator[Callable[[str], bool]]:
-    """Let keys come one by one and unseen; gives a function that says whether one was pressed."""
+    """Read keys one by one and without echo. Gives a function that returns whether a key was pressed."""
     keyboard = sys.stdin.fileno()
     before = termios.tcgetattr(keyboard)
 

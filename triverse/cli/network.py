@@ -1,4 +1,4 @@
-"""What lies between here and the service: names, addresses, proxies, certificates. For `triverse doctor`."""
+"""The checks of `triverse doctor` below HTTP: name lookup, connection, proxy, certificates, TLS."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from triverse.cli.checks import Finding, failed, fine, noted
-from triverse.cli.exit_codes import NETWORK, USAGE
+from triverse.cli.checks import CheckResult, failed, noted, passed
+from triverse.cli.output import NETWORK, USAGE
 from triverse.core.errors import ConfigurationError
 from triverse.transport.base_url import parse_base_url
 from triverse.transport.proxies import proxy_for
 from triverse.transport.tls import tls_context
 
-__all__ = ["Place", "check_certificates", "check_network", "check_proxy", "parse_place", "tls_advice"]
+__all__ = ["Origin", "check_certificates", "check_network", "check_proxy", "parse_origin", "tls_advice"]
 
-_PATIENCE: Final = 5.0
+_TIMEOUT: Final = 5.0
 _PORTS: Final = {"https": 443, "http": 80, "socks5": 1080, "socks5h": 1080}
 
 
 @frozen
-class Place:
-    """Where connections go."""
+class Origin:
+    """Scheme, host and port (RFC 6454): where connections go."""
 
     scheme: str
     host: str
@@ -37,92 +37,92 @@ class Place:
         return f"{self.host}:{self.port}"
 
 
-def parse_place(base_url: str) -> Place:
-    """The origin of a base URL, read as the client reads it.
+def parse_origin(base_url: str) -> Origin:
+    """The origin of a base URL, parsed as the client parses it.
 
     Raises:
-        ConfigurationError: the client would refuse it.
+        ConfigurationError: the client refuses it.
     """
     url = parse_base_url(base_url)
-    return Place(url.scheme, url.host, url.port or _PORTS[url.scheme])
+    return Origin(url.scheme, url.host, url.port or _PORTS[url.scheme])
 
 
-def check_proxy(service: Place) -> tuple[Place | None, Finding]:
-    """Which proxy the environment asks for."""
+def check_proxy(service: Origin) -> tuple[Origin | None, CheckResult]:
+    """The proxy that the environment sets for this origin."""
     url = proxy_for(service.scheme, service.host, service.port)
     if url is None:
-        return None, fine("proxy", "none applies")
+        return None, passed("proxy", "none")
     try:
         parts = urlsplit(url)
-        proxy = Place(parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme])
+        proxy = Origin(parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme])
     except (ValueError, KeyError):
         advice = "Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY: it is not the URL of a proxy."
-        return None, failed("proxy", "the environment names one that is not a URL", advice, USAGE)
+        return None, failed("proxy", "the environment sets one that is not a URL", advice, USAGE)
     # Only scheme, host and port: a proxy's URL may hold a password.
-    return proxy, fine("proxy", f"{proxy.scheme}://{proxy}, from the environment")
+    return proxy, passed("proxy", f"{proxy.scheme}://{proxy}, from the environment")
 
 
-def check_certificates(service: Place) -> Finding:
-    """Which certificates the client trusts, and whether they can be read."""
+def check_certificates(service: Origin) -> CheckResult:
+    """The certificates that the client trusts, and whether they can be read."""
     if service.scheme == "http":
-        return fine("certificates", "none are needed for http://")
+        return passed("certificates", "none are needed for http://")
     settings = [f"{name}={os.environ[name]}" for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)]
-    source = settings[0] if settings else "those that come with certifi"
+    source = settings[0] if settings else "those of certifi"
     try:
         tls_context("https")
     except ConfigurationError as error:
         return failed("certificates", error, f"Correct {source}: it cannot be read as certificates.", USAGE)
-    return fine("certificates", source)
+    return passed("certificates", source)
 
 
-def check_network(service: Place, proxy: Place | None) -> Iterator[Finding]:
-    """Go there step by step. Whoever reads this stops at the first that fails, and what follows is not tried."""
+def check_network(service: Origin, proxy: Origin | None) -> Iterator[CheckResult]:
+    """Connect step by step. The caller stops at the first result that failed."""
     target = service if proxy is None else proxy
-    whose = "" if proxy is None else "the proxy "
-    yield _resolve(target, whose)
-    yield _connect(target, whose)
+    label = "" if proxy is None else "the proxy "
+    yield _resolve(target, label)
+    yield _connect(target, label)
     if service.scheme == "https":
-        yield _handshake(service) if proxy is None else noted("TLS", "made through the proxy, by the calls below")
+        yield _handshake(service) if proxy is None else noted("TLS", "the proxy connects it; see the requests below")
 
 
-def _resolve(target: Place, whose: str) -> Finding:
+def _resolve(target: Origin, label: str) -> CheckResult:
     started = time.monotonic()
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         advice = (
-            f"The name of {whose}{target.host} is not known here: check its spelling, the network and the DNS settings."
+            f"The host name of {label}{target.host} cannot be resolved: check its spelling, the network and the DNS server."
         )
         return failed("DNS", error, advice, NETWORK, time.monotonic() - started)
     addresses = ", ".join(dict.fromkeys(str(entry[4][0]) for entry in found))
-    return fine("DNS", f"{whose}{target.host} is {addresses}", time.monotonic() - started)
+    return passed("DNS", f"{label}{target.host} is {addresses}", time.monotonic() - started)
 
 
-def _connect(target: Place, whose: str) -> Finding:
+def _connect(target: Origin, label: str) -> CheckResult:
     started = time.monotonic()
     try:
-        with socket.create_connection((target.host, target.port), _PATIENCE) as connection:
+        with socket.create_connection((target.host, target.port), _TIMEOUT) as connection:
             peer = str(connection.getpeername()[0])
     except OSError as error:
         refused = isinstance(error, ConnectionRefusedError)
-        what = "Nothing listens there" if refused else "It cannot be reached"
-        advice = f"{what}: check that {whose}{target} is right and up, and that no firewall is in the way."
+        problem = "No server listens there" if refused else "It cannot be reached"
+        advice = f"{problem}: check that {label}{target} is the right address, is running, and is not behind a firewall."
         return failed("connection", error, advice, NETWORK, time.monotonic() - started)
-    return fine("connection", f"{whose}{peer}, port {target.port}", time.monotonic() - started)
+    return passed("connection", f"{label}{peer}, port {target.port}", time.monotonic() - started)
 
 
-def _handshake(service: Place) -> Finding:
+def _handshake(service: Origin) -> CheckResult:
     started = time.monotonic()
     try:
         with (
-            socket.create_connection((service.host, service.port), _PATIENCE) as plain,
+            socket.create_connection((service.host, service.port), _TIMEOUT) as plain,
             tls_context("https").wrap_socket(plain, server_hostname=service.host) as secure,
         ):
             until = (secure.getpeercert() or {}).get("notAfter", "?")
-            said = f"{secure.version()}, certificate valid until {until}"
+            detail = f"{secure.version()}, certificate valid until {until}"
     except OSError as error:
         return failed("TLS", error, tls_advice(error), NETWORK, time.monotonic() - started)
-    return fine("TLS", said, time.monotonic() - started)
+    return passed("TLS", detail, time.monotonic() - started)
 
 
 _EXPIRED: Final = {9, 10}
@@ -130,13 +130,13 @@ _OTHER_NAME: Final = {62, 64}
 
 
 def tls_advice(error: OSError) -> str:
-    """What keeps TLS from working, and what to do."""
+    """Why TLS failed, and what to do."""
     if not isinstance(error, ssl.SSLCertVerificationError):
-        return "The other side does not speak TLS as it should: check the port of the base URL, and what is in between."
+        return "The server does not answer with TLS: check the port of the base URL, and any proxy in between."
     if error.verify_code in _EXPIRED:
         return (
-            "The certificate is not valid at this time: check this machine's clock, then tell whoever runs the server."
+            "The certificate is not valid at this time: check this machine's clock, then report it to the operator."
         )
     if error.verify_code in _OTHER_NAME:
-        return "The certificate is another host's: check the base URL, and whether something answers in its place."
-    return "The certificate is signed by nobody whom this machine trusts: set SSL_CERT_FILE to its CA."
+        return "The certificate belongs to another host: check the base URL, and any proxy that may answer in its place."
+    return "This machine does not trust the certificate's issuer: set SSL_CERT_FILE to the file of its CA."

@@ -3,40 +3,67 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
 
 from triverse._extras import require_extra
-from triverse.cli.exit_codes import INTERRUPTED, printable
-from triverse.cli.output import credits_text
+from triverse.cli.options import FILE
+from triverse.cli.output import INTERRUPTED, credits_text, printable, write_line
+from triverse.cli.sandbox_accounts import add_accounts
 from triverse.sandbox import Account, Sandbox
-from triverse.sandbox.account_file import add_accounts
 from triverse.sandbox.activity import Activity
 
-__all__ = ["serve"]
+__all__ = ["sandbox"]
 
 
-def serve(host: str, port: int, accounts: Path | None, *, active: bool) -> int:
-    """Serve until Ctrl-C, and give the exit status.
+@click.command(
+    help="Serve a local Triverse to develop and test against. Ctrl-C ends it.",
+    epilog="""\b
+Examples:
+  triverse sandbox --activity
+  triverse sandbox --accounts my.toml --port 0
 
-    Raises:
-        ConfigurationError: the extra is missing, the file is of no use, or nobody can listen there.
-    """
+FILE is TOML with an [[accounts]] table each: email, plan_name, api_credits, web_credits.
+""",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=8787, help="Port to listen on; 0 for a free one. [8787]")
+@click.option("--host", metavar="ADDRESS", help="Address to listen on, so that others can connect. [127.0.0.1]")
+@click.option("--accounts", metavar="FILE", type=FILE, help="Open the accounts in FILE.")
+@click.option("--activity", is_flag=True, help="Let tasks start, succeed and fail, so that balances move.")
+def sandbox(*, port: int, host: str | None, accounts: Path | None, activity: bool) -> int:
     with require_extra("sandbox"):
         from triverse.sandbox.server import run_server  # noqa: PLC0415 - it needs the extra
 
-    sandbox = Sandbox()
-    owners = [sandbox.demo] if accounts is None else add_accounts(sandbox, accounts)
-    activity = Activity(owners) if active else None
-    run_server(sandbox, host=host, port=port, ready=lambda url: _announce(url, owners), activity=activity)
+    local = Sandbox()
+    owners = [local.demo] if accounts is None else add_accounts(local, accounts)
+    tasks = Activity(owners) if activity else None
+    run_server(
+        local, host=host or "127.0.0.1", port=port, ready=lambda url: _announce(url, owners), activity=tasks
+    )
     return INTERRUPTED
 
 
 def _announce(url: str, accounts: Sequence[Account]) -> None:
-    """What to paste into another shell."""
-    owners = [f"{it.key}  {printable(it.email)}, {credits_text(it.balance.balance)} credits" for it in accounts]
-    lines = [f"A local Triverse answers at {url}; Ctrl-C ends it.", "", *owners]
+    """Print the lines to paste into another shell."""
+    write_line(f"A local Triverse answers at {url}; Ctrl-C ends it.\n")
+    for account in accounts:
+        email, amount = printable(account.email), credits_text(account.balance.balance)
+        write_line(f"{account.key}  {email}, {amount} credits")
     if accounts:
-        exports = {"TRIVERSE_API_KEY": str(accounts[0].key), "TRIVERSE_BASE_URL": url}
-        lines += ["", *(f"export {name}={shlex.quote(value)}" for name, value in exports.items())]
-    print(*lines, sep="\n", flush=True)  # noqa: T201 - printing is what a command does
+        write_line()
+        for name, value in _variables(url, accounts[0]).items():
+            write_line(f"export {name}={shlex.quote(value)}")
+    sys.stdout.flush()
+
+
+def _variables(url: str, account: Account) -> dict[str, str]:
+    variables = {"TRIVERSE_API_KEY": str(account.key), "TRIVERSE_BASE_URL": url}
+    host = urlsplit(url).hostname
+    if host not in {"127.0.0.1", "::1", "localhost"}:
+        # Without it, the SDK refuses http:// to a host that is not this machine.
+        variables["TRIVERSE_ALLOW_HTTP"] = "1"
+    return variables

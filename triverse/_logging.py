@@ -1,0 +1,54 @@
+"""`TRIVERSE_LOG=debug` shows each attempt of any program on standard error, without a line of code.
+
+A library must not configure logging on its own (docs.python.org, "Configuring Logging for a Library"), so nothing
+happens unless that variable is set. The records are those of the logger `triverse`: they never contain the key.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Final
+
+from triverse.core.text import to_single_line
+
+__all__ = ["configure_logging", "log_to_stderr"]
+
+_VARIABLE: Final = "TRIVERSE_LOG"
+_LEVELS: Final = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+class _StandardErrorHandler(logging.Handler):
+    """Writes to the `sys.stderr` of the moment, which a test or a notebook may have replaced."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stderr.write(f"{record.levelname.lower()}: {to_single_line(record.getMessage())}\n")
+        except Exception:  # noqa: BLE001 - a closed or full standard error must not break the program
+            self.handleError(record)
+
+
+def configure_logging() -> None:
+    """Do what `TRIVERSE_LOG` asks for."""
+    value = os.environ.get(_VARIABLE, "").strip().lower()
+    if value in _LEVELS:
+        log_to_stderr(_LEVELS[value])
+    elif value:
+        log_to_stderr(logging.WARNING)
+        logging.getLogger("triverse").warning(
+            "%s=%s is no log level: use %s", _VARIABLE, value, ", ".join(_LEVELS)
+        )
+
+
+def log_to_stderr(level: int) -> None:
+    """Write the records of the logger `triverse` to standard error. A second call adds no second handler."""
+    logger = logging.getLogger("triverse")
+    logger.setLevel(level)
+    if not any(isinstance(handler, _StandardErrorHandler) for handler in logger.handlers):
+        logger.addHandler(_StandardErrorHandler())

@@ -1,0 +1,92 @@
+"""How an error of a command is shown, and which exit status it has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import click
+
+from triverse.cli.output import (
+    API_ERROR,
+    INTERRUPTED,
+    OK,
+    USAGE,
+    CommandError,
+    OutputError,
+    print_error,
+    print_json,
+    printable,
+    status_of,
+)
+from triverse.core.api_errors import AuthenticationError, NotFoundError, PermissionDeniedError, ServerError
+from triverse.core.errors import InvalidResponseError, TransportError, TriverseError
+
+__all__ = ["error_object", "report"]
+
+# Attributes of errors that the JSON object of an error shows.
+_DETAILS = (
+    "status_code", "code", "suggestion", "request_id", "retry_after", "method", "url",
+    "client_order_id", "task_may_exist", "task_uuid",
+)  # fmt: skip
+
+# `triverse doctor` can find the cause of these.
+_EXAMINED = TransportError, InvalidResponseError, AuthenticationError, PermissionDeniedError, NotFoundError, ServerError
+
+
+def report(error: BaseException, *, as_json: bool) -> int:
+    """Show an error that ended a command, and return the exit status.
+
+    Raises:
+        BaseException: this one, if it is a fault of this package.
+    """
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, OSError) and error.filename is None and not isinstance(error, TriverseError):
+        raise OutputError(error, OK) from error
+    message, status = _message_and_status(error)
+    if as_json:
+        print_json({"error": error_object(error, message, status)})
+    elif message:
+        print_error(message)
+    return status
+
+
+def _message_and_status(error: BaseException) -> tuple[str, int]:
+    match error:
+        case CommandError():
+            return str(error), error.status
+        case click.ClickException():
+            return _usage(error), USAGE
+        case TriverseError():
+            return _with_doctor(error), status_of(error)
+        case KeyboardInterrupt() | click.Abort():
+            return "", INTERRUPTED
+        case OSError():
+            return f"{error.filename}: {error.strerror}", API_ERROR
+        case _:
+            raise error
+
+
+def _usage(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    command = context.command_path if context else "triverse"
+    message = error.format_message()
+    return f"{message}{'' if message.endswith(('.', '?')) else '.'} Try: {command} --help"
+
+
+def _with_doctor(error: TriverseError) -> str:
+    """The text of an error, with the command that finds the cause if there is a cause to be found."""
+    text = str(error)
+    if isinstance(error, _EXAMINED):
+        return f"{text}{'' if text.endswith(('.', '?', '!')) else '.'} To find the cause: triverse doctor"
+    return text
+
+
+def error_object(error: BaseException, message: str, status: int) -> Mapping[str, object]:
+    """The members of the JSON object of an error."""
+    found = {name: getattr(error, name, None) for name in _DETAILS}
+    details = {name: value for name, value in found.items() if value is not None}
+    if isinstance(error, CommandError):
+        details |= error.details
+    kind = "Interrupted" if status == INTERRUPTED else type(error).__name__
+    return {"type": kind, "message": printable(message), "exit_status": status, **details}

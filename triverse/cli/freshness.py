@@ -1,0 +1,57 @@
+"""How old the numbers of a live view are, and the error that keeps them from being newer."""
+
+from __future__ import annotations
+
+import time
+
+from attrs import define, field
+from rich.text import Text
+
+from triverse.cli.output import printable
+from triverse.core.errors import TriverseError
+
+__all__ = ["Freshness"]
+
+# Numbers are stale after this many intervals without a response.
+_STALE_INTERVALS = 3.0
+_LEAST_SECONDS = 2.0
+
+
+@define
+class Freshness:
+    """When the last response came, on the monotonic clock, and the error since then.
+
+    Attributes:
+        interval: seconds between two requests.
+    """
+
+    interval: float
+    _updated: float | None = None
+    _error: str | None = None
+    _started: float = field(factory=time.monotonic)
+
+    def succeeded(self) -> None:
+        """A response came: the numbers are new, and an earlier error is over."""
+        self._updated, self._error = time.monotonic(), None
+
+    def failed(self, error: TriverseError) -> None:
+        """A request failed. The numbers stay, and are shown as stale."""
+        self._error = f"{time.strftime('%H:%M:%S')} {printable(error)}"
+
+    @property
+    def stale(self) -> bool:
+        """Whether the numbers may no longer be true."""
+        return self._error is not None or self._age() > max(_LEAST_SECONDS, _STALE_INTERVALS * self.interval)
+
+    def _age(self) -> float:
+        return time.monotonic() - (self._started if self._updated is None else self._updated)
+
+    def lines(self) -> list[Text]:
+        """How old the numbers are, and the error if there is one."""
+        if self._updated is None:
+            age = Text(f"waiting for the first response, {self._age():.0f} s", "dim")
+        elif self.stale:
+            age = Text(f"STALE: updated {self._age():.0f} s ago", "yellow")
+        else:
+            age = Text(f"updated {self._age():.0f} s ago", "dim")
+        return [age] if self._error is None else [age, Text(f"error: {self._error}", "red")]

@@ -1,0 +1,162 @@
+"""Options that several commands have, and the clients that they describe."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property, wraps
+from pathlib import Path
+from typing import Any, Final, ParamSpec, TypeVar
+from urllib.parse import urlsplit
+
+import click
+from attrs import frozen
+
+import triverse
+from triverse._logging import log_to_stderr
+from triverse.cli.keys import find_key
+from triverse.clients.config import base_url_or_default
+from triverse.sandbox import Sandbox
+
+__all__ = [
+    "CREDITS",
+    "FILE",
+    "ClientFactory",
+    "client_options",
+    "json_option",
+    "mutually_exclusive",
+    "show_attempts",
+]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# With this seed the first task of the sandbox's activity starts at once.
+_DEMO_SEED: Final = 3
+
+FILE: Final = click.Path(path_type=Path)
+
+
+class _Credits(click.ParamType):
+    """A number of credits: finite, and not negative."""
+
+    name = "credits"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            amount = float(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a number of credits", param, ctx)
+        if not 0 <= amount < math.inf:
+            self.fail(f"{value!r} is not a number of credits that an account can have (0 or more)", param, ctx)
+        return amount
+
+
+CREDITS: Final = _Credits()
+
+
+@frozen
+class ClientFactory:
+    """Makes the client that the options describe.
+
+    Attributes:
+        profile: name of the profile with the key; None for the environment.
+        sandbox: use a local Triverse in this process.
+        debug: show each attempt on standard error.
+    """
+
+    profile: str | None = None
+    sandbox: bool = False
+    debug: bool = False
+
+    def client(self) -> triverse.Triverse:
+        """A client for threads. The caller closes it.
+
+        Raises:
+            ConfigurationError: there is no key, or it cannot be one.
+        """
+        show_attempts(debug=self.debug)
+        if self.sandbox:
+            return self.local.client()
+        return triverse.Triverse(find_key(self.profile).value)
+
+    def client_for_many(self) -> triverse.Triverse:
+        """A client whose calls all bring their own keys. The caller closes it."""
+        show_attempts(debug=self.debug)
+        return triverse.Triverse("each-account-has-its-own-key")
+
+    def async_client(self) -> triverse.AsyncTriverse:
+        """A client for tasks. The caller closes it.
+
+        Raises:
+            ConfigurationError: there is no key, or it cannot be one.
+        """
+        show_attempts(debug=self.debug)
+        if self.sandbox:
+            return self.local.async_client()
+        return triverse.AsyncTriverse(find_key(self.profile).value)
+
+    def async_client_for_many(self) -> triverse.AsyncTriverse:
+        """A client for tasks whose calls all bring their own keys. The caller closes it."""
+        show_attempts(debug=self.debug)
+        return triverse.AsyncTriverse("each-account-has-its-own-key")
+
+    def host(self) -> str:
+        """The host that calls go to."""
+        return "the local sandbox" if self.sandbox else urlsplit(base_url_or_default(None)).netloc
+
+    def activity(self) -> AbstractContextManager[None]:
+        """Tasks that start and end on the local Triverse, so that there is something to watch."""
+        if not self.sandbox:
+            return nullcontext()
+        from triverse.sandbox.activity import Activity  # noqa: PLC0415 - only --watch --sandbox needs it
+
+        return Activity([self.local.demo], seed=_DEMO_SEED).running()
+
+    @cached_property
+    def local(self) -> Sandbox:
+        """The local Triverse of this process."""
+        return Sandbox()
+
+
+def show_attempts(*, debug: bool) -> None:
+    """Show each attempt on standard error if that is wanted, and no log record there otherwise.
+
+    Without any handler, `logging` would write warnings to standard error by its handler of last resort.
+    """
+    if debug:
+        log_to_stderr(logging.DEBUG)
+    else:
+        logging.getLogger("triverse").addHandler(logging.NullHandler())
+
+
+def client_options(command: Callable[P, T]) -> Callable[..., T]:
+    """Add the options of every command that calls the service, and pass them on as `factory`."""
+
+    @click.option("--debug", is_flag=True, help="Show each attempt on standard error.")
+    @click.option("--profile", metavar="NAME", help="Use the key of this profile, not TRIVERSE_API_KEY.")
+    @click.option("--sandbox", is_flag=True, help="Use a local Triverse: no key, no network, no cost.")
+    @wraps(command)
+    def with_factory(*, debug: bool, profile: str | None, sandbox: bool, **rest: Any) -> T:  # noqa: ANN401 - click's
+        mutually_exclusive(**{"--sandbox": sandbox, "--profile": profile is not None})
+        return command(factory=ClientFactory(profile, sandbox, debug), **rest)  # type: ignore[call-arg]
+
+    return with_factory
+
+
+def json_option(command: Callable[P, T]) -> Callable[P, T]:
+    """Add `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+
+
+def mutually_exclusive(**options: bool) -> None:
+    """Raise a usage error if more than one of these options is given.
+
+    Raises:
+        UsageError: two of them are given.
+    """
+    used = [name for name, given in options.items() if given]
+    if len(used) > 1:
+        raise click.UsageError(f"{used[0]} and {used[1]} cannot be used together", click.get_current_context())

@@ -1,0 +1,66 @@
+"""The accounts file of `triverse sandbox`: a TOML table for each account."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attrs import frozen
+
+from triverse.cli.files import display_name, toml
+from triverse.core.errors import ConfigurationError
+from triverse.core.result import Result
+from triverse.core.structure import structurer
+from triverse.core.validation import MismatchError
+from triverse.sandbox import Account, Sandbox
+
+__all__ = ["add_accounts"]
+
+
+@frozen
+class _AccountEntry(Result):
+    email: str
+    plan_name: str | None = None
+    api_credits: float = 0.0
+    web_credits: float = 0.0
+
+
+@frozen
+class _File(Result):
+    accounts: list[_AccountEntry]
+
+
+def add_accounts(sandbox: Sandbox, path: Path) -> list[Account]:
+    """Open the accounts of a file such as this one, and return them in its order.
+
+    ```toml
+    [[accounts]]
+    email = "ada@example.com"
+    plan_name = "Pro"
+    api_credits = 120
+    web_credits = 10
+    ```
+
+    Raises:
+        ConfigurationError: the file cannot be read, or has other content.
+    """
+    entries = _read(path).accounts
+    return [
+        sandbox.add_account(
+            email=entry.email,
+            plan_name=entry.plan_name,
+            api_credits=entry.api_credits,
+            web_credits=entry.web_credits,
+        )
+        for entry in entries
+    ]
+
+
+def _read(path: Path) -> _File:
+    try:
+        file = structurer(_File)(toml(path), "the file")
+    except MismatchError as error:
+        raise ConfigurationError(f"{path} does not list accounts: {error}") from error
+    unknown = [*file.extra, *(name for entry in file.accounts for name in entry.extra)]
+    if unknown:
+        raise ConfigurationError(f"{path} has fields that are not known: {', '.join(map(display_name, unknown))}")
+    return file

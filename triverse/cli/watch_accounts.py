@@ -1,0 +1,132 @@
+"""`triverse balance --accounts FILE --watch`: the balances of many accounts, requested again and again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import anyio
+from attrs import define, field
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from triverse import AccountBalance, AsyncTriverse
+from triverse.cli.account_list import Keys, read_accounts
+from triverse.cli.accounts import account_json, accounts_table, exit_status, is_below, missing_keys, rank, usable
+from triverse.cli.freshness import Freshness
+from triverse.cli.options import ClientFactory
+from triverse.cli.output import credits_text, print_json, printable, utc_now, write_line
+from triverse.cli.watch import is_screen
+
+__all__ = ["watch_accounts"]
+
+# Lines of the screen besides the table: title, age, head of the table, and the line about what does not fit.
+_OTHER_LINES: Final = 5
+
+
+@define
+class _AccountsView:
+    """The last balance of each account. An account that is not reachable keeps its last balance, and has an error."""
+
+    freshness: Freshness
+    host: str
+    below: float | None
+    found: dict[str, AccountBalance] = field(factory=dict[str, AccountBalance])
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        title = Text("Triverse credits", "bold", no_wrap=True, overflow="ellipsis")
+        yield title + Text(f"  {len(self.found)} accounts at {self.host}  q ends", "dim")
+        yield from self.freshness.lines()
+        accounts = sorted(self.found.values(), key=rank)
+        rows = max(1, (options.height or console.height) - _OTHER_LINES)
+        shown = _fitting(accounts, rows)
+        yield accounts_table(shown, self.below, style="dim" if self.freshness.stale else "")
+        if len(shown) < len(accounts):
+            yield Text(f"and {len(accounts) - len(shown)} more", "dim")
+
+
+def _fitting(accounts: Sequence[AccountBalance], rows: int) -> Sequence[AccountBalance]:
+    """As many accounts as fit; an account with an error takes two lines."""
+    for count, account in enumerate(accounts):
+        rows -= 1 if account.error is None else 2
+        if rows < 0:
+            return accounts[:count]
+    return accounts
+
+
+def watch_accounts(factory: ClientFactory, path: Path, *, interval: float, below: float | None, as_json: bool) -> int:
+    """Show the accounts of the file and each change until `q` or Ctrl-C, and return the exit status.
+
+    Raises:
+        ConfigurationError: the file cannot be read or understood.
+    """
+    keys = read_accounts(path)
+    if as_json or not is_screen():
+        _print_changes(factory, keys, interval=interval, below=below, as_json=as_json)
+    from triverse.cli.live import show_live  # noqa: PLC0415 - Windows has no termios
+
+    view = _AccountsView(Freshness(interval), factory.host(), below)
+    view.found |= {account.name: account for account in missing_keys(keys)}
+
+    async def poll() -> None:
+        async with factory.async_client_for_many() as client:
+            await _poll_into(view, client.with_options(max_retries=0), keys, interval)
+
+    show_live(view, poll)
+    Console().print(accounts_table(sorted(view.found.values(), key=rank), below))
+    return exit_status(view.found.values(), below)
+
+
+async def _poll_into(view: _AccountsView, client: AsyncTriverse, keys: Keys, interval: float) -> None:
+    while True:
+        answered = False
+        async with client.balances(usable(keys)) as balances:
+            async for account in balances:
+                answered = answered or account.error is None
+                view.found[account.name] = account
+        if answered:
+            view.freshness.succeeded()
+        await anyio.sleep(interval)
+
+
+def _print_changes(
+    factory: ClientFactory, keys: Keys, *, interval: float, below: float | None, as_json: bool
+) -> None:
+    """Print each account, and then each that differs from before, until Ctrl-C."""
+    changed = _ChangedLines(below)
+    with factory.client_for_many() as client:
+        changed.show(missing_keys(keys), as_json=as_json)
+        while True:
+            with closing(client.balances(usable(keys))) as balances:
+                changed.show(balances, as_json=as_json)
+            time.sleep(interval)
+
+
+@define
+class _ChangedLines:
+    """Prints an account unless its line is the same as before."""
+
+    below: float | None
+    seen: dict[str, str] = field(factory=dict[str, str])
+
+    def show(self, accounts: Iterable[AccountBalance], *, as_json: bool) -> None:
+        for account in accounts:
+            line = _line(account, self.below)
+            if self.seen.get(account.name) != line:
+                self.seen[account.name] = line
+                if as_json:
+                    print_json({"time": utc_now(), **account_json(account, self.below)})
+                else:
+                    write_line(f"{utc_now()}  {line}", flush=True)
+
+
+def _line(account: AccountBalance, below: float | None) -> str:
+    name = printable(account.name)
+    if account.balance is None:
+        return f"{name}  error: {printable(account.error)}"
+    mark = "  below" if is_below(account, below) else ""
+    balance = account.balance
+    return f"{name}  available {credits_text(balance.balance)}  frozen {credits_text(balance.frozen)}{mark}"
