@@ -41,9 +41,7 @@ def configure_logging() -> None:
         log_to_stderr(_LEVELS[value])
     elif value:
         log_to_stderr(logging.WARNING)
-        logging.getLogger("triverse").warning(
-            "%s=%s is no log level: use %s", _VARIABLE, value, ", ".join(_LEVELS)
-        )
+        logging.getLogger("triverse").warning("%s=%s is no log level: use %s", _VARIABLE, value, ", ".join(_LEVELS))
 
 
 def log_to_stderr(level: int) -> None:

@@ -73,11 +73,12 @@ def test_a_bad_key_costs_one_error_and_shows_no_key(
     monkeypatch.setenv("LAB_KEY", "key-that-was-revoked")
     assert ask(file, monkeypatch) == 1
     out = capsys.readouterr().out
-    assert "lab\t\t\tunknown key (HTTP 401, code 1001). Check it.\nstudio\t40\t1\t\n" in out
+    assert "lab\t\t\tunknown key (GET /users/balance: HTTP 401, code 1001). Check the API key" in out
+    assert "which came from the file.\nstudio\t40\t1\t\n" in out
     assert "key-of" not in out
     assert "revoked" not in out
     assert ask(file, monkeypatch, "--below", "50", "--json") == 3
-    assert '{"name": "lab", "error": "unknown key (HTTP 401, code 1001). Check it."}\n' in capsys.readouterr().out
+    assert '{"name": "lab", "error": "unknown key (GET /users/balance: HTTP 401, code 1001).' in capsys.readouterr().out
 
 
 def test_an_unreachable_service_is_status_4(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +118,11 @@ def test_a_list_names_environment_variables(
         ("a.csv", "", "must begin with a line"),
         ("a.txt", "secret-key-1\n", "line 1: this is not the name of an environment variable"),
         ("a.csv", 'name,key\n"a,secret-key-1\nb,secret-key-2\n', "is not valid CSV after line 1"),
-        ("a.csv", f"name,key\na,{'secret-key-1' * 20_000}\n", "is not valid CSV after line 1: field larger than field limit"),
+        (
+            "a.csv",
+            f"name,key\na,{'secret-key-1' * 20_000}\n",
+            "is not valid CSV after line 1: field larger than field limit",
+        ),
         ("a.toml", "[accounts]\nsecret-key-1-of-16 = 1\n", "under [accounts] must be text in quotes"),
         ("a.toml", "a = " + "[" * 100_000, "is not valid TOML"),
     ],

@@ -70,7 +70,7 @@ def test_a_balance_below_the_threshold_is_status_3(below: str, status: int, monk
 
 
 @pytest.mark.usefixtures("key")
-def test_an_error_of_the_service_is_status_1_and_one_line_with_its_suggestion(
+def test_an_error_of_the_service_is_status_1_and_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     refusal = {"code": 1001, "message": "No such\nkey\x1b[31m.", "suggestion": "Ask the console."}
@@ -80,7 +80,8 @@ def test_an_error_of_the_service_is_status_1_and_one_line_with_its_suggestion(
     assert out == ""
     assert error.count("\n") == 1
     assert "\x1b" not in error
-    assert "(HTTP 401, code 1001). Ask the console." in error
+    assert "HTTP 401, code 1001). Check the API key, which came from" in error
+    assert error.endswith("To find the cause: triverse doctor\n")
 
 
 @pytest.mark.usefixtures("key")
@@ -204,8 +205,7 @@ def test_it_can_be_called_with_its_output_caught() -> None:
 
 def test_help_loads_no_command() -> None:
     program = (
-        "import sys; from triverse.cli import main; main(sys.argv[1:]);"
-        "print(*sorted(sys.modules), file=sys.stderr)"
+        "import sys; from triverse.cli import main; main(sys.argv[1:]);print(*sorted(sys.modules), file=sys.stderr)"
     )
     loaded = set(run_program(program, "--help").stderr.split())
     assert loaded & {"triverse.cli.balance", "triverse.cli.doctor", "httpx", "rich", "cattrs", "starlette"} == set()

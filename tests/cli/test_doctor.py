@@ -55,7 +55,7 @@ def test_all_is_well(examine: Examine) -> None:
     assert (status, cause(said)) == (0, "Everything works.")
     names = [line[6:26].strip() for line in said.splitlines()[:-2]]
     assert names == [
-        "versions", "key", "base URL", "proxy", "certificates", "DNS", "connection",
+        "versions", "disk", "key", "base URL", "proxy", "certificates", "DNS", "connection",
         "clock", "GET /users/me", "GET /users/balance",
     ]  # fmt: skip
     assert "from TRIVERSE_API_KEY" in said
@@ -114,25 +114,25 @@ def reset(peer: Peer) -> None:
 @pytest.mark.parametrize(
     ("script", "status", "expected"),
     [
-        (refuse(401, 1001), 1, "The service does not know the key from TRIVERSE_API_KEY"),
-        (refuse(403, 1003), 1, "does not allow it this call"),
+        (refuse(401, 1001), 1, "The service does not accept the key from TRIVERSE_API_KEY"),
+        (refuse(403, 1003), 1, "is not allowed to make this call"),
         (refuse(403, 2010, "Buy some."), 1, "The service refused the call: No. The service suggests: Buy some."),
         (refuse(404, 1005), 1, "check the path of TRIVERSE_BASE_URL"),
         (refuse(429, 2000), 1, "Too many requests were sent with this key: wait a while."),
         (refuse(429, 2000, **{"Retry-After": "7"}), 1, "wait 7 s."),
-        (refuse(500, 5005), 1, "The service itself fails (HTTP 500)"),
+        (refuse(500, 5005), 1, "The service itself has a fault (HTTP 500)"),
         (refuse(503, 5003, "Come back."), 1, "The service suggests: Come back."),
-        (of_body(b"{'nearly': json}"), 1, "The answer is damaged or no JSON"),
+        (of_body(b"{'nearly': json}"), 1, "The response is damaged or is not JSON"),
         (
             of_body(b"<html>log in</html>", Content_Type="text/html"),
             1,
-            "A web page (HTTP 200) came in place",
+            "A web page (HTTP 200) came instead of a response",
         ),
-        (of_body(envelope({**ME, "email": None})), 1, "The answer has not the documented form at data.email"),
-        (hang, 4, "no answer comes in time"),
-        (trickle, 4, "trickles in too slowly"),
-        (truncate, 4, "The connection broke before the whole answer was here"),
-        (reset, 4, "The connection broke before the whole answer was here"),
+        (of_body(envelope({**ME, "email": None})), 1, "The response is not what the API documents at data.email"),
+        (hang, 4, "no response comes"),
+        (trickle, 4, "comes too slowly"),
+        (truncate, 4, "The connection broke before the response was complete"),
+        (reset, 4, "The connection broke before the response was complete"),
     ],
 )
 def test_each_fault_is_named(script: Script, status: int, expected: str, examine: Examine) -> None:
@@ -146,18 +146,18 @@ def test_each_fault_is_named(script: Script, status: int, expected: str, examine
 @pytest.mark.parametrize(
     ("fault", "status", "expected"),
     [
-        (Fault(status=401), 1, "The service does not know the key"),
+        (Fault(status=401), 1, "The service does not accept the key"),
         (Fault(code=2010), 1, "The service refused the call"),
         (Fault(status=429, retry_after=7), 1, "wait 7 s"),
-        (Fault(status=503), 1, "The service itself fails (HTTP 503)"),
-        (Fault(code=5005), 1, "The service itself fails (HTTP 500)"),
-        (Fault.malformed_json(), 1, "The answer is damaged or no JSON"),
-        (Fault.wrong_types(), 1, "The answer has not the documented form at data.id"),
+        (Fault(status=503), 1, "The service itself has a fault (HTTP 503)"),
+        (Fault(code=5005), 1, "The service itself has a fault (HTTP 500)"),
+        (Fault.malformed_json(), 1, "The response is damaged or is not JSON"),
+        (Fault.wrong_types(), 1, "The response is not what the API documents at data.id"),
         (Fault.html(), 1, "A web page (HTTP 502) came"),
         (Fault.truncated(), 4, "The connection broke"),
-        (Fault.trickled(), 4, "trickles in too slowly"),
+        (Fault.trickled(), 4, "comes too slowly"),
         (Fault.reset(), 4, "The connection broke"),
-        (Fault.silent(), 4, "no answer comes in time"),
+        (Fault.silent(), 4, "no response comes"),
     ],
 )
 def test_each_fault_of_the_sandbox_is_named(fault: Fault, status: int, expected: str, examine: Examine) -> None:
@@ -192,8 +192,8 @@ def test_one_endpoint_can_fail_alone(examine: Examine) -> None:
 @pytest.mark.parametrize(
     ("url", "status", "expected"),
     [
-        ("http://127.0.0.1:9", 4, "Nothing listens there: check that 127.0.0.1:9 is right"),
-        ("https://nowhere.invalid", 4, "The name of nowhere.invalid is not known here"),
+        ("http://127.0.0.1:9", 4, "No server listens there: check that 127.0.0.1:9 is right and running"),
+        ("https://nowhere.invalid", 4, "The host name of nowhere.invalid cannot be resolved"),
         ("http://example.com", 2, "Correct TRIVERSE_BASE_URL: base_url must be https://"),
     ],
 )
@@ -249,8 +249,8 @@ def test_tls_that_is_trusted_is_shown(examine: Examine, monkeypatch: pytest.Monk
     ("context", "expected"),
     [
         (tls.expired, "check this machine's clock"),
-        (tls.wrong_name, "The certificate is another host's"),
-        (tls.self_signed, "The certificate is signed by nobody whom this machine trusts: set SSL_CERT_FILE"),
+        (tls.wrong_name, "The certificate belongs to another host"),
+        (tls.self_signed, "This machine does not trust the certificate's issuer: set SSL_CERT_FILE"),
     ],
 )
 def test_a_certificate_that_is_not_trusted_is_named(
@@ -271,7 +271,7 @@ def test_a_server_that_speaks_no_tls_is_named(examine: Examine) -> None:
     with serving() as server:
         status, said = examine(server.url.replace("http:", "https:"))
     assert status == 4
-    assert "does not speak TLS as it should" in cause(said)
+    assert "does not answer with TLS" in cause(said)
 
 
 def test_certificates_that_cannot_be_read_are_named(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,7 +282,7 @@ def test_certificates_that_cannot_be_read_are_named(examine: Examine, monkeypatc
 
 
 def test_without_a_setting_the_certificates_are_those_of_certifi(examine: Examine) -> None:
-    assert "ok    certificates          those that come with certifi" in examine("https://nowhere.invalid")[1]
+    assert "ok    certificates          those of certifi" in examine("https://nowhere.invalid")[1]
 
 
 def test_a_proxy_is_shown_without_its_password(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +291,7 @@ def test_a_proxy_is_shown_without_its_password(examine: Examine, monkeypatch: py
     assert status == 4
     assert "http://127.0.0.1:9, from the environment" in said
     assert "password" not in said
-    assert "Nothing listens there: check that the proxy 127.0.0.1:9 is right" in cause(said)
+    assert "No server listens there: check that the proxy 127.0.0.1:9 is right and running" in cause(said)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:port", "gopher://127.0.0.1"])
@@ -314,7 +314,7 @@ def test_a_certificate_behind_a_proxy_that_is_not_trusted_is_named(
         monkeypatch.setenv("HTTPS_PROXY", proxy.origin)
         status, said = examine("https://nowhere.invalid")
     assert status == 4
-    assert "set SSL_CERT_FILE" in cause(said) or "another host's" in cause(said)
+    assert "set SSL_CERT_FILE" in cause(said) or "another host" in cause(said)
 
 
 def test_a_proxy_that_refuses_is_named(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,5 +322,5 @@ def test_a_proxy_that_refuses_is_named(examine: Examine, monkeypatch: pytest.Mon
         monkeypatch.setenv("HTTPS_PROXY", proxy.origin)
         status, said = examine("https://nowhere.invalid")
     assert status == 4
-    assert "note  TLS                   made through the proxy, by the calls below" in said
-    assert "The proxy does not let the call through" in cause(said)
+    assert "note  TLS                   the proxy connects it; see the requests below" in said
+    assert "The proxy refuses the connection" in cause(said)

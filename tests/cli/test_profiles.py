@@ -100,7 +100,9 @@ def test_a_file_that_others_can_read_is_refused_with_the_chmod_to_type(
         ("[profiles]\nwork = 'env:NOT_SET'\n", "the environment variable that 'work' names with env: is not set"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_explained(text: str, said: str, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_cannot_be_used_is_explained(
+    text: str, said: str, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config.write_text(text, encoding="utf-8")
     assert said in refusal(capsys, "--profile", "work")
 

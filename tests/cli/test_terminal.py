@@ -36,7 +36,7 @@ def test_accounts_are_a_table_after_a_progress_bar(columns: int, file: str) -> N
     ):
         assert it.ended() == 3
         assert it.is_clean()
-    assert "Asking" in it.said
+    assert "Requesting balances" in it.said
     assert "\x1b[31m" in it.said
     table = "\n".join(it.lines).rpartition("account")[2]
     names = [name for name in table.split() if name in {"studio", "lab", "archive", "gone"}]

@@ -10,14 +10,15 @@ from io import StringIO
 import pytest
 from rich.console import Console
 from support.clients import KEY
-from support.server import Peer, Received, Responder, Server, answer, envelope, serving
+from support.server import ME, Peer, Received, Responder, Server, answer, envelope, serving
 from support.shell import start
 from support.terminal import Terminal
 
 from triverse import UserBalance
 from triverse.cli import main
-from triverse.cli.balance_history import Story
+from triverse.cli.balance_history import BalanceHistory
 from triverse.cli.chart import line_chart
+from triverse.cli.freshness import Freshness
 
 REVOKED = answer({"code": 1001, "message": "The key was revoked", "suggestion": "Make a new one."}, 401)
 DOWN = answer({"code": 5003, "message": "Down for maintenance"}, 503, {"Retry-After": "0"})
@@ -28,10 +29,12 @@ def credits_of(available: float, frozen: float = 0.0) -> bytes:
 
 
 def in_turn(*answers: bytes) -> Responder:
-    """Each answer once; the last one for ever."""
+    """Each answer to `GET /users/balance` once, and the last one from then on."""
     left = list(answers)
 
-    def respond(_: Received) -> bytes:
+    def respond(received: Received) -> bytes:
+        if received.path.endswith("/users/me"):
+            return answer(envelope(ME))
         return left.pop(0) if len(left) > 1 else left[0]
 
     return respond
@@ -68,7 +71,7 @@ def test_the_view_can_be_left_before_there_is_a_balance() -> None:
         Server(hang) as server,
         Terminal("balance", "--watch", TRIVERSE_API_KEY=KEY, TRIVERSE_BASE_URL=server.url) as terminal,
     ):
-        terminal.see("asking")
+        terminal.see("waiting for the first response")
         terminal.press("q")
         assert terminal.ended() == 0
         assert terminal.is_clean()
@@ -97,11 +100,11 @@ def test_the_sandbox_moves_in_a_pipe_too() -> None:
 def test_other_keys_do_nothing_and_are_not_seen() -> None:
     with watching(in_turn(credits_of(1200))) as terminal:
         terminal.see("1200")
-        terminal.press("xx")
+        terminal.press("jj")
         terminal.see("1200")
         terminal.press("Q")
         assert terminal.ended() == 0
-        assert "x" not in "".join(terminal.lines)
+        assert "j" not in "".join(terminal.lines)
 
 
 def press_ctrl_c(terminal: Terminal) -> None:
@@ -122,27 +125,66 @@ def test_it_leaves_the_terminal_clean_and_is_quiet(end: Callable[[Terminal], Non
         assert "Traceback" not in terminal.said
 
 
-def test_the_last_error_is_shown() -> None:
-    with watching(in_turn(credits_of(1200), *[DOWN] * 3, credits_of(1200))) as terminal:
-        terminal.see("last error: none")
-        terminal.see("Down for maintenance")
+def test_an_error_makes_the_numbers_stale_and_goes_away_when_it_is_over() -> None:
+    with watching(in_turn(credits_of(1200), *[DOWN] * 9, credits_of(1100))) as terminal:
+        terminal.see("updated 0 s ago")
+        terminal.until(lambda new: "STALE: updated" in new and "Down for maintenance" in new)
+        terminal.until(lambda new: "1100" in last(new) and "error" not in last(new) and "STALE" not in last(new))
         terminal.press("q")
         assert terminal.ended() == 0
 
 
-def test_an_error_that_will_not_pass_ends_it_in_one_line() -> None:
+def test_an_error_that_does_not_go_away_ends_it_in_one_line() -> None:
     with watching(in_turn(credits_of(1200), REVOKED)) as terminal:
         assert terminal.ended() == 1
         assert terminal.is_clean()
-        assert terminal.lines[-1] == "triverse: The key was revoked (HTTP 401, code 1001). Make a new one."
+        assert "triverse: The key was revoked (GET /users/balance: HTTP 401, code 1001)" in terminal.lines[-1]
+
+
+def test_the_view_names_the_account_and_the_host() -> None:
+    with watching(in_turn(credits_of(1200))) as terminal:
+        terminal.see(f"{ME['email']} at 127.0.0.1:")
+        terminal.press("q")
+        assert terminal.ended() == 0
+
+
+def test_the_view_shows_what_happened() -> None:
+    balances = [credits_of(1200), credits_of(1180, 20), credits_of(1180), credits_of(1680), credits_of(1640, 40)]
+    with watching(in_turn(*balances, credits_of(1680))) as terminal:
+        frame = last(terminal.until(lambda new: "released 40" in last(new)))
+        for event in ("deducted 20", "topped up 500", "froze 40"):
+            assert event in frame
+        terminal.press("q")
+        assert terminal.ended() == 0
+
+
+def test_the_view_marks_a_balance_below_the_threshold() -> None:
+    with watching(in_turn(credits_of(1200), credits_of(90)), "--below", "100") as terminal:
+        terminal.see("below 100")
+        terminal.press("q")
+        assert terminal.ended() == 3
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 40)])
+def test_the_chart_has_a_scale_and_uses_the_height(columns: int, rows: int) -> None:
+    with watching(in_turn(credits_of(1200), credits_of(1100)), columns=columns, rows=rows) as terminal:
+        terminal.until(lambda new: "1100 ┤" in last(new))
+        # The last frame that is complete: another one begins after it.
+        frame = terminal.until(lambda new: new.count("Triverse credits") > 2).split("Triverse credits")[-2]
+        terminal.press("q")
+        assert terminal.ended() == 0
+    assert "1200 ┤" in frame
+    assert frame.count("│") + frame.count("┤") >= rows - 12
+    assert len(frame.splitlines()) <= rows + 1
+    assert max(map(len, frame.splitlines())) <= columns
 
 
 def test_it_follows_the_size_of_the_terminal() -> None:
     with watching(in_turn(credits_of(1200), credits_of(1100)), columns=40) as terminal:
-        frame = terminal.see("available, 1100 to 1200, last 1 min")
+        frame = terminal.see("1100 ┤")
         assert max(map(len, frame.splitlines())) <= 40
         terminal.resize(30, 8)
-        terminal.until(lambda new: "last error: none" in new.rpartition("total")[2] and "last 1 min" not in last(new))
+        terminal.until(lambda new: "total" in last(new) and "┤" not in last(new))
         terminal.press("q")
         assert terminal.ended() == 0
 
@@ -153,18 +195,17 @@ def last(frames: str) -> str:
 
 def test_no_color_is_respected() -> None:
     with watching(in_turn(credits_of(1200)), NO_COLOR="1") as terminal:
-        terminal.see("last 1 min")
+        terminal.see("1 min ago")
         terminal.press("q")
         assert terminal.ended() == 0
         assert "\x1b[36m" not in terminal.said
     with watching(in_turn(credits_of(1200))) as terminal:
-        terminal.see("last 1 min")
+        terminal.see("1 min ago")
         assert "\x1b[36m" in terminal.said
 
 
 def test_a_terminal_without_unicode_gets_asterisks() -> None:
     with watching(in_turn(credits_of(1200), credits_of(1000)), PYTHONIOENCODING="ascii") as terminal:
-        terminal.see("asking ...")
         terminal.see("*")
         assert terminal.said.isascii()
 
@@ -203,17 +244,20 @@ def test_a_pipe_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.usefixtures("to_a_pipe")
 def test_json_is_one_line_a_change(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["balance", "--watch", "--interval", "0.1", "--json"]) == 1
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    out, error = capsys.readouterr()
+    *lines, end = [json.loads(line) for line in out.splitlines()]
     assert [(line["balance"], line["frozen"]) for line in lines] == [(1200, 0), (1174.5, 25.5)]
     assert all(line["time"].endswith("Z") for line in lines)
+    assert (end["error"]["type"], end["error"]["exit_status"]) == ("AuthenticationError", 1)
+    assert ["Down for maintenance" in json.loads(line)["error"] for line in error.splitlines()] == [True]
 
 
 def test_a_long_watch_forgets_the_middle_but_not_the_start() -> None:
-    story = Story()
+    history = BalanceHistory(Freshness(5.0))
     for available in range(5000):
-        story.add(UserBalance(float(available), 0.0))
-    assert len(story.samples) <= 2000
-    assert (story.samples[0][1].balance, story.samples[-1][1].balance) == (0.0, 4999.0)
+        history.add(UserBalance(float(available), 0.0))
+    assert len(history.samples) <= 2000
+    assert (history.samples[0][1].balance, history.samples[-1][1].balance) == (0.0, 4999.0)
 
 
 def test_a_chart_is_a_line_from_left_to_right() -> None:
@@ -228,11 +272,11 @@ def test_a_chart_has_gaps_where_nothing_is_known_and_a_middle_line_where_nothing
 
 
 def test_a_terminal_that_is_too_low_for_a_chart_still_shows_the_numbers() -> None:
-    story = Story()
+    history = BalanceHistory(Freshness(5.0))
     for available in range(10):
-        story.add(UserBalance(float(available), 0.0))
+        history.add(UserBalance(float(available), 0.0))
     console = Console(height=5, width=60, file=StringIO(), legacy_windows=False)
-    console.print(story)
+    console.print(history)
     assert isinstance(console.file, StringIO)
     shown = console.file.getvalue()
     assert "available" in shown

@@ -27,10 +27,20 @@ from triverse.cli.output import (
     keeping,
     print_json,
     printable,
+    with_key_source,
     write_line,
 )
 
-__all__ = ["account_json", "accounts_table", "exit_status", "is_below", "missing_keys", "rank", "show_accounts", "usable"]
+__all__ = [
+    "account_json",
+    "accounts_table",
+    "exit_status",
+    "is_below",
+    "missing_keys",
+    "rank",
+    "show_accounts",
+    "usable",
+]
 
 # What needs attention first comes first.
 _URGENCY: Final = (BELOW_THRESHOLD, API_ERROR, USAGE, NETWORK)
@@ -107,9 +117,14 @@ def is_below(account: AccountBalance, below: float | None) -> bool:
 def account_json(account: AccountBalance, below: float | None) -> dict[str, object]:
     """The JSON object of an account."""
     if account.balance is None:
-        return {"name": account.name, "error": printable(account.error)}
+        return {"name": account.name, "error": error_text(account)}
     mark = {} if below is None else {"below": is_below(account, below)}
     return {"name": account.name, **account.balance.to_dict(), **mark}
+
+
+def error_text(account: AccountBalance) -> str:
+    """Why there is no balance."""
+    return printable(with_key_source(str(account.error), "the file"))
 
 
 def _with_progress(accounts: Iterable[AccountBalance], total: int) -> Iterator[AccountBalance]:
@@ -134,12 +149,12 @@ def _print_table(accounts: Iterable[AccountBalance], below: float | None) -> Non
 def _cells(account: AccountBalance) -> tuple[str, str, str, str]:
     name = printable(account.name)
     if account.balance is None:
-        return name, "", "", printable(account.error)
+        return name, "", "", error_text(account)
     return name, credits_text(account.balance.balance), credits_text(account.balance.frozen), ""
 
 
 def accounts_table(accounts: Iterable[AccountBalance], below: float | None, *, style: str = "") -> Group:
-    """The accounts as a table, and the errors below it. Names and errors are `Text`, since they may look like markup."""
+    """The accounts as a table, and the errors below it. Names and errors are `Text`: they may look like markup."""
     table = Table("account", box=None, padding=(0, 2, 0, 0), header_style="bold", style=style)
     table.add_column("available", justify="right", no_wrap=True)
     table.add_column("frozen", justify="right", no_wrap=True)

@@ -27,8 +27,8 @@ def advice_for(error: TriverseError, key_source: str) -> str:
     """Why the call failed, and what to do."""
     if isinstance(error, (APIError, InvalidResponseError)) and _is_page(error.headers):
         return (
-            f"A web page (HTTP {error.status_code}) came instead of a response of the API, from a gateway, a proxy or the "
-            "login page of the network: check the base URL, log in to the network, or try again later."
+            f"A web page (HTTP {error.status_code}) came instead of a response of the API, from a gateway, a proxy or "
+            "the login page of the network: check the base URL, log in to the network, or try again later."
         )
     if isinstance(error, APIError):
         suggestion = f" The service suggests: {error.suggestion}" if error.suggestion else ""
@@ -46,8 +46,8 @@ def _api_error(error: APIError, key_source: str) -> str:
     match error:
         case AuthenticationError():
             return (
-                f"The service does not accept the key from {key_source}. It is mistyped, revoked or rotated: copy it again "
-                "from the Triverse API dashboard."
+                f"The service does not accept the key from {key_source}. It is mistyped, revoked or rotated: "
+                "copy it again from the Triverse API dashboard."
             )
         case PermissionDeniedError():
             return f"The key from {key_source} is not allowed to make this call: use another key."

@@ -33,7 +33,7 @@ def me(factory: ClientFactory, *, as_json: bool) -> None:
     epilog="""\b
 Examples:
   triverse balance --watch --sandbox
-  triverse balance --below 100 --quiet || echo "buy credits"
+  triverse balance --below 100 --quiet
   triverse balance --accounts my.toml
 
 FILE is TOML with lines such as studio = "env:STUDIO_KEY" under [accounts], or CSV with the columns name and key, or a
@@ -60,7 +60,9 @@ def balance(  # noqa: PLR0913 - one argument for each option
     mutually_exclusive(**{"--quiet": quiet, "--json": as_json})
     mutually_exclusive(**{"--quiet": quiet, "--watch": watch})
     if accounts is not None:
-        mutually_exclusive(**{"--accounts": True, "--sandbox": factory.sandbox, "--profile": factory.profile is not None})
+        mutually_exclusive(
+            **{"--accounts": True, "--sandbox": factory.sandbox, "--profile": factory.profile is not None}
+        )
         if watch:
             from triverse.cli.watch_accounts import watch_accounts  # noqa: PLC0415 - needs rich
 

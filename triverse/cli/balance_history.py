@@ -13,7 +13,7 @@ from rich.text import Text
 
 from triverse import BalanceChange, UserBalance
 from triverse.cli.chart import chart_with_scale
-from triverse.cli.freshness import Freshness
+from triverse.cli.freshness import Freshness, title_line
 from triverse.cli.output import credits_text
 
 __all__ = ["BalanceHistory", "describe_change"]
@@ -68,8 +68,7 @@ class BalanceHistory:
         return bool(self.samples) and self.samples[-1][1].frozen > 0
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        title = Text("Triverse credits", "bold", no_wrap=True, overflow="ellipsis")
-        yield title + Text(f"  {self.account}", "dim") + Text("  q ends", "dim")
+        yield title_line("Triverse credits", self.account)
         state = self.freshness.lines()
         yield from state
         if not self.samples:
@@ -88,7 +87,7 @@ class BalanceHistory:
 
     def _numbers(self) -> Iterator[Text]:
         first, now = self.samples[0][1], self.samples[-1][1]
-        yield Text(f"{'':9} {'now':>12} {'since start':>13}", "dim", no_wrap=True)
+        yield Text(f"{'':9} {'now':>12} {'since start':>13}", "dim", no_wrap=True, overflow="crop")
         change = now.change_since(first)
         for name, value, delta in (
             ("available", now.balance, change.balance_delta),
@@ -96,9 +95,9 @@ class BalanceHistory:
             ("total", now.total, change.total_delta),
         ):
             style = self._style(name)
-            amount = Text(f"{name:9} {credits_text(value):>12}", style)
             mark = "  below " + credits_text(self.below or 0.0) if name == "available" and self.is_below() else ""
-            yield amount + Text(f" {_signed(delta):>13}{mark}", style)
+            line = f"{name:9} {credits_text(value):>12} {_signed(delta):>13}{mark}"
+            yield Text(line, style, no_wrap=True, overflow="crop")
 
     def _style(self, name: str) -> str:
         if self.freshness.stale:

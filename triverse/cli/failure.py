@@ -17,6 +17,7 @@ from triverse.cli.output import (
     print_json,
     printable,
     status_of,
+    with_key_source,
 )
 from triverse.core.api_errors import AuthenticationError, NotFoundError, PermissionDeniedError, ServerError
 from triverse.core.errors import InvalidResponseError, TransportError, TriverseError
@@ -76,7 +77,7 @@ def _usage(error: click.ClickException) -> str:
 
 def _with_doctor(error: TriverseError) -> str:
     """The text of an error, with the command that finds the cause if there is a cause to be found."""
-    text = str(error)
+    text = with_key_source(str(error), "the profile")
     if isinstance(error, _EXAMINED):
         return f"{text}{'' if text.endswith(('.', '?', '!')) else '.'} To find the cause: triverse doctor"
     return text

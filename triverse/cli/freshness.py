@@ -10,11 +10,17 @@ from rich.text import Text
 from triverse.cli.output import printable
 from triverse.core.errors import TriverseError
 
-__all__ = ["Freshness"]
+__all__ = ["Freshness", "title_line"]
 
 # Numbers are stale after this many intervals without a response.
 _STALE_INTERVALS = 3.0
 _LEAST_SECONDS = 2.0
+
+
+def title_line(title: str, about: str) -> Text:
+    """The first line of a view: one line however narrow the terminal is."""
+    parts = (f"{title}  ", "bold"), (f"{printable(about)}  ", "dim"), ("q ends", "dim")
+    return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
 
 
 @define

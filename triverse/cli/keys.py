@@ -58,9 +58,7 @@ def _profile_key(profile: str) -> str:
     profiles = text_table(toml(path, private=True), "profiles", path)
     if profile not in profiles:
         known = ", ".join(map(display_name, sorted(profiles))) or "none"
-        raise ConfigurationError(
-            f"{path} has no profile {display_name(profile)!r} under [profiles] (there: {known})"
-        )
+        raise ConfigurationError(f"{path} has no profile {display_name(profile)!r} under [profiles] (there: {known})")
     return resolve(profiles[profile], profile)
 
 

@@ -90,9 +90,7 @@ def _resolve(target: Origin, label: str) -> CheckResult:
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        advice = (
-            f"The host name of {label}{target.host} cannot be resolved: check its spelling, the network and the DNS server."
-        )
+        advice = f"The host name of {label}{target.host} cannot be resolved: check its spelling and the DNS server."
         return failed("DNS", error, advice, NETWORK, time.monotonic() - started)
     addresses = ", ".join(dict.fromkeys(str(entry[4][0]) for entry in found))
     return passed("DNS", f"{label}{target.host} is {addresses}", time.monotonic() - started)
@@ -106,7 +104,7 @@ def _connect(target: Origin, label: str) -> CheckResult:
     except OSError as error:
         refused = isinstance(error, ConnectionRefusedError)
         problem = "No server listens there" if refused else "It cannot be reached"
-        advice = f"{problem}: check that {label}{target} is the right address, is running, and is not behind a firewall."
+        advice = f"{problem}: check that {label}{target} is right and running, and that no firewall blocks it."
         return failed("connection", error, advice, NETWORK, time.monotonic() - started)
     return passed("connection", f"{label}{peer}, port {target.port}", time.monotonic() - started)
 
@@ -134,9 +132,9 @@ def tls_advice(error: OSError) -> str:
     if not isinstance(error, ssl.SSLCertVerificationError):
         return "The server does not answer with TLS: check the port of the base URL, and any proxy in between."
     if error.verify_code in _EXPIRED:
-        return (
-            "The certificate is not valid at this time: check this machine's clock, then report it to the operator."
-        )
+        return "The certificate is not valid at this time: check this machine's clock, then report it to the operator."
     if error.verify_code in _OTHER_NAME:
-        return "The certificate belongs to another host: check the base URL, and any proxy that may answer in its place."
+        return (
+            "The certificate belongs to another host: check the base URL, and any proxy that may answer in its place."
+        )
     return "This machine does not trust the certificate's issuer: set SSL_CERT_FILE to the file of its CA."

@@ -80,7 +80,7 @@ class ClientFactory:
         show_attempts(debug=self.debug)
         if self.sandbox:
             return self.local.client()
-        return triverse.Triverse(find_key(self.profile).value)
+        return triverse.Triverse(self._key())
 
     def client_for_many(self) -> triverse.Triverse:
         """A client whose calls all bring their own keys. The caller closes it."""
@@ -96,7 +96,16 @@ class ClientFactory:
         show_attempts(debug=self.debug)
         if self.sandbox:
             return self.local.async_client()
-        return triverse.AsyncTriverse(find_key(self.profile).value)
+        return triverse.AsyncTriverse(self._key())
+
+    def _key(self) -> str | None:
+        """The key of the profile. None for that of the environment, so that errors name the variable as its source.
+
+        Raises:
+            ConfigurationError: there is neither. The message names both ways.
+        """
+        key = find_key(self.profile)
+        return None if self.profile is None else key.value
 
     def async_client_for_many(self) -> triverse.AsyncTriverse:
         """A client for tasks whose calls all bring their own keys. The caller closes it."""

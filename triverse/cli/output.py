@@ -38,6 +38,7 @@ __all__ = [
     "silence",
     "status_of",
     "utc_now",
+    "with_key_source",
     "write_line",
 ]
 
@@ -102,6 +103,11 @@ def status_of(error: TriverseError) -> int:
 def printable(text: object) -> str:
     """The text as one line without control characters: servers and files may contain any character."""
     return "".join(c if c.isprintable() else " " for c in " ".join(str(text).split()))
+
+
+def with_key_source(text: str, source: str) -> str:
+    """The text of an error that names where the key came from. To the SDK, a command's key is an argument."""
+    return text.replace("the argument api_key", source)
 
 
 def is_terminal(stream: TextIO) -> bool:

@@ -25,7 +25,7 @@ __all__ = ["sandbox"]
     epilog="""\b
 Examples:
   triverse sandbox --activity
-  triverse sandbox --accounts my.toml --port 0
+  triverse sandbox --accounts my.toml
 
 FILE is TOML with an [[accounts]] table each: email, plan_name, api_credits, web_credits.
 """,
@@ -41,9 +41,7 @@ def sandbox(*, port: int, host: str | None, accounts: Path | None, activity: boo
     local = Sandbox()
     owners = [local.demo] if accounts is None else add_accounts(local, accounts)
     tasks = Activity(owners) if activity else None
-    run_server(
-        local, host=host or "127.0.0.1", port=port, ready=lambda url: _announce(url, owners), activity=tasks
-    )
+    run_server(local, host=host or "127.0.0.1", port=port, ready=lambda url: _announce(url, owners), activity=tasks)
     return INTERRUPTED
 
 

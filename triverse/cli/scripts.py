@@ -20,11 +20,7 @@ def openapi() -> None:
 
 @click.command(
     help="Print the script with which your shell completes commands and options.",
-    epilog="""\b
-Examples:
-  triverse completion bash >> ~/.bashrc
-  triverse completion fish > ~/.config/fish/completions/triverse.fish
-""",
+    epilog="Example: triverse completion bash >> ~/.bashrc",
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:

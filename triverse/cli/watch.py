@@ -21,6 +21,7 @@ from triverse.cli.output import (
     is_terminal,
     print_error,
     print_json,
+    printable,
     utc_now,
     write_line,
 )
@@ -96,12 +97,17 @@ async def _name_account(history: BalanceHistory, client: AsyncTriverse) -> None:
 
 
 def _print_changes(factory: ClientFactory, *, interval: float, below: float | None, as_json: bool) -> None:
+    on_error = _print_json_error if as_json else print_error
     with (
         factory.client() as client,
-        closing(client.users.watch_balance(interval=interval, on_error=print_error)) as changes,
+        closing(client.users.watch_balance(interval=interval, on_error=on_error)) as changes,
     ):
         while True:
             _print_change(next(changes), below, as_json=as_json)
+
+
+def _print_json_error(error: TriverseError) -> None:
+    print_json({"time": utc_now(), "error": printable(error)}, error=True)
 
 
 def _print_change(balance: UserBalance, below: float | None, *, as_json: bool) -> None:

@@ -15,8 +15,17 @@ from rich.text import Text
 
 from triverse import AccountBalance, AsyncTriverse
 from triverse.cli.account_list import Keys, read_accounts
-from triverse.cli.accounts import account_json, accounts_table, exit_status, is_below, missing_keys, rank, usable
-from triverse.cli.freshness import Freshness
+from triverse.cli.accounts import (
+    account_json,
+    accounts_table,
+    error_text,
+    exit_status,
+    is_below,
+    missing_keys,
+    rank,
+    usable,
+)
+from triverse.cli.freshness import Freshness, title_line
 from triverse.cli.options import ClientFactory
 from triverse.cli.output import credits_text, print_json, printable, utc_now, write_line
 from triverse.cli.watch import is_screen
@@ -37,8 +46,7 @@ class _AccountsView:
     found: dict[str, AccountBalance] = field(factory=dict[str, AccountBalance])
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        title = Text("Triverse credits", "bold", no_wrap=True, overflow="ellipsis")
-        yield title + Text(f"  {len(self.found)} accounts at {self.host}  q ends", "dim")
+        yield title_line("Triverse credits", f"{len(self.found)} accounts at {self.host}")
         yield from self.freshness.lines()
         accounts = sorted(self.found.values(), key=rank)
         rows = max(1, (options.height or console.height) - _OTHER_LINES)
@@ -92,9 +100,7 @@ async def _poll_into(view: _AccountsView, client: AsyncTriverse, keys: Keys, int
         await anyio.sleep(interval)
 
 
-def _print_changes(
-    factory: ClientFactory, keys: Keys, *, interval: float, below: float | None, as_json: bool
-) -> None:
+def _print_changes(factory: ClientFactory, keys: Keys, *, interval: float, below: float | None, as_json: bool) -> None:
     """Print each account, and then each that differs from before, until Ctrl-C."""
     changed = _ChangedLines(below)
     with factory.client_for_many() as client:
@@ -126,7 +132,7 @@ class _ChangedLines:
 def _line(account: AccountBalance, below: float | None) -> str:
     name = printable(account.name)
     if account.balance is None:
-        return f"{name}  error: {printable(account.error)}"
+        return f"{name}  error: {error_text(account)}"
     mark = "  below" if is_below(account, below) else ""
     balance = account.balance
     return f"{name}  available {credits_text(balance.balance)}  frozen {credits_text(balance.frozen)}{mark}"
