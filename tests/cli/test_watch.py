@@ -174,7 +174,7 @@ def test_the_chart_has_a_scale_and_uses_the_height(columns: int, rows: int) -> N
         terminal.press("q")
         assert terminal.ended() == 0
     assert "1200 ┤" in frame
-    assert frame.count("│") + frame.count("┤") >= rows - 12
+    assert frame.count("│") + frame.count("┤") >= rows - 13
     assert len(frame.splitlines()) <= rows + 1
     assert max(map(len, frame.splitlines())) <= columns
 
