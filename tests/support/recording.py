@@ -43,24 +43,24 @@ class Recorder:
     account: Account
     bodies: list[dict[str, object]] = field(factory=list[dict[str, object]])
 
-    def client(self) -> Triverse:
+    def client(self, timeout: float = PATIENCE) -> Triverse:
         return Triverse(
             self.account.key,
             base_url=BASE_URL,
             http_client=httpx.Client(transport=_Recording(self)),
-            timeout=Timeout(read=PATIENCE),
+            timeout=Timeout(read=timeout),
         )
 
-    def async_client(self) -> AsyncTriverse:
+    def async_client(self, timeout: float = PATIENCE) -> AsyncTriverse:
         return AsyncTriverse(
             self.account.key,
             base_url=BASE_URL,
             http_client=httpx.AsyncClient(transport=_AsyncRecording(self)),
-            timeout=Timeout(read=PATIENCE),
+            timeout=Timeout(read=timeout),
         )
 
     def record(self, content: bytes) -> None:
-        self.bodies.append(json.loads(content))
+        self.bodies.append(json.loads(content or b"{}"))
 
 
 class _Recording(Transport):
