@@ -219,8 +219,7 @@ def redact_outcome(outcome: Outcome) -> Outcome:
     if key is None:
         return outcome
     if isinstance(outcome, AttemptFailed):
-        key.scrub(outcome.cause)
-        return outcome
+        return outcome._replace(cause=cast("Exception", key.scrub(outcome.cause)))
     headers = outcome.headers.redacted(key.redact)
     return outcome if headers is outcome.headers else evolve(outcome, headers=headers)
 

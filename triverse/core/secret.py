@@ -1,29 +1,27 @@
-"""The API key, in the one type that never shows it."""
+"""The API key, in a type that never shows it."""
 
 from __future__ import annotations
 
-import string
-from binascii import b2a_base64
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Final, NoReturn, TypeAlias, cast
+import re
+from collections.abc import Awaitable, Callable
+from typing import Final, NoReturn, TypeAlias
 
+from triverse.core._encodings import key_encodings
 from triverse.core.errors import ConfigurationError
-from triverse.core.text import exception_chain
+from triverse.core.scrub import scrub
 
 __all__ = ["AsyncKeySource", "KeySource", "Secret"]
 
 MASK: Final = "[redacted]"
-# A key shorter than this is no secret, and cutting it out of every text would only garble the text.
+# A shorter key is not secret, and removing it from texts would make them unreadable.
 _MIN_REDACTED: Final = 6
-# What the text of an error is made of, beside its variables.
-_EXCEPTION_FIELDS: Final = ("args", "strerror", "filename", "filename2")
 
 
 class Secret:
-    """An API key that can be sent, but not seen.
+    """An API key that can be sent, but not shown.
 
-    Made of anything, so that whoever holds the plain value can let go of it before `validated()` raises: tools that print
-    tracebacks may print the variables of each frame, too.
+    The constructor accepts any value, and `validated()` raises: by then the caller can have deleted its variable with
+    the plain key, so that a traceback that shows the variables of each frame does not show it.
     """
 
     __slots__ = ("_encodings", "_problem", "_value")
@@ -34,59 +32,41 @@ class Secret:
         self._encodings: tuple[str, ...] | None = None
 
     def validated(self) -> Secret:
-        """This key, if it can be sent.
+        """Return this key if it can be sent as a bearer token.
 
         Raises:
-            ConfigurationError: it is empty, or could not be sent as it is. The message does not show it.
+            ConfigurationError: it cannot. The message says why, and does not show the key.
         """
         if self._problem is not None:
-            message = f"the API key {self._problem}: copy it again from the Triverse console"
+            message = f"the API key {self._problem}: copy the key alone from the Triverse API dashboard"
             raise ConfigurationError(message)
         return self
 
     def reveal(self) -> str:
-        """The key itself. For the line that puts it on the wire, and no other.
+        """Return the plain key. Only for the code that puts it into the request.
 
         Raises:
-            ConfigurationError: as `validated()`.
+            ConfigurationError: see `validated()`.
         """
         self.validated()
         return self._value
 
     def redact(self, text: str) -> str:
-        """The text without the key, plain or encoded."""
+        """Return the text without the key, plain or encoded."""
         for form in self._key_encodings():
             text = text.replace(form, MASK)
         return text
 
-    def scrub(self, error: BaseException) -> None:
-        """Cut the key out of an error of another library's, and out of those that it came from.
+    def scrub(self, error: BaseException) -> BaseException:
+        """Return an exception of another library without the key and without tracebacks.
 
-        The frames of HTTP libraries hold the request as bytes, and some tools print the variables of every frame: so
-        tracebacks go, too.
+        It is the same object where the key can be removed in place, otherwise a replacement.
         """
-        for link in exception_chain(error):
-            link.with_traceback(None)
-            for name, value in _attributes(link):
-                without = self._redact_value(value)
-                if without is not value:
-                    # Past the class, which may forbid it: attrs can freeze exceptions.
-                    BaseException.__setattr__(link, name, without)
-
-    def _redact_value(self, value: object) -> object:
-        """The value itself, or where it shows the key, what can be said of it without."""
-        if isinstance(value, (list, tuple)):  # notes, arguments
-            members = cast("Sequence[object]", value)
-            without = [self._redact_value(member) for member in members]
-            same = all(one is other for one, other in zip(members, without, strict=True))
-            return members if same else without
-        said = value if isinstance(value, str) else _repr(value)
-        redacted = self.redact(said)
-        return value if redacted == said else redacted
+        return scrub(error, self.redact)
 
     def _key_encodings(self) -> tuple[str, ...]:
         if self._encodings is None:
-            self._encodings = _encodings(self._value) if len(self._value) >= _MIN_REDACTED else ()
+            self._encodings = key_encodings(self._value) if len(self._value) >= _MIN_REDACTED else ()
         return self._encodings
 
     def __repr__(self) -> str:
@@ -99,7 +79,7 @@ class Secret:
         return hash(self._value)
 
     def __reduce__(self) -> NoReturn:
-        message = "an API key is not for pickling: pass it on by environment variable instead"
+        message = "an API key cannot be pickled: pass it in an environment variable instead"
         raise TypeError(message)
 
 
@@ -107,63 +87,25 @@ KeySource: TypeAlias = str | Callable[[], str]
 AsyncKeySource: TypeAlias = KeySource | Callable[[], Awaitable[str]]
 
 
+# The first that matches is reported, so the more telling ones come first.
+_PROBLEMS: Final = tuple(
+    (re.compile(pattern), problem)
+    for pattern, problem in (
+        (r"\A\Z", "is empty"),
+        (r"\A\s|\s\Z", "begins or ends with white space"),
+        (r"(?i)\ABearer\s", "begins with `Bearer `, which is added by the client"),
+        (r"[\"'`\u2018\u2019\u201c\u201d]", "contains a quote"),
+        (r"[<>]", "contains < or >, like a placeholder that was not replaced"),
+        (r"\A\$?\{.*\}\Z", "is a variable that was not replaced"),
+        (r" ", "contains a space"),
+        (r"[^\x00-\x7f]", "contains characters outside ASCII"),
+        (r"[\x00-\x1f\x7f]", "contains control characters"),
+    )
+)
+
+
 def _problem(value: object) -> str | None:
-    """What keeps this from being sent as a bearer token; None if nothing does."""
+    """Return why the value cannot be sent as a bearer token; None if it can."""
     if not isinstance(value, str):
         return f"must be a str, not {type(value).__name__}"
-    checks = {
-        "is empty": not value,
-        "begins or ends with white space": value != value.strip(),
-        "has characters outside ASCII": not value.isascii(),
-        "has control characters": not value.isprintable(),
-    }
-    return next((problem for problem, found in checks.items() if found), None)
-
-
-def _attributes(error: BaseException) -> list[tuple[str, object]]:
-    slots = [name for cls in type(error).__mro__ for name in getattr(cls, "__slots__", ())]
-    return [(name, getattr(error, name, None)) for name in (*vars(error), *slots, *_EXCEPTION_FIELDS)]
-
-
-def _repr(value: object) -> str:
-    try:
-        return repr(value)
-    except Exception:  # noqa: BLE001 - a foreign class may break even here, and then shows nothing
-        return ""
-
-
-def _encodings(key: str) -> tuple[str, ...]:
-    """The key, and what others make of it: escaped for URLs, JSON, Python or HTML, and inside of base64."""
-    forms = {key} if _UNRESERVED.issuperset(key) else _escaped(key)
-    for form in _base64_encodings(key.encode()):
-        forms |= {form, form.replace("+", "-").replace("/", "_")}
-    # The longest first: a short form may stand inside a longer one.
-    return tuple(sorted(forms, key=len, reverse=True))
-
-
-# Most keys are made of these, and a program may have many keys: 5 µs for each in place of 20.
-_UNRESERVED: Final = frozenset(string.ascii_letters + string.digits + "_.~-")
-
-
-def _escaped(key: str) -> set[str]:
-    # Large, for the few keys with a character that is ever escaped.
-    import html  # noqa: PLC0415 - as above
-    import json  # noqa: PLC0415 - as above
-    import re  # noqa: PLC0415 - as above
-    from urllib.parse import quote, quote_plus  # noqa: PLC0415 - as above
-
-    quoted = {quote(key), quote(key, safe=""), quote_plus(key)}
-    forms = {key, repr(key)[1:-1], html.escape(key), json.dumps(key)[1:-1], json.dumps(key)[1:-1].replace("/", r"\/")}
-    return forms | quoted | {re.sub("%..", lambda escape: escape[0].lower(), form) for form in quoted}
-
-
-def _base64_encodings(key: bytes) -> Iterator[str]:
-    """The key in base64: by itself, and as it looks inside of something longer, where it can begin at three places."""
-    whole = _base64(key)
-    yield from (whole, whole.rstrip("="))
-    for before, shared in enumerate((0, 2, 3)):
-        yield _base64(bytes(before) + key)[shared : (before + len(key)) * 8 // 6]
-
-
-def _base64(text: bytes) -> str:
-    return b2a_base64(text, newline=False).decode()
+    return next((problem for pattern, problem in _PROBLEMS if pattern.search(value)), None)
