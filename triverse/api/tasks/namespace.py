@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 from triverse.api.assets import Asset
+from triverse.api.downloads import Download, DownloadStream, Stream
 from triverse.api.tasks import builders
 from triverse.api.tasks.builders import RenderMode
-from triverse.api.tasks.checks import TaskReference
+from triverse.api.tasks.checks import TaskReference, task_uuid_of
 from triverse.api.tasks.files import FileInput, plan_uploads
 from triverse.api.tasks.protocols import TaskSender
 from triverse.api.tasks.quotes import Quote
 from triverse.api.tasks.task import Task
 from triverse.api.tasks.waiting import OnUpdate, wait_flow
+from triverse.api.transfers import OnProgress, PathLike
 from triverse.core.request import JSON, Request
 
 __all__ = ["Tasks"]
@@ -225,3 +228,42 @@ class Tasks:
     def asset(self, task: TaskReference) -> Asset:
         """Return where the result of a task can be downloaded: `GET /tasks/url/{task_uuid}`. The URLs may expire."""
         return self._engine.send(builders.asset(task)).data
+
+    def download(
+        self,
+        task: TaskReference,
+        to: str | PathLike,
+        *,
+        overwrite: bool = False,
+        preview: bool = False,
+        timeout: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Path:
+        """Download the result of a task to a file or into a directory. The file is complete, or it is not there.
+
+        Args:
+            task: a `Task`, or its id.
+            to: the file, or an existing directory, where the file gets the server's name.
+            overwrite: replace a file or link that is there.
+            preview: download the preview image in place of the result.
+            timeout: seconds for the whole download, retries included. None: no limit.
+            on_progress: is called with a `Progress` as bytes are received.
+
+        Raises:
+            FileExistsError: something is at the target that must not be replaced.
+            OSError: the file cannot be written.
+            TriverseError: see `triverse.core.errors` for the whole tree.
+        """
+        download = Download(
+            task_uuid=task_uuid_of(task),
+            to=to,
+            overwrite=overwrite,
+            preview=preview,
+            timeout=timeout,
+            on_progress=on_progress,
+        )
+        return self._engine.download(download)
+
+    def stream(self, task: TaskReference, *, preview: bool = False, timeout: float | None = None) -> DownloadStream:
+        """Read the result of a task in chunks: `with client.tasks.stream(task) as download: …`."""
+        return self._engine.stream(Stream(task_uuid=task_uuid_of(task), preview=preview, timeout=timeout))

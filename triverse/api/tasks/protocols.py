@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Never, Protocol, TypeVar
 
+from triverse.api.downloads import AsyncDownloadStream, Download, DownloadStream, Stream
 from triverse.api.transfers import AsyncFileSender, FileSender
 from triverse.core.exchange import Response, Runtime
 from triverse.core.flow import Flow
@@ -30,6 +32,14 @@ class TaskSender(FileSender, Protocol):
         """Run a flow to its end."""
         ...
 
+    def download(self, download: Download) -> Path:
+        """Download a file."""
+        ...
+
+    def stream(self, stream: Stream) -> DownloadStream:
+        """Return what reads a file in chunks."""
+        ...
+
 
 class AsyncTaskSender(AsyncFileSender, Protocol):
     """What `AsyncTasks` requires of a client."""
@@ -45,4 +55,12 @@ class AsyncTaskSender(AsyncFileSender, Protocol):
 
     async def run(self, flow: Flow[Never, T]) -> T:
         """Run a flow to its end."""
+        ...
+
+    async def download(self, download: Download) -> Path:
+        """Download a file."""
+        ...
+
+    def stream(self, stream: Stream) -> AsyncDownloadStream:
+        """Return what reads a file in chunks."""
         ...
