@@ -1,150 +1,211 @@
-"""The wire for tasks, on asyncio and on trio."""
+"""The transport for tasks, on asyncio and trio: sends one attempt through an httpx client, ours or the user's."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
-from contextlib import suppress
-from types import AsyncGeneratorType
+from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple, cast
 
+import anyio
 import httpx
+from attrs import evolve
 
-from triverse.core.attempt import Attempt, Outcome
+from triverse.core.attempt import Attempt, AttemptFailed, Outcome, Reply
+from triverse.core.errors import ConfigurationError, TriverseError
 from triverse.core.secret import Secret
-from triverse.transport.async_pool import BorrowedLines, Lines, OwnLines
-from triverse.transport.async_semaphore import AsyncGate
+from triverse.transport.async_pool import AsyncConnectionPool
+from triverse.transport.async_reply_stream import AsyncGuard, AsyncGuardedSteps, AsyncReplyStream, cut
+from triverse.transport.async_user_client import AsyncUserClientGuard, LoopHistory
 from triverse.transport.base_url import parse_base_url
-from triverse.transport.event_loops import running_loop
-from triverse.transport.messages import (
-    Body,
-    check_own_client,
-    classify_error,
-    no_connection,
-    to_reply,
-    turn_limit,
-)
+from triverse.transport.bodies import AsyncBodyStream
+from triverse.transport.client import CookielessAsyncClient
+from triverse.transport.environment import ProxyTable
+from triverse.transport.event_loops import PerLoop
+from triverse.transport.log_redaction import current_key
+from triverse.transport.outcomes import FORKED_CLIENT, BodyReader, classify_error, pool_timeout_failure, to_reply
+from triverse.transport.pool import AsyncPoolGuard
+from triverse.transport.requests import RequestEncoder, Target, check_http_client, pool_timeout, send_options
 
-__all__ = ["AsyncWire"]
+__all__ = ["AsyncTransport"]
 
 
-class Home(NamedTuple):
+class LoopState(NamedTuple):
     """What belongs to one event loop."""
 
-    gate: AsyncGate
-    lines: Lines
-    until_the_end: AsyncGeneratorType[None, None]
+    semaphore: anyio.Semaphore
+    client: httpx.AsyncClient
+    pool: AsyncConnectionPool | None
+    until_loop_shutdown: AsyncGenerator[None, None]
+
+    def release(self) -> None:
+        """Close the connections without the loop."""
+        if self.pool is not None:
+            self.pool.release()
 
 
-class AsyncWire:
-    """Puts attempts on the wire, at most so many at once.
+class AsyncTransport:
+    """Sends attempts, at most `max_connections` at once in each event loop.
 
-    Each event loop has a gate and connections of its own, since neither works in another loop; so has a child process.
+    Each event loop has a semaphore and connections of its own, because neither works in another one. So has a forked
+    child.
     """
 
-    def __init__(self, base_url: str, max_connections: int, http_client: httpx.AsyncClient | None) -> None:
-        self._url = parse_base_url(base_url)
-        self.base_url: str = str(self._url)
-        self._max_connections = max_connections
+    def __init__(
+        self, base_url: str, max_connections: int, http_client: httpx.AsyncClient | None, *, allow_http: bool = False
+    ) -> None:
+        url = parse_base_url(base_url, allow_http=allow_http)
         if http_client is not None:
-            check_own_client(http_client, "AsyncClient", "aclose")
-        self._http_client = http_client
+            check_http_client(http_client, "AsyncClient", "aclose")
+        self.base_url: str = str(url)
         self.closed: bool = False
-        self._forget_loops()
-
-    def _forget_loops(self) -> None:
+        self._max_connections = max_connections
+        self._proxies = ProxyTable(url)
+        self._http_client = http_client
+        self._history = None if http_client is None else LoopHistory()
+        self._encoder = RequestEncoder(url, AsyncBodyStream, http_client)
         self._process = os.getpid()
-        self._homes: dict[object, Home] = {}
+        self._states: PerLoop[LoopState] = PerLoop(LoopState.release)
 
-    async def _home(self) -> Home:
-        """What belongs to the running event loop."""
-        if self._process != os.getpid():
-            self._forget_loops()
-        loop = running_loop()
-        return self._homes.get(loop) or await self._settle(loop)
-
-    async def _settle(self, loop: object) -> Home:
-        for other, home in list(self._homes.items()):
-            if home.until_the_end.ag_frame is None:
-                self._homes.pop(other, None)
-        client = self._http_client
-        lines = OwnLines(self._url) if client is None else BorrowedLines(self._url, client)
-        # Which it is, though its annotation may only name the protocol.
-        until_the_end = cast("AsyncGeneratorType[None, None]", _until_the_loop_ends(lines))
-        await anext(until_the_end)
-        home = self._homes[loop] = Home(AsyncGate(self._max_connections), lines, until_the_end)
-        return home
+    async def _create_loop_state(self) -> LoopState:
+        client, pool = self._http_client, None
+        if client is None:
+            pool = AsyncConnectionPool(self._proxies)
+            pool.closed = self.closed
+            client = CookielessAsyncClient(pool)
+        elif self._process != os.getpid():
+            raise ConfigurationError(FORKED_CLIENT)
+        until_loop_shutdown = _close_on_loop_shutdown(pool, self._states)
+        await anext(until_loop_shutdown)
+        semaphore = anyio.Semaphore(self._max_connections, fast_acquire=True)
+        return self._states.set(LoopState(semaphore, client, pool, until_loop_shutdown))
 
     async def attempt(self, attempt: Attempt, key: Secret) -> Outcome:
-        """Send the request once, and read the answer.
+        """Send the request once, and read the response.
 
         Raises:
-            ConfigurationError: the request cannot be sent as it is. Nothing was sent.
+            ConfigurationError: the request cannot be sent. Nothing was sent.
         """
-        gate, lines, _ = await self._home()
-        request = lines.request(attempt, key)
-        if not await gate.enter(turn_limit(attempt)):
-            return no_connection(key)
+        state = self._states.get() or await self._create_loop_state()
+        target = self._encoder.target(attempt.request)
+        url = key.redact(target.text)
+        if not await _acquire(state.semaphore, pool_timeout(attempt)):
+            return pool_timeout_failure(key, url)
+        token = current_key.set(key)
         try:
-            line = lines.take()
-            try:
-                with line.within(attempt.deadline):
-                    response = await line.put(request)
-                    try:
-                        body, chunks = Body(None), await _unread(response)
-                        async for chunk in chunks:
-                            if not body.wants_more(chunk):
-                                await line.cut_off(response)
-                                await _end(chunks)
-                                break
-                    finally:
-                        await response.aclose()
-            except Exception as error:  # noqa: BLE001 - whatever a library throws, the caller gets one of our errors
-                await line.drop()
-                return classify_error(error, key)
-            except BaseException as interrupt:
-                await line.drop()
-                key.scrub(interrupt)
-                raise
-            await line.keep()
-            if self.closed:
-                await lines.close_idle()
-            return to_reply(response, None if response.is_stream_consumed else body.bytes(), key)
+            while True:
+                guard = self._guard(attempt, target.url)
+                try:
+                    with guard.scope():
+                        request = self._encoder.encode(attempt, key, target, guard.extensions)
+                        options = send_options(attempt)
+                        response = await state.client.send(request, stream=True, follow_redirects=False, **options)
+                        try:
+                            body, chunks = BodyReader(attempt.deadline), await _unread(response)
+                            async for chunk in chunks:
+                                if not body.append(chunk):
+                                    await cut(response, chunks)
+                                    break
+                        finally:
+                            await response.aclose()
+                    return to_reply(response, None if response.is_stream_consumed else body.body(), key, url)
+                except TriverseError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - whatever a library or a hook raises becomes an outcome
+                    if not guard.must_repeat():
+                        return classify_error(guard.explain(error), key, url, guard.proxy)
+                except BaseException as interrupt:
+                    key.scrub(interrupt)
+                    raise
         finally:
-            gate.leave()
+            state.semaphore.release()
+            current_key.reset(token)
+
+    def _guard(self, attempt: Attempt, url: httpx.URL) -> AsyncGuard:
+        if self._history is None:
+            return AsyncPoolGuard(self._proxies, attempt, url)
+        return AsyncUserClientGuard(self._history, attempt, url)
+
+    @asynccontextmanager
+    async def open(
+        self, attempt: Attempt, key: Secret
+    ) -> AsyncGenerator[AsyncReplyStream | AttemptFailed, None]:
+        """Send the request once, and read the response in parts.
+
+        Leaving the block closes the connection, unless the body was read to its end.
+
+        Raises:
+            ConfigurationError: the request cannot be sent. Nothing was sent.
+        """
+        state = self._states.get() or await self._create_loop_state()
+        target = self._encoder.target(attempt.request)
+        url = key.redact(target.text)
+        if not await _acquire(state.semaphore, pool_timeout(attempt)):
+            yield pool_timeout_failure(key, url)
+            return
+        try:
+            opened = await self._open(state.client, attempt, key, target, url)
+            try:
+                yield opened
+            finally:
+                if isinstance(opened, AsyncReplyStream):
+                    await opened.aclose()
+        finally:
+            state.semaphore.release()
+
+    async def _open(
+        self, client: httpx.AsyncClient, attempt: Attempt, key: Secret, target: Target, url: str
+    ) -> AsyncReplyStream | AttemptFailed:
+        steps = AsyncGuardedSteps(lambda: self._guard(attempt, target.url), attempt, key, url)
+
+        async def send(guard: AsyncGuard) -> AsyncReplyStream:
+            request = self._encoder.encode(attempt, key, target, guard.extensions)
+            response = await client.send(request, stream=True, follow_redirects=False, **send_options(attempt))
+            return AsyncReplyStream(to_reply(response, b"", key, url), await _unread(response), steps, response)
+
+        opened = await steps.run(send)
+        if isinstance(opened, Reply):
+            return AsyncReplyStream(evolve(opened, body=b""), aiter(httpx.ByteStream(opened.body)), steps)
+        return opened
 
     async def close(self) -> None:
-        """Close the running loop's connections: idle ones now, those in use as their requests end."""
+        """Close the running loop's connections: idle ones now, those in use as their responses end."""
         self.closed = True
-        _, _, until_the_end = await self._home()
-        await until_the_end.aclose()
+        state = self._states.get()
+        if state is not None:
+            await state.until_loop_shutdown.aclose()
 
 
-async def _until_the_loop_ends(lines: Lines) -> AsyncGenerator[None]:
-    """Closes the connections of a client that nobody closed.
+async def _acquire(semaphore: anyio.Semaphore, timeout: float | None) -> bool:
+    """Take a permit; False if none came in time. Permits go to the tasks in the order in which they came."""
+    try:
+        semaphore.acquire_nowait()
+    except anyio.WouldBlock:
+        with anyio.move_on_after(timeout):
+            await semaphore.acquire()
+            return True
+        return False
+    return True
 
-    When an event loop ends, it finishes the generators that still wait in it; afterwards it is too late.
+
+async def _close_on_loop_shutdown(
+    pool: AsyncConnectionPool | None, states: PerLoop[LoopState]
+) -> AsyncGenerator[None, None]:
+    """Close the connections of a client that was not closed.
+
+    When an event loop ends, it closes the asynchronous generators that were started in it. Afterwards it is too late.
     """
     try:
         yield
     finally:
-        await lines.close_idle()
+        states.remove()
+        if pool is not None:
+            await pool.aclose()
 
 
 async def _unread(response: httpx.Response) -> AsyncIterator[bytes]:
-    """What is still to come of the body; nothing where a hook has read it already."""
+    """The rest of the body; nothing if a hook has read it."""
     if response.is_stream_consumed:
-        await response.aread()  # fails where it was read away
-        return aiter(httpx.ByteStream(b""))
-    # Past `aiter_raw()`, which only cuts and counts: 6 µs, 2 % of a call.
+        return aiter(httpx.ByteStream(await response.aread()))  # fails if the hook has not kept it
+    # Not `aiter_raw()`, which only divides and counts the chunks and takes 6 µs, 2 % of a call (2026-11).
     return aiter(cast("AsyncIterable[bytes]", response.stream))
-
-
-async def _end(chunks: AsyncIterator[bytes]) -> None:
-    """Read on where no more can come: that fails, and so ends httpx's nested generators.
-
-    Else they would be left to the garbage collector, of which trio complains.
-    """
-    with suppress(Exception):
-        async for _ in chunks:
-            pass

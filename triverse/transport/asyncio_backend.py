@@ -1,79 +1,80 @@
-"""Sockets of asyncio, straight from its event loop.
+"""Sockets of asyncio, read and written through the event loop's `add_reader()` and `sock_sendall()`.
 
-anyio's streams put a cancel scope and a trip around the loop into every read and write. Here a read is one future, and
-one timer that gives up when the phase's limit or the call's deadline is over.
+Not asyncio's transports, which `loop.create_connection()` and httpcore's backend use. Transports can only be closed by
+a running loop: `close()` and `abort()` of one whose loop is closed raise RuntimeError, the socket stays open, and the
+garbage collector warns of it (measured with Python 3.11 and 3.13). Clients that are not closed, and loops that end with
+`loop.close()` alone, would leave such sockets. In a forked child, closing a transport changes the parent's epoll set,
+which both processes share, and so ends the parent's connection. A plain socket can be closed at any moment.
 
-The sockets are plain ones, not transports of asyncio's: so they can be closed at any moment, with the loop running,
-stopped or closed, and nothing is left for the garbage collector to warn of.
+A read is one future and one timer. The streams of anyio take a cancel scope and two more steps of the loop.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
-import time
 import weakref
 from collections import deque
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 import httpcore
 
-from triverse.transport.messages import shorter
-from triverse.transport.tls_stream import connecting, start_tls
+from triverse.transport.requests import min_timeout, seconds_left
+from triverse.transport.tls_stream import map_connect_errors, start_tls
 
-__all__ = ["AsyncioBackend", "PlainStream", "expire", "watches_sockets"]
+__all__ = ["AsyncioBackend", "PlainStream", "supports_add_reader"]
 
-_WATCHES_NONE: Final = asyncio.AbstractEventLoop.add_reader
-# Seconds that one address of a host has for itself before the next is tried as well (RFC 8305).
-_HEAD_START: Final = 0.25
-_NO_SCOPE: Final = nullcontext()
+_UNIMPLEMENTED_ADD_READER: Final = asyncio.AbstractEventLoop.add_reader
+# Seconds that each address of a host has for itself before the next is tried as well (RFC 8305).
+_HAPPY_EYEBALLS_DELAY: Final = 0.25
 
 
-def watches_sockets(loop: object) -> bool:
-    """Whether this is a loop of asyncio's that tells when a socket can be read. The usual one of Windows is not."""
-    return isinstance(loop, asyncio.AbstractEventLoop) and type(loop).add_reader is not _WATCHES_NONE
+def supports_add_reader(loop: object) -> bool:
+    """Whether this is an asyncio loop that can watch sockets. The default loop of Windows cannot."""
+    return isinstance(loop, asyncio.AbstractEventLoop) and type(loop).add_reader is not _UNIMPLEMENTED_ADD_READER
 
 
 class AsyncioBackend(httpcore.AsyncNetworkBackend):
-    """Makes one connection at a time, which gives up at `deadline`; that is set anew for each request."""
+    """Makes one connection at a time, and ends its operations at `deadline`, which is set for each request."""
 
-    deadline: float | None = None
-    _stream: PlainStream | None = None
-
-    def within(self, deadline: float | None) -> AbstractContextManager[None]:
-        """Hold the next request to this deadline."""
-        self.deadline = deadline
-        return _NO_SCOPE
+    def __init__(self) -> None:
+        self.deadline: float | None = None
+        self._stream: PlainStream | None = None
 
     def limit(self, timeout: float | None) -> float | None:
-        """The shorter of the phase's limit and what is left of the call."""
-        return timeout if self.deadline is None else shorter(timeout, max(0.0, self.deadline - time.monotonic()))
+        """The shorter of the phase's limit and the time left."""
+        return min_timeout(timeout, seconds_left(self.deadline))
 
     async def connect_tcp(
         self,
         host: str,
         port: int,
         timeout: float | None = None,
-        local_address: str | None = None,  # noqa: ARG002 - the wire asks for none
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,  # noqa: ARG002 - as above
+        local_address: str | None = None,  # noqa: ARG002 - the pool passes none
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,  # noqa: ARG002 - the pool passes none
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to the address of the host that answers first."""
-        with connecting():
+        """Connect to the address of the host that accepts first."""
+        with map_connect_errors():
             async with asyncio.timeout(self.limit(timeout)):
                 self._stream = PlainStream(await _connect(host, port), self)
         return self._stream
 
     async def aclose(self) -> None:
-        """Close the connection, though httpcore may have forgotten it: it does where a TLS handshake is cancelled."""
+        """Close the connection, also one that httpcore does not know, because its TLS handshake was cancelled."""
         if self._stream is not None:
             await self._stream.aclose()
 
+    def release(self) -> None:
+        """Close the socket without its event loop, which is closed or belongs to a parent process."""
+        if self._stream is not None:
+            self._stream.release()
+
 
 async def _connect(host: str, port: int) -> socket.socket:
-    """A connection to one of the host's addresses. They are tried in order, each with a head start."""
+    """Connect to one of the host's addresses. They are tried in order, each with a head start (RFC 8305)."""
     loop = asyncio.get_running_loop()
     addresses = deque(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     racing: set[asyncio.Task[socket.socket]] = set()
@@ -82,8 +83,8 @@ async def _connect(host: str, port: int) -> socket.socket:
             if addresses:
                 family, _, _, _, address = addresses.popleft()
                 racing.add(loop.create_task(_connect_to(family, address)))
-            head_start = _HEAD_START if addresses else None
-            done, _ = await asyncio.wait(racing, timeout=head_start, return_when=asyncio.FIRST_COMPLETED)
+            delay = _HAPPY_EYEBALLS_DELAY if addresses else None
+            done, _ = await asyncio.wait(racing, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 racing.remove(task)
                 if task.exception() is None or not (racing or addresses):
@@ -91,7 +92,7 @@ async def _connect(host: str, port: int) -> socket.socket:
     finally:
         for task in racing:
             task.cancel()
-            task.add_done_callback(_close_loser)
+            task.add_done_callback(_close_late_socket)
         if racing:
             await asyncio.wait(racing)
 
@@ -108,8 +109,8 @@ async def _connect_to(family: int, address: tuple[object, ...]) -> socket.socket
     return sock
 
 
-def _close_loser(task: asyncio.Task[socket.socket]) -> None:
-    """For a connection that was made at the very moment when it was given up."""
+def _close_late_socket(task: asyncio.Task[socket.socket]) -> None:
+    """Close a connection that was made at the moment when it was given up."""
     if not task.cancelled() and task.exception() is None:
         task.result().close()
 
@@ -120,19 +121,20 @@ class PlainStream(httpcore.AsyncNetworkStream):
     def __init__(self, sock: socket.socket, backend: AsyncioBackend) -> None:
         self._backend = backend
         self._socket = sock
-        # Whoever forgets it, and be it with a loop that is gone: the socket is closed, without a warning.
+        self._process = os.getpid()
+        # Closes the socket without a ResourceWarning, also after its event loop was closed.
         weakref.finalize(self, sock.close)
         self._watched = False
         self._wanted = 0
         self._arrival: asyncio.Future[bytes] | None = None
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read some bytes; none where the stream ends."""
+        """Read some bytes; none at the end of the stream."""
         if self._socket.fileno() < 0:
             message = "the connection is closed"
             raise httpcore.ReadError(message)
         limit = self._backend.limit(timeout)
-        if limit == 0:  # where there is always more to read, a timer would never be asked
+        if limit == 0:  # if there is always more to read, the timer never fires
             message = "the deadline has passed"
             raise httpcore.ReadTimeout(message)
         loop = asyncio.get_running_loop()
@@ -142,7 +144,7 @@ class PlainStream(httpcore.AsyncNetworkStream):
         self._wanted = max_bytes
         arrival: asyncio.Future[bytes] = loop.create_future()
         self._arrival = arrival
-        timer = None if limit is None else loop.call_later(limit, expire, arrival)
+        timer = None if limit is None else loop.call_later(limit, _fail_read, arrival)
         try:
             return await arrival
         finally:
@@ -150,7 +152,7 @@ class PlainStream(httpcore.AsyncNetworkStream):
                 timer.cancel()
 
     def _on_readable(self) -> None:
-        """Read for whoever waits. The watch goes on between reads, since ending and beginning it costs more."""
+        """Read for the waiting task. The socket stays watched between reads, because stopping and starting costs more."""
         if self._arrival is None or self._arrival.done():
             self._stop_watching()
             return
@@ -162,7 +164,8 @@ class PlainStream(httpcore.AsyncNetworkStream):
             self._arrival.set_exception(httpcore.ReadError(str(error)))
 
     def _stop_watching(self) -> None:
-        if self._watched:
+        # Not in a forked child: its epoll set is that of the parent.
+        if self._watched and self._process == os.getpid():
             asyncio.get_running_loop().remove_reader(self._socket)
         self._watched = False
 
@@ -190,7 +193,7 @@ class PlainStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Go on in TLS."""
+        """Continue in TLS."""
         return await start_tls(self, ssl_context, server_hostname, self._backend.limit(timeout))
 
     async def aclose(self) -> None:
@@ -198,8 +201,12 @@ class PlainStream(httpcore.AsyncNetworkStream):
         self._stop_watching()
         self._socket.close()
 
+    def release(self) -> None:
+        """Close the socket without its event loop."""
+        self._socket.close()
+
     def get_extra_info(self, info: str) -> object:
-        """What httpcore, and those who instrument it, ask about the socket."""
+        """Details of the socket, for httpcore and the tools that watch it."""
         match info:
             case "is_readable":
                 return self._is_readable()
@@ -213,7 +220,7 @@ class PlainStream(httpcore.AsyncNetworkStream):
                 return None
 
     def _is_readable(self) -> bool:
-        """Whether there is something to read: of an idle connection, that the server has ended it."""
+        """Whether there is something to read. On an idle connection: whether the server has closed it."""
         try:
             self._socket.recv(1, socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
@@ -223,7 +230,6 @@ class PlainStream(httpcore.AsyncNetworkStream):
         return True
 
 
-def expire(arrival: asyncio.Future[bytes]) -> None:
-    """The time to read is over."""
+def _fail_read(arrival: asyncio.Future[bytes]) -> None:
     if not arrival.done():
-        arrival.set_exception(httpcore.ReadTimeout("nothing came in time"))
+        arrival.set_exception(httpcore.ReadTimeout("no data was received in time"))

@@ -1,4 +1,4 @@
-"""Where requests go: the base URL, checked by the parser that will use it."""
+"""Check the base URL with the parser that will use it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from triverse.core.errors import ConfigurationError
 
 __all__ = ["parse_base_url"]
 
-_LAST_PORT: Final = 65535
-_LONGEST_PART: Final = 63
+_MAX_PORT: Final = 65535
+_MAX_LABEL_LENGTH: Final = 63  # RFC 1035
+_EXAMPLE: Final = "such as https://api.triverse.ai/api/v1"
 
 
-def parse_base_url(text: str) -> httpx.URL:
-    """The base URL, without a slash at its end.
+def parse_base_url(text: str, *, allow_http: bool = False) -> httpx.URL:
+    """Return the base URL without a slash at its end.
 
     Raises:
-        ConfigurationError: not a URL, or one that would send the key in the clear or to somewhere unexpected.
+        ConfigurationError: it is not a URL, or requests to it would show the key to others.
     """
     url = _parse(text)
-    problem = _problem(url)
+    problem = _problem(url, allow_http=allow_http)
     if problem:
         message = f"base_url {problem}"
         raise ConfigurationError(message)
@@ -30,33 +31,39 @@ def parse_base_url(text: str) -> httpx.URL:
 
 
 def _parse(text: object) -> httpx.URL:
+    if text == "":
+        message = f"base_url is empty: leave it out, or give a URL {_EXAMPLE}"
+        raise ConfigurationError(message)
     if isinstance(text, str) and text.isascii() and text.isprintable() and not set(text) & set(" \\"):
         try:
             url = httpx.URL(text)
-            _host, port = url.host, url.port  # a host is decoded only when somebody looks
+            _host, port = url.host, url.port  # httpx decodes the host only when it is read
         except (httpx.InvalidURL, ValueError):
             pass
         else:
-            if (port is None or 0 < port <= _LAST_PORT) and _can_be_looked_up(url.raw_host):
+            if (port is None or 0 < port <= _MAX_PORT) and _has_valid_labels(url.raw_host):
                 return url
-    message = "base_url is not a URL, such as https://api.triverse.ai/api/v1"
+    message = f"base_url is not a URL, {_EXAMPLE}"
     raise ConfigurationError(message)
 
 
-def _can_be_looked_up(host: bytes) -> bool:
-    """Whether each part of the name is as long as one may be. That there is no name at all is told elsewhere."""
-    return not host or all(0 < len(part) <= _LONGEST_PART for part in host.removesuffix(b".").split(b"."))
+def _has_valid_labels(host: bytes) -> bool:
+    """Whether each part of the name has a valid length. A missing host is reported by `_problem()`."""
+    return not host or all(0 < len(part) <= _MAX_LABEL_LENGTH for part in host.removesuffix(b".").split(b"."))
 
 
-def _problem(url: httpx.URL) -> str | None:
+def _problem(url: httpx.URL, *, allow_http: bool) -> str | None:
     if url.scheme not in {"https", "http"} or not url.host:
         return "must begin with https:// and name a host"
     if url.userinfo:
-        return "must not hold a user name or password: the key goes into api_key"
+        return "must not contain a user name or password: pass the key as api_key"
     if set("?#") & set(str(url)):
         return "must not have a query or a fragment"
-    if url.scheme == "http" and not _is_loopback(url.host):
-        return "must be https://: over plain http:// everyone on the way could read the key"
+    if url.scheme == "http" and not allow_http and not _is_loopback(url.host):
+        return (
+            "must begin with https://, because anyone between here and the server can read the key over plain http://. "
+            "For a mock or a gateway on a private network, pass allow_http=True or set TRIVERSE_ALLOW_HTTP=1"
+        )
     return None
 
 

@@ -1,107 +1,76 @@
-"""Cutting off threads that wait for the network.
+"""Stop calls that other threads are making.
 
-A task can be cancelled; a thread can only be made to fail. So whoever starts threads that call the service, and may
-have to stop them, has them use a wire that can be cut: sockets in use are shut down, pauses end, nothing new is sent.
+Tasks can be cancelled, threads cannot. To stop worker threads, their sockets are shut down, so that the blocked call
+fails, and pauses end. Whoever starts such threads passes one `CancelToken` to all of their attempts.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-import httpx
-
-from triverse.core.attempt import Attempt
-from triverse.core.secret import Secret
-
-if TYPE_CHECKING:
-    from triverse.transport.sync import Line, Lines
-
-__all__ = ["Cut", "CutOffError", "CuttableLines"]
+__all__ = ["AbortedError", "CancelToken"]
 
 
-class CutOffError(Exception):
-    """The wire was cut. Only those who cut it see this."""
+class AbortedError(Exception):
+    """The token of an attempt was cancelled. Only the code that cancels it sees this."""
 
 
-class Cut:
-    """What is to be cut, all at once and for good."""
+class CancelToken:
+    """Cancels all attempts that it was passed to, and all later ones."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._made = threading.Event()
-        self._in_use: set[CuttableLine] = set()
-
-    def make(self) -> None:
-        """Cut everything off."""
-        with self._lock:
-            self._made.set()
-            for line in self._in_use:
-                line.abort()
-
-    def pause(self, seconds: float) -> None:
-        """Sleep until then, or until the cut."""
-        self._made.wait(seconds)
-
-    def hold(self, line: Line) -> CuttableLine:
-        """A line that is in use from now on.
-
-        Raises:
-            CutOffError: too late.
-        """
-        cuttable = CuttableLine(line, self)
-        with self._lock:
-            if not self._made.is_set():
-                self._in_use.add(cuttable)
-                return cuttable
-        line.keep()
-        raise CutOffError
-
-    def release(self, line: CuttableLine) -> None:
-        """A line that is in use no more. What becomes of it is no business of the cut's."""
-        with self._lock:
-            self._in_use.remove(line)
-
-
-class CuttableLine:
-    """A line in use."""
-
-    __slots__ = ("_cut", "_line")
-
-    def __init__(self, line: Line, cut: Cut) -> None:
-        self._line = line
-        self._cut = cut
+        self._process = os.getpid()
+        # The garbage collector may call cancel() in a thread that is inside of on_cancel().
+        self._lock = threading.RLock()
+        self._cancelled = threading.Event()
+        self._callbacks: set[Callable[[], None]] = set()
 
     @property
-    def put(self) -> Callable[[httpx.Request], httpx.Response]:
-        """Sends a request and reads the head of the response."""
-        return self._line.put
+    def cancelled(self) -> bool:
+        """Whether `cancel()` was called."""
+        return self._cancelled.is_set()
 
-    def keep(self) -> None:
-        """It did well, and may be used again."""
-        self._cut.release(self)
-        self._line.keep()
+    def check(self) -> None:
+        """Raise if the token is cancelled.
 
-    def drop(self) -> None:
-        """It failed."""
-        self._cut.release(self)
-        self._line.drop()
+        Raises:
+            AbortedError: it is.
+        """
+        if self.cancelled:
+            raise AbortedError
 
-    def abort(self) -> None:
-        """Make whoever uses it fail."""
-        self._line.abort()
+    def cancel(self) -> None:
+        """Call all callbacks, end all pauses, and refuse what begins later.
 
+        Does nothing in a forked child: the sockets are shared with the parent, and its threads do not exist here.
+        """
+        if self._process != os.getpid():
+            return
+        with self._lock:
+            self._cancelled.set()
+            for callback in tuple(self._callbacks):
+                callback()
 
-class CuttableLines:
-    """The lines of a wire, as long as they are not cut."""
+    def on_cancel(self, callback: Callable[[], None]) -> None:
+        """Call this function if the token is cancelled before `remove()`.
 
-    def __init__(self, lines: Lines, cut: Cut) -> None:
-        self.request: Callable[[Attempt, Secret], httpx.Request] = lines.request
-        self.close_idle: Callable[[], None] = lines.close_idle
-        self._lines = lines
-        self._cut = cut
+        Raises:
+            AbortedError: it is cancelled already.
+        """
+        with self._lock:
+            self._callbacks.add(callback)
+            if not self.cancelled:
+                return
+            self._callbacks.discard(callback)
+        raise AbortedError
 
-    def take(self, attempt: Attempt) -> CuttableLine:
-        """A line for one attempt."""
-        return self._cut.hold(self._lines.take(attempt))
+    def remove(self, callback: Callable[[], None]) -> None:
+        """Call this function no more. If `cancel()` is calling it at this moment, wait for that."""
+        with self._lock:
+            self._callbacks.discard(callback)
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep; return early and with True if the token is cancelled."""
+        return self._cancelled.wait(seconds)

@@ -1,6 +1,10 @@
-"""The logs of the HTTP libraries, without the key.
+"""Remove the key from the log records of the HTTP libraries.
 
-At level DEBUG, httpcore logs the headers of every response, and a server may echo in them what it was sent.
+httpx logs each request's URL at level INFO, and httpcore the headers of every response at level DEBUG. A path may
+contain the key, and a server may send it back in a header.
+
+Python asks the filters of the logger that a record was made with, and not those of its parents. So the filter must be
+on each logger of these libraries.
 """
 
 from __future__ import annotations
@@ -11,23 +15,30 @@ from typing import Final
 
 from triverse.core.secret import Secret
 
-__all__ = ["carried"]
+__all__ = ["current_key"]
 
-carried: ContextVar[Secret | None] = ContextVar("carried", default=None)
-"""The key that this thread or task puts on the wire."""
+current_key: ContextVar[Secret | None] = ContextVar("current_key", default=None)
+"""The key of the attempt that this thread or task is making."""
 
 _LIBRARIES: Final = ("httpx", "httpx2", "httpcore", "httpcore2")
 _PARTS: Final = ("connection", "http11", "http2", "proxy", "socks")
 
 
-def _redact_outcome(record: logging.LogRecord) -> bool:
-    key = carried.get()
-    if key is not None:
-        record.msg, record.args = key.redact(record.getMessage()), None
+def _redact_record(record: logging.LogRecord) -> bool:
+    key = current_key.get()
+    if key is None:
+        return True
+    try:
+        message = record.getMessage()
+    except Exception:  # noqa: BLE001 - a malformed logging call, which the handler reports
+        return True
+    redacted = key.redact(message)
+    if redacted != message:
+        record.msg, record.args = redacted, None
     return True
 
 
 for _library in _LIBRARIES:
-    logging.getLogger(_library).addFilter(_redact_outcome)
+    logging.getLogger(_library).addFilter(_redact_record)
     for _part in _PARTS:
-        logging.getLogger(f"{_library}.{_part}").addFilter(_redact_outcome)
+        logging.getLogger(f"{_library}.{_part}").addFilter(_redact_record)

@@ -1,32 +1,36 @@
-"""Connections to one origin, kept for reuse: last in, first out.
-
-Each one is an httpx transport of its own that holds a single connection. One pool of many would be rescanned by
-httpcore at the start and end of every request, which costs more than the request itself once it holds some dozens.
-"""
+"""Idle connections, kept for each origin: the one that was used last is used first."""
 
 from __future__ import annotations
 
-import time
+import weakref
 from collections import deque
-from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Final, Generic, TypeVar, cast
 
 import httpx
 
-from triverse.core.errors import ConfigurationError
-from triverse.transport.proxies import proxy_for
-from triverse.transport.tls import tls_context
+from triverse.core.attempt import Attempt
+from triverse.transport.cancel import CancelToken
+from triverse.transport.clock import monotonic
+from triverse.transport.environment import Origin, ProxyTable, make_proxy, origin_of, tls_context
+from triverse.transport.single_connection import KEEPALIVE_SECONDS, SingleConnectionTransport
 
-__all__ = ["KEEPALIVE_SECONDS", "FreeList", "TransportSettings", "said_too_much"]
+__all__ = ["DEADLINE", "AsyncPoolGuard", "ConnectionPool", "IdleConnections", "PoolGuard", "RedirectResponse"]
 
 C = TypeVar("C")
 
-KEEPALIVE_SECONDS: Final = 30.0
-ONE_CONNECTION: Final = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE_SECONDS)
+DEADLINE: Final = "triverse_deadline"
+"""Extension of a request: when to give up, on the clock of `clock`."""
+CANCEL: Final = "triverse_cancel"
+"""Extension of a request: its `CancelToken`."""
 
 
-class FreeList(Generic[C]):
-    """Idle connections; the freshest is used first, the stalest is dropped when its time is over."""
+_NO_SCOPE: Final = nullcontext()
+
+
+class IdleConnections(Generic[C]):
+    """Idle connections to one origin."""
 
     def __init__(self) -> None:
         self._idle: deque[tuple[C, float]] = deque()
@@ -39,57 +43,172 @@ class FreeList(Generic[C]):
             return None
 
     def put(self, connection: C) -> C | None:
-        """Keep a connection; gives back one that has been idle for too long, for closing."""
-        now = time.monotonic()
+        """Keep a connection. Returns one that has been idle for too long, to be closed."""
+        now = monotonic()
         self._idle.append((connection, now))
         try:
-            stalest, since = self._idle.popleft()
+            oldest, since = self._idle.popleft()
         except IndexError:  # another thread took it
             return None
         if now - since > KEEPALIVE_SECONDS:
-            return stalest
-        self._idle.appendleft((stalest, since))
+            return oldest
+        self._idle.appendleft((oldest, since))
         return None
 
-    def drain(self) -> list[C]:
-        """Take out all of them."""
-        drained: list[C] = []
+    def take_all(self) -> Iterator[C]:
+        """Take each of them."""
         while (connection := self.take()) is not None:
-            drained.append(connection)
-        return drained
+            yield connection
 
 
-def said_too_much(pool: object) -> bool:
-    """Whether bytes have come past the end of the last answer: they would pass for the answer to the next request.
+class RedirectResponse(httpx.Response):
+    """A redirect, of which httpx does not prepare the next request: that fails if the location is not a URL."""
 
-    httpcore reuses such a connection, and tells of those bytes nowhere in public.
+    @property
+    def has_redirect_location(self) -> bool:
+        """Redirects are not followed."""
+        return False
+
+
+class PoolGuard:
+    """Passes the deadline and the `CancelToken` of one attempt to the pool.
+
+    Attributes:
+        extensions: for the request.
     """
-    for connection in getattr(pool, "connections", ()):
-        while (inner := getattr(connection, "_connection", None)) is not None:
-            connection = inner  # noqa: PLW2901 - the way down, through what speaks to proxies
-        parser = getattr(connection, "_h11_state", None)
-        if parser is not None and parser.trailing_data[0]:
-            return True
-    return False
+
+    __slots__ = ("_proxies", "_url", "extensions")
+
+    def __init__(self, proxies: ProxyTable, attempt: Attempt, url: httpx.URL, cancel: CancelToken | None = None) -> None:
+        self.extensions: dict[str, object] = {DEADLINE: attempt.deadline}
+        if cancel is not None:
+            self.extensions[CANCEL] = cancel
+        self._proxies = proxies
+        self._url = url
+
+    @property
+    def proxy(self) -> str | None:
+        """Host and port of the proxy; None without one."""
+        return self._proxies.label(self._url)
+
+    def begin(self) -> None:
+        """The pool does what is to be done, for each connection."""
+
+    def end(self) -> None:
+        """The pool does what is to be done, when the response is closed."""
 
 
-class TransportSettings:
-    """How to reach one origin: proxy and certificates from the environment, as httpx reads them."""
+class AsyncPoolGuard(PoolGuard):
+    """The same for tasks."""
 
-    def __init__(self, base_url: httpx.URL) -> None:
-        port = base_url.port or (443 if base_url.scheme == "https" else 80)
-        self._scheme = base_url.scheme
-        self._proxy = proxy_for(base_url.scheme, base_url.host, port)
+    def scope(self) -> AbstractContextManager[object]:
+        """No scope: the connections keep the deadline, which takes less time than a cancel scope."""
+        return _NO_SCOPE
 
-    def make(self, transport: Callable[..., C]) -> C:
-        """A transport for one connection.
+    def must_repeat(self) -> bool:
+        """Whether the request is to be made again after an error."""
+        return False
+
+    def explain(self, error: Exception) -> Exception:
+        """The error."""
+        return error
+
+
+class ConnectionPool(httpx.BaseTransport):
+    """The transport of our own `httpx.Client`."""
+
+    def __init__(self, proxies: ProxyTable) -> None:
+        self._proxies = proxies
+        self._idle: dict[Origin, IdleConnections[SingleConnectionTransport]] = {}
+        self.closed = False
+        # Closes the sockets of a client that was not closed without a warning, at the latest when Python exits.
+        weakref.finalize(self, _close_all, self._idle)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request on an idle connection, or on a new one.
 
         Raises:
-            ConfigurationError: the proxy's URL or the certificate settings are of no use.
+            ConfigurationError: the proxy or the certificates that the environment names cannot be used.
         """
-        context = tls_context(self._scheme)
+        origin = origin_of(request.url)
+        idle = self._idle.get(origin) or self._idle.setdefault(origin, IdleConnections())
+        connection = idle.take() or self._connect(origin)
+        connection.backend.deadline = request.extensions.get(DEADLINE)
+        stream = PooledStream(self, idle, connection, request.extensions.get(CANCEL))
         try:
-            return transport(verify=context, limits=ONE_CONNECTION, proxy=self._proxy, trust_env=False)
-        except (ValueError, ImportError, httpx.InvalidURL) as error:
-            message = f"the proxy that the environment names cannot be used: {error}"
-            raise ConfigurationError(message) from None
+            return stream.attach(connection.handle_request(request))
+        except BaseException:
+            stream.abandon()
+            raise
+
+    def _connect(self, origin: Origin) -> SingleConnectionTransport:
+        proxy = self._proxies.url(origin)
+        return SingleConnectionTransport(tls_context(origin[0]), None if proxy is None else make_proxy(proxy))
+
+    def close(self) -> None:
+        """Close the idle connections now, and the others as their responses end."""
+        self.closed = True
+        _close_all(self._idle)
+
+
+def _close_all(idle: dict[Origin, IdleConnections[SingleConnectionTransport]]) -> None:
+    for connections in tuple(idle.values()):
+        for connection in connections.take_all():
+            connection.close()
+
+
+class PooledStream(httpx.SyncByteStream):
+    """The body of a response. When it is closed, its connection becomes idle, or is closed if it cannot be reused."""
+
+    _stream: httpx.SyncByteStream
+
+    def __init__(
+        self,
+        pool: ConnectionPool,
+        idle: IdleConnections[SingleConnectionTransport],
+        connection: SingleConnectionTransport,
+        cancel: CancelToken | None,
+    ) -> None:
+        self._pool = pool
+        self._idle = idle
+        self._connection = connection
+        self._cancel = cancel
+        self._open = True
+        if cancel is not None:
+            cancel.on_cancel(connection.backend.abort)
+
+    def attach(self, response: httpx.Response) -> httpx.Response:
+        """Become the body of this response."""
+        self._stream = cast("httpx.SyncByteStream", response.stream)
+        if response.is_redirect:
+            return RedirectResponse(response.status_code, headers=response.headers, stream=self, extensions=response.extensions)
+        response.stream = self
+        return response
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._stream)
+
+    def close(self) -> None:
+        """End the response."""
+        if not self._open:
+            return
+        self._open = False
+        try:
+            self._stream.close()
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        if self._cancel is not None:
+            self._cancel.remove(self._connection.backend.abort)
+        expired: SingleConnectionTransport | None = self._connection
+        if self._connection.reusable and not self._pool.closed:
+            expired = self._idle.put(self._connection)
+        if expired is not None:
+            expired.close()
+
+    def abandon(self) -> None:
+        """Close the connection, because there is no response."""
+        if self._cancel is not None:
+            self._cancel.remove(self._connection.backend.abort)
+        self._connection.close()

@@ -1,65 +1,74 @@
-"""Waiting in line for the wire: at most so many at once, first come, first served.
+"""A semaphore for threads that serves them in the order in which they came.
 
-A permit that is given back goes straight to whoever has waited longest, so nobody who comes later can overtake; one who
-stops waiting leaves no hole, even if the permit is handed over at that very moment.
+`threading.Semaphore` lets a newcomer overtake threads that wait. Here a released permit goes straight to the thread
+that has waited longest. A thread that stops waiting leaves no gap, even if the permit is handed to it at that moment.
 
-Nor does a Ctrl-C. Python looks for it as a function begins and after calls, so a permit changes hands in plain
-assignments, and each turn knows for itself whether it has one.
+KeyboardInterrupt does not lose a permit either. Python checks for signals when a function begins, after calls and on
+backward jumps, so a permit changes hands in plain assignments, and each `Permit` records whether it is held. This is
+why `release()` must follow `try_acquire()` however that ends, and why releasing twice does no harm.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 
-__all__ = ["Gate", "Turn"]
-
-
-class Turn:
-    """Somebody's place: in the line, then at the wire."""
-
-    given: bool = False
-    # A held lock that its owner tries to take again: letting go of it is the hand-over.
-    bell: threading.Lock
+__all__ = ["FairSemaphore", "Permit"]
 
 
-class Gate:
-    """For threads."""
+class Permit:
+    """One thread's place in the queue, and then its permit."""
+
+    held: bool = False
+    # A locked lock on which the waiter blocks; releasing it hands the permit over.
+    handed_over: threading.Lock | None = None
+
+    def stop_waiting(self) -> None:
+        """End the wait of the thread that waits for this permit. For other threads."""
+        if self.handed_over is not None:
+            with suppress(RuntimeError):  # it was handed over at this moment
+                self.handed_over.release()
+
+
+class FairSemaphore:
+    """At most `limit` permits are held at once."""
 
     def __init__(self, limit: int) -> None:
         self._lock = threading.Lock()
         self._free = limit
-        self._waiting: deque[Turn] = deque()
+        self._waiting: deque[Permit] = deque()
 
-    def enter(self, turn: Turn) -> bool:
-        """Take a permit, or a place in the line. Either way, and if this fails, `leave()` is to follow."""
+    def try_acquire(self, permit: Permit) -> bool:
+        """Take a permit, or a place in the queue. `release()` must follow, also if this raises."""
         with self._lock:
             if self._free:
                 self._free -= 1
-                turn.given = True
+                permit.held = True
             else:
-                turn.bell = threading.Lock()
-                turn.bell.acquire()
-                self._waiting.append(turn)
-        return turn.given
+                permit.handed_over = threading.Lock()
+                permit.handed_over.acquire()
+                self._waiting.append(permit)
+        return permit.held
 
-    def wait(self, turn: Turn, timeout: float | None) -> bool:
-        """Wait in line; False if the time is over, and no permit came."""
-        turn.bell.acquire(timeout=-1 if timeout is None else max(timeout, 0.0))
-        return turn.given
+    def wait(self, permit: Permit, timeout: float | None) -> bool:
+        """Wait in the queue; False if no permit came in time."""
+        if permit.handed_over is not None:
+            permit.handed_over.acquire(timeout=-1 if timeout is None else max(timeout, 0.0))
+        return permit.held
 
-    def leave(self, turn: Turn) -> None:
-        """Give the permit back, or on to the next in line; or stop waiting. To do it again does no harm."""
+    def release(self, permit: Permit) -> None:
+        """Give the permit to the next in the queue, or stop waiting."""
         with self._lock:
-            if not turn.given:
-                if turn in self._waiting:
-                    self._waiting.remove(turn)
+            if not permit.held:
+                if permit in self._waiting:
+                    self._waiting.remove(permit)
                 return
-            turn.given = False
+            permit.held = False
             if not self._waiting:
                 self._free += 1
                 return
-            after = self._waiting[0]
+            successor = self._waiting[0]
             del self._waiting[0]
-            after.given = True
-            after.bell.release()
+            successor.held = True
+            successor.stop_waiting()

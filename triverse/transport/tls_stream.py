@@ -1,4 +1,7 @@
-"""TLS over any stream of bytes, by the standard library's TLS without a socket."""
+"""TLS over any stream of bytes, with the standard library's TLS without a socket.
+
+The sockets of `asyncio_backend` are not asyncio transports, so `loop.start_tls()` cannot be used with them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import Final, TypeVar
 
 import httpcore
 
-__all__ = ["TLSStream", "connecting", "start_tls"]
+__all__ = ["TLSStream", "map_connect_errors", "start_tls"]
 
 T = TypeVar("T")
 
@@ -19,8 +22,8 @@ _CHUNK: Final = 64 * 1024
 
 
 @contextmanager
-def connecting() -> Generator[None]:
-    """Errors, as httpcore tells them where a connection is being made."""
+def map_connect_errors() -> Generator[None]:
+    """Raise the errors that httpcore expects while a connection is made."""
     try:
         yield
     except (TimeoutError, httpcore.TimeoutException) as error:
@@ -44,11 +47,11 @@ class TLSStream(httpcore.AsyncNetworkStream):
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
 
     async def handshake(self) -> None:
-        """Agree on keys, and check the server's certificate."""
+        """Make the TLS handshake, and check the server's certificate."""
         await self._until_done(self._tls.do_handshake, None)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read some bytes; none where the stream ends."""
+        """Read some bytes; none at the end of the stream."""
         try:
             return await self._until_done(partial(self._tls.read, max_bytes), timeout)
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
@@ -57,7 +60,7 @@ class TLSStream(httpcore.AsyncNetworkStream):
             raise httpcore.ReadError(str(error)) from error
 
     async def _until_done(self, step: Callable[[], T], timeout: float | None) -> T:
-        """Exchange bytes with the server until the step has those that it needs."""
+        """Exchange bytes with the server until this step succeeds."""
         while True:
             try:
                 result = step()
@@ -94,7 +97,7 @@ class TLSStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Go on in TLS within TLS."""
+        """Continue in TLS within TLS."""
         return await start_tls(self, ssl_context, server_hostname, timeout)
 
     async def aclose(self) -> None:
@@ -102,7 +105,7 @@ class TLSStream(httpcore.AsyncNetworkStream):
         await self._inner.aclose()
 
     def get_extra_info(self, info: str) -> object:
-        """What httpcore, and those who instrument it, ask about the connection."""
+        """Details of the connection, for httpcore and the tools that watch it."""
         return self._tls if info == "ssl_object" else self._inner.get_extra_info(info)
 
 
@@ -112,14 +115,14 @@ async def start_tls(
     server_hostname: str | None,
     timeout: float | None,
 ) -> TLSStream:
-    """Begin TLS over this stream; where that fails, the stream is closed.
+    """Start TLS over this stream. If that fails, the stream is closed.
 
     Raises:
         httpcore.ConnectTimeout: it took too long.
-        httpcore.ConnectError: the two do not agree, or the certificate is not to be trusted.
+        httpcore.ConnectError: the handshake failed, or the certificate is not trusted.
     """
     try:
-        with connecting():
+        with map_connect_errors():
             stream = TLSStream(inner, context, server_hostname)
             async with asyncio.timeout(timeout):
                 await stream.handshake()

@@ -1,0 +1,148 @@
+"""Responses that are read in parts, by tasks.
+
+No cancel scope or log context is held while the caller's code runs between two reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, suppress
+from typing import Protocol, TypeVar, cast
+
+import anyio
+import httpcore
+import httpx
+from attrs import frozen
+
+from triverse.core.attempt import Attempt, AttemptFailed, Outcome, Reply
+from triverse.core.errors import TriverseError
+from triverse.core.secret import Secret
+from triverse.transport.log_redaction import current_key
+from triverse.transport.outcomes import check_deadline, classify_error
+from triverse.transport.reply_stream import MAX_CHUNK, check_chunk
+
+__all__ = ["AsyncGuard", "AsyncGuardedSteps", "AsyncReplyStream", "cut"]
+
+T = TypeVar("T")
+
+
+class AsyncGuard(Protocol):
+    """Holds what a task does with an httpx client to the deadline."""
+
+    extensions: dict[str, object]
+
+    @property
+    def proxy(self) -> str | None:
+        """Host and port of the proxy, if one is known to be used."""
+        ...
+
+    def scope(self) -> AbstractContextManager[object]:
+        """Where the task uses the client."""
+        ...
+
+    def must_repeat(self) -> bool:
+        """Whether the request is to be made again after an error."""
+        ...
+
+    def explain(self, error: Exception) -> Exception:
+        """The error, or a clearer one."""
+        ...
+
+
+@frozen
+class AsyncGuardedSteps:
+    """The steps of one attempt. An error of one of them becomes an outcome."""
+
+    make_guard: Callable[[], AsyncGuard]
+    attempt: Attempt
+    key: Secret
+    url: str
+
+    async def run(self, step: Callable[[AsyncGuard], Awaitable[T]]) -> T | Outcome:
+        """Take one step."""
+        token = current_key.set(self.key)
+        try:
+            while True:
+                guard = self.make_guard()
+                try:
+                    with guard.scope():
+                        check_deadline(self.attempt.deadline)
+                        return await step(guard)
+                except TriverseError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - whatever a library or a hook raises becomes an outcome
+                    if not guard.must_repeat():
+                        return classify_error(guard.explain(error), self.key, self.url, guard.proxy)
+                except BaseException as interrupt:
+                    self.key.scrub(interrupt)
+                    raise
+        finally:
+            current_key.reset(token)
+
+
+class AsyncReplyStream:
+    """A response whose body is read in parts.
+
+    Attributes:
+        reply: the response, without its body.
+    """
+
+    def __init__(
+        self,
+        reply: Reply,
+        chunks: AsyncIterator[bytes],
+        steps: AsyncGuardedSteps,
+        response: httpx.Response | None = None,
+    ) -> None:
+        self.reply = reply
+        self._chunks = chunks
+        self._steps = steps
+        self._response = response
+        self._ended = False
+        self._buffer = b""
+
+    async def read(self) -> bytes | AttemptFailed:
+        """The next part of the body, at most 64 KiB, as it was received; b"" at its end."""
+        # No hook runs here, whose error could carry a response.
+        part = cast("bytes | AttemptFailed", await self._steps.run(self._fill))
+        if isinstance(part, bytes):
+            self._buffer = part[MAX_CHUNK:]
+            return part[:MAX_CHUNK]
+        return part
+
+    async def _fill(self, _guard: AsyncGuard) -> bytes:
+        while not self._buffer and not self._ended:
+            chunk = await anext(self._chunks, None)
+            if chunk is None:
+                self._ended = True
+            else:
+                self._buffer = check_chunk(chunk)
+        return self._buffer
+
+    async def aclose(self) -> None:
+        """Close the connection, unless the body was read to its end."""
+        if self._response is None:
+            return
+        if not self._ended:
+            await cut(self._response, self._chunks)
+        with suppress(Exception):  # the response is no longer wanted, however it ends
+            await self._response.aclose()
+
+
+async def cut(response: httpx.Response, chunks: AsyncIterator[bytes]) -> None:
+    """Close the connection in the middle of a response, and end the asynchronous generators that read from it.
+
+    They are nested, and `aclose()` of the outermost does not close the others. The garbage collector would do so, which
+    trio reports as an error. Reading on fails, because the connection is closed, and so ends all of them.
+    """
+    stream: httpcore.AsyncNetworkStream | None = response.extensions.get("network_stream")
+    with suppress(Exception):
+        if stream is None:
+            await response.aclose()
+        else:
+            # Not `response.aclose()`, which waits for a lock: a task that is being cancelled would not get it.
+            with anyio.CancelScope(shield=True):
+                await stream.aclose()
+    with suppress(Exception):
+        async for _ in chunks:
+            pass

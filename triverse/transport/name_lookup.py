@@ -1,0 +1,73 @@
+"""Look up host names in a thread that can be given up.
+
+`socket.getaddrinfo()` has no timeout: with a name server that does not answer it takes 5 s and more, whatever the
+deadline of the call.
+"""
+
+from __future__ import annotations
+
+import encodings.idna  # noqa: F401 - getaddrinfo() imports it: in a forked child, its import lock could be held
+import ipaddress
+import socket
+import threading
+
+import httpcore
+
+__all__ = ["NameLookup"]
+
+
+class NameLookup:
+    """One lookup. The thread that waits for it can be released by `abort()`."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self._ended = threading.Event()
+        self._addresses: list[str] | None = None
+        self._error: Exception | None = None
+
+    def addresses(self, timeout: float | None) -> list[str]:
+        """The addresses of the host, in the order in which to try them.
+
+        Raises:
+            httpcore.ConnectTimeout: the lookup took too long.
+            httpcore.ConnectError: the host has no address.
+        """
+        if _is_address(self._host):
+            return [self._host]
+        self._start()
+        self._ended.wait(timeout)
+        if self._error is not None:
+            raise httpcore.ConnectError(str(self._error)) from self._error
+        if self._addresses is None:
+            message = f"the lookup of the name {self._host} took too long"
+            raise httpcore.ConnectTimeout(message)
+        return self._addresses
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name="triverse-name-lookup", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system can start no more threads
+            self._run()
+
+    def _run(self) -> None:
+        try:
+            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+            self._addresses = [str(entry[4][0]) for entry in found]
+        except (OSError, UnicodeError) as error:
+            self._error = error
+        finally:
+            self._ended.set()
+
+    def abort(self) -> None:
+        """Release the thread that waits, as if the time had run out. For other threads."""
+        self._ended.set()
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

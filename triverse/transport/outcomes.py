@@ -1,0 +1,141 @@
+"""Responses and errors of httpx as outcomes of an attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final, Protocol, cast
+
+import httpx
+
+from triverse.core.attempt import AttemptFailed, FailureKind, Outcome, Reply
+from triverse.core.headers import Headers
+from triverse.core.response_body import MAX_BODY_BYTES
+from triverse.core.secret import Secret
+from triverse.transport.clock import monotonic
+
+__all__ = [
+    "FORKED_CLIENT","BodyReader", "check_deadline", "classify_error", "pool_timeout_failure", "to_failure", "to_reply"]
+
+
+FORKED_CLIENT: Final = (
+    "http_client was passed in another process, from which this one was forked: on the sockets that both would use, each "
+    "could read the other's responses. Make an httpx client in this process, and a new Triverse client with it"
+)
+
+
+class BodyReader:
+    """Collects the body of a response, up to a size that no valid response has."""
+
+    __slots__ = ("_chunks", "_deadline", "_left")
+
+    def __init__(self, deadline: float | None) -> None:
+        self._chunks: list[bytes] = []
+        self._left = MAX_BODY_BYTES
+        self._deadline = deadline
+
+    def append(self, chunk: bytes) -> bool:
+        """Keep the chunk; False if the body is larger than the limit.
+
+        Raises:
+            TimeoutError: the deadline has passed.
+        """
+        check_deadline(self._deadline)
+        self._chunks.append(chunk)
+        self._left -= len(chunk)
+        return self._left >= 0
+
+    def body(self) -> bytes:
+        """All chunks together."""
+        return b"".join(self._chunks)
+
+
+def check_deadline(deadline: float | None) -> None:
+    """Also where there is always more to read, so that no read ever waits.
+
+    Raises:
+        TimeoutError: the deadline has passed.
+    """
+    if deadline is not None and monotonic() > deadline:
+        message = "the deadline passed while the response was received"
+        raise TimeoutError(message)
+
+
+def to_reply(response: httpx.Response, body: bytes | None, key: Secret, url: str) -> Reply:
+    """What the server sent. A body of None was read by a hook, and is taken from the response, decompressed."""
+    raw = response.headers.raw
+    if body is None:
+        body = response.content
+        raw = [(name, value) for name, value in raw if name.lower() != b"content-encoding"]
+    return Reply(response.status_code, Headers(raw), body, key, url)
+
+
+# By name, because httpx and httpx2 have classes of the same names. The first match in the class's ancestors counts.
+_FAILURES: Final[Mapping[str, FailureKind]] = {
+    "ConnectTimeout": FailureKind.CONNECT_TIMEOUT,
+    "PoolTimeout": FailureKind.CONNECT_TIMEOUT,
+    "ConnectError": FailureKind.NOT_SENT,
+    "ProxyError": FailureKind.NOT_SENT,
+    "TimeoutException": FailureKind.TIMEOUT,
+    "TimeoutError": FailureKind.TIMEOUT,
+    "NetworkError": FailureKind.BROKEN,
+    "RemoteProtocolError": FailureKind.BROKEN,
+    "BrokenResourceError": FailureKind.BROKEN,
+    "ClosedResourceError": FailureKind.BROKEN,
+    "OSError": FailureKind.BROKEN,
+}
+_LIBRARIES: Final = frozenset({"anyio", "httpcore", "httpcore2", "httpx", "httpx2", "trio"})
+
+
+def classify_error(error: Exception, key: Secret, url: str, proxy: str | None) -> Outcome:
+    """What happened in place of a response.
+
+    If the error carries a response, because a hook called `raise_for_status()`, that response is the outcome.
+    """
+    response: httpx.Response | None = getattr(error, "response", None)
+    if hasattr(response, "status_code"):  # httpx2 has a class of its own
+        return _reply_of_hook(cast("httpx.Response", response), key, url)
+    return to_failure(error, key, url, proxy)
+
+
+def to_failure(error: Exception, key: Secret, url: str, proxy: str | None) -> AttemptFailed:
+    """An error as the outcome of an attempt."""
+    _strip_request(error)
+    return AttemptFailed(error, _failure_kind(error), key, url, proxy)
+
+
+def _failure_kind(error: Exception) -> FailureKind:
+    ancestors = type(error).__mro__
+    for cls in ancestors:
+        if cls.__name__ in _FAILURES:
+            return _FAILURES[cls.__name__]
+    from_library = any(cls.__module__.partition(".")[0] in _LIBRARIES for cls in ancestors)
+    return FailureKind.OTHER if from_library else FailureKind.HOOK
+
+
+def _reply_of_hook(response: httpx.Response, key: Secret, url: str) -> Reply:
+    try:
+        return to_reply(response, None, key, url)
+    except Exception:  # noqa: BLE001 - the hook did not read the body: `content` raises ResponseNotRead
+        return to_reply(response, b"", key, url)
+
+
+class _RequestError(Protocol):
+    """An error of httpx or httpx2."""
+
+    request: httpx.Request
+
+
+def _strip_request(error: Exception) -> None:
+    """Remove the headers, which contain the key, from the request that httpx attaches to its errors."""
+    if not any(cls.__name__ == "RequestError" for cls in type(error).__mro__):
+        return
+    with suppress(Exception):  # RuntimeError if no request is attached; or a class of the user's with the same name
+        sent = cast("_RequestError", error)
+        sent.request = type(sent.request)(sent.request.method, sent.request.url)
+
+
+def pool_timeout_failure(key: Secret, url: str) -> AttemptFailed:
+    """The attempt waited too long for one of the client's connections."""
+    cause = TimeoutError("no connection of the client became free in time")
+    return AttemptFailed(cause, FailureKind.CONNECT_TIMEOUT, key, url)

@@ -1,0 +1,130 @@
+"""Responses that are read in parts.
+
+No guard, log context or cancel scope is held while the caller's code runs between two reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Final, Protocol, TypeVar, cast
+
+from attrs import frozen
+
+from triverse.core.attempt import Attempt, AttemptFailed, Outcome, Reply
+from triverse.core.errors import TriverseError
+from triverse.core.secret import Secret
+from triverse.transport.cancel import AbortedError, CancelToken
+from triverse.transport.log_redaction import current_key
+from triverse.transport.outcomes import check_deadline, classify_error
+
+__all__ = ["MAX_CHUNK", "GuardedSteps", "ReplyStream", "check_chunk"]
+
+T = TypeVar("T")
+
+MAX_CHUNK: Final = 64 * 1024
+
+
+class Guard(Protocol):
+    """Holds what a thread does with an httpx client to the deadline."""
+
+    @property
+    def extensions(self) -> dict[str, object]:
+        """For the request."""
+        ...
+
+    @property
+    def proxy(self) -> str | None:
+        """Host and port of the proxy, if one is known to be used."""
+        ...
+
+    def begin(self) -> None:
+        """The thread begins to use the client."""
+        ...
+
+    def end(self) -> None:
+        """The thread has ended that."""
+        ...
+
+
+@frozen
+class GuardedSteps:
+    """The steps of one attempt. An error of one of them becomes an outcome."""
+
+    guard: Guard
+    attempt: Attempt
+    key: Secret
+    url: str
+    cancel: CancelToken | None
+
+    def run(self, step: Callable[[], T]) -> T | Outcome:
+        """Take one step, in the calling thread."""
+        token = current_key.set(self.key)
+        try:
+            self.guard.begin()
+            check_deadline(self.attempt.deadline)
+            return step()
+        except (AbortedError, TriverseError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a library or a hook raises becomes an outcome
+            if self.cancel is not None:
+                self.cancel.check()
+            return classify_error(error, self.key, self.url, self.guard.proxy)
+        except BaseException as interrupt:
+            self.key.scrub(interrupt)
+            raise
+        finally:
+            self.guard.end()
+            current_key.reset(token)
+
+
+class ReplyStream:
+    """A response whose body is read in parts.
+
+    Attributes:
+        reply: the response, without its body.
+    """
+
+    def __init__(
+        self, reply: Reply, chunks: Iterable[bytes], steps: GuardedSteps, close: Callable[[], object] | None = None
+    ) -> None:
+        self.reply = reply
+        self._chunks = iter(chunks)
+        self._steps = steps
+        self._close = close
+        self._buffer = b""
+
+    def read(self) -> bytes | AttemptFailed:
+        """The next part of the body, at most 64 KiB, as it was received; b"" at its end."""
+        # No hook runs here, whose error could carry a response.
+        part = cast("bytes | AttemptFailed", self._steps.run(self._fill))
+        if isinstance(part, bytes):
+            self._buffer = part[MAX_CHUNK:]
+            return part[:MAX_CHUNK]
+        return part
+
+    def _fill(self) -> bytes:
+        while not self._buffer:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return b""
+            self._buffer = check_chunk(chunk)
+        return self._buffer
+
+    def close(self) -> None:
+        """Close the connection, unless the body was read to its end."""
+        if self._close is not None:
+            with suppress(Exception):  # the response is no longer wanted, however it ends
+                self._close()
+
+
+def check_chunk(chunk: object) -> bytes:
+    """Refuse what a user's transport yields in place of bytes.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if not isinstance(chunk, bytes):
+        message = f"the stream of the response yielded {type(chunk).__name__} in place of bytes"
+        raise TypeError(message)
+    return chunk

@@ -1,0 +1,172 @@
+"""What a user's `httpx.Client` lacks: a deadline for the whole call.
+
+httpx's read timeout starts again at every byte, and a name lookup has no timeout. So a thread shuts down the socket on
+which a call still waits when its deadline has passed. Names are looked up in a thread that can be given up, before httpx
+looks them up itself.
+"""
+
+from __future__ import annotations
+
+import math
+import socket
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from types import FrameType
+from typing import Any, Final
+
+import httpx
+
+from triverse.core.attempt import Attempt
+from triverse.transport.cancel import CancelToken
+from triverse.transport.clock import monotonic
+from triverse.transport.environment import host_and_port, origin_of
+from triverse.transport.name_lookup import NameLookup
+from triverse.transport.requests import min_timeout, seconds_left
+
+__all__ = ["DeadlineWatch", "UserClientGuard"]
+
+# Seconds after which the socket of a call that has not ended is shut down again: it may have opened another one.
+_REPEAT: Final = 0.05
+_LIBRARIES: Final = frozenset({"httpcore", "httpcore2", "ssl"})
+# The functions that call httpx. Outside of them, the sockets of a thread are not ours to shut down.
+_CALLERS: Final = frozenset({"triverse.transport.sync", "triverse.transport.reply_stream"})
+# Seconds without a call after which the thread ends.
+_IDLE_SECONDS: Final = 10.0
+
+
+class DeadlineWatch:
+    """Ends calls whose deadline has passed, by one thread for all of them."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._calls: set[UserClientGuard] = set()
+        self._running = False
+        self._wakes_at = 0.0
+
+    def add(self, call: UserClientGuard) -> None:
+        """Watch a call. `remove()` must follow, however this ends."""
+        with self._changed:
+            self._calls.add(call)
+            if not self._running:
+                self._start()
+            elif call.deadline < self._wakes_at:
+                self._changed.notify()
+
+    def remove(self, call: UserClientGuard) -> None:
+        """Stop watching. After this, the sockets of its thread are left alone."""
+        with self._changed:
+            self._calls.discard(call)
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._watch, name="triverse-deadlines", daemon=True)
+        with suppress(RuntimeError):  # the system can start no more threads: httpx's own timeouts remain
+            thread.start()
+            self._running = True
+
+    def _watch(self) -> None:
+        with self._changed:
+            while self._calls or self._changed.wait(_IDLE_SECONDS):
+                now = monotonic()
+                for call in self._calls:
+                    if call.deadline <= now:
+                        call.abort()
+                earliest = min((call.deadline for call in self._calls), default=now)
+                pause = min(max(_REPEAT, earliest - now), threading.TIMEOUT_MAX)
+                self._wakes_at = now + pause
+                self._changed.wait(pause)
+            self._running = False
+
+
+class UserClientGuard:
+    """Holds one attempt, made with a user's client, to its deadline, and lets a `CancelToken` stop it.
+
+    Attributes:
+        deadline: when to give up; infinite for never.
+        extensions: for the request.
+    """
+
+    def __init__(self, watch: DeadlineWatch, attempt: Attempt, url: httpx.URL, cancel: CancelToken | None) -> None:
+        self.deadline: float = math.inf if attempt.deadline is None else attempt.deadline
+        self._trace = ConnectionTrace(url, attempt.deadline)
+        self.extensions: dict[str, object] = {"trace": self._trace}
+        self._watch = watch
+        self._cancel = cancel
+        self._thread = 0
+
+    @property
+    def proxy(self) -> str | None:
+        """Host and port of the proxy, if a connection to one was made."""
+        return self._trace.proxy
+
+    def begin(self) -> None:
+        """The calling thread begins to use the client.
+
+        Raises:
+            AbortedError: the token is cancelled.
+        """
+        self._thread = threading.get_ident()
+        if self._cancel is not None:
+            self._cancel.on_cancel(self.abort)
+        if self.deadline < math.inf:
+            self._watch.add(self)
+
+    def end(self) -> None:
+        """The thread has ended that. To call it twice does no harm."""
+        if self._cancel is not None:
+            self._cancel.remove(self.abort)
+        if self.deadline < math.inf:
+            self._watch.remove(self)
+
+    def abort(self) -> None:
+        """Make the thread fail, if it waits on a socket. For other threads."""
+        abort_thread(self._thread)
+
+
+def abort_thread(thread: int) -> None:
+    """Shut down the socket on which the attempt of this thread waits, if it waits on one."""
+    frame = sys._current_frames().get(thread)  # noqa: SLF001 - documented for debuggers; nothing else leads to the socket
+    found: socket.socket | None = None
+    while frame is not None and frame.f_globals.get("__name__") not in _CALLERS:
+        found = found or _socket_of(frame)
+        frame = frame.f_back
+    if found is not None and frame is not None:  # otherwise the thread is not in an attempt
+        with suppress(OSError):
+            # The method of the plain class, because that of a TLS socket is not for other threads.
+            socket.socket.shutdown(found, socket.SHUT_RDWR)
+
+
+def _socket_of(frame: FrameType) -> socket.socket | None:
+    """The socket that this function of httpcore's uses, if it is a method of a stream; also over TLS."""
+    if frame.f_globals.get("__name__", "").partition(".")[0] not in _LIBRARIES:
+        return None
+    stream = frame.f_locals.get("self")
+    sock = stream.get_extra_info("socket") if hasattr(stream, "get_extra_info") else stream
+    return sock if isinstance(sock, socket.socket) else None
+
+
+class ConnectionTrace:
+    """Follows one request by httpcore's `trace` extension. Other transports never call it.
+
+    Attributes:
+        proxy: host and port of the proxy to which a connection was made; None if none was seen.
+    """
+
+    def __init__(self, url: httpx.URL, deadline: float | None) -> None:
+        self._origin = host_and_port(*origin_of(url)[1:])
+        self._deadline = deadline
+        self.proxy: str | None = None
+
+    def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        """Look up the name before httpcore does."""
+        if event.endswith(".connect_tcp.started"):
+            self.note(info)
+            limit = min_timeout(info["timeout"], seconds_left(self._deadline))
+            NameLookup(info["host"], info["port"]).addresses(limit)
+
+    def note(self, info: Mapping[str, Any]) -> None:
+        """Note where the connection goes: if not to the request's origin, then to a proxy."""
+        peer = host_and_port(info["host"], info["port"])
+        if peer != self._origin:
+            self.proxy = peer
