@@ -12,7 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 import anyio
 import httpx
 import pytest
+from support.clients import KEY
 from support.fake_transport import BASE_URL, Bank
+from support.server import BALANCE, Received, answer, envelope, serving
 
 from triverse import (
     AsyncTriverse,
@@ -165,22 +167,22 @@ def test_an_age_that_makes_no_sense_is_refused(max_age: float) -> None:
 # Python warns of forks beside threads. That is what this is about.
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_a_child_process_does_not_wait_for_a_request_of_its_parent() -> None:
-    asking, done = threading.Event(), threading.Event()
+    asked, done = threading.Event(), threading.Event()
 
-    def hold() -> None:
-        asking.set()
-        done.wait()
+    def hold_the_first(_received: Received) -> bytes:
+        if not asked.is_set():
+            asked.set()
+            done.wait()
+        return answer(envelope(BALANCE))
 
-    bank = Bank(hold=hold)
-    with bank.client() as client, ThreadPoolExecutor(1) as pool:
+    with serving(hold_the_first) as server, Triverse(KEY, base_url=server.url) as client, ThreadPoolExecutor(1) as pool:
         call = pool.submit(client.users.balance, max_age=60)
-        asking.wait()
-        bank.hold = None
+        asked.wait()
         pid = os.fork()
         if not pid:
             os._exit(0 if client.users.balance(max_age=60).balance == 100 else 1)
-        done.set()
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        done.set()
         assert call.result().balance == 100
 
 

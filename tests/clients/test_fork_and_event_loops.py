@@ -12,6 +12,7 @@ import threading
 import anyio
 import pytest
 from support.clients import KEY, MODES_AND_UVLOOP, Mode, drive
+from support.internals import loop_states
 from support.server import BALANCE, Peer, Server, answer, envelope, serving
 
 from triverse import AsyncTriverse, Triverse, api
@@ -191,8 +192,7 @@ def test_one_client_serves_one_event_loop_after_another() -> None:
         assert [asyncio.run(main()) for _ in range(3)] == [125.0] * 3
         assert [anyio.run(main, backend="trio") for _ in range(3)] == [125.0] * 3
         assert server.settled()
-        homes = client._wire._homes  # pyright: ignore[reportPrivateUsage]  # what belonged to a loop is seen nowhere else
-        assert len(homes) <= 1
+        assert len(loop_states(client)) <= 1
 
 
 def test_one_client_serves_event_loops_in_several_threads_at_once() -> None:

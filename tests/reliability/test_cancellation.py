@@ -25,12 +25,12 @@ from anyio.lowlevel import checkpoint
 from support.cancel_scenarios import RIGHT, SCENARIOS, SCRIPTS, Call, Scenario, closing, first_call, silent_at_first
 from support.cancellation import WAYS, WHY, Way, cancelled_at
 from support.clients import KEY, UVLOOP
+from support.internals import idle_connections, loop_states, max_connections_of, permits
 from support.server import Script, Server, serving
 from support.tls import server_context, trust
 
 from triverse import AsyncTriverse
 from triverse.core.exchange import Runtime
-from triverse.transport.async_pool import OwnLines
 
 
 class Options(TypedDict, total=False):
@@ -83,12 +83,11 @@ async def tasks_end(left: int) -> None:
 
 
 async def nothing_is_left(client: AsyncTriverse, server: Server) -> None:
-    """The gate is whole, and of our own connections the server sees those alone that lie idle."""
+    """All permits are free, and the server sees no other connections of ours than the idle ones."""
     idle: int | None = None
-    for home in client._wire._homes.values():  # pyright: ignore[reportPrivateUsage]  # a missing permit shows late
-        assert (home.gate._free, len(home.gate._waiting)) == (client._max_connections, 0)  # pyright: ignore[reportPrivateUsage]  # as above
-        if isinstance(home.lines, OwnLines):
-            idle = len(home.lines._idle._idle)  # pyright: ignore[reportPrivateUsage]  # as above
+    for state in loop_states(client):
+        assert permits(state) == (max_connections_of(client), 0)
+        idle = idle_connections(state)
     assert idle is None or await anyio.to_thread.run_sync(partial(server.settled, still_open=idle))
 
 
@@ -163,7 +162,7 @@ async def test_closing_that_is_cancelled_closes_all_the_same(way: Way, anyio_bac
 async def test_nor_where_the_server_makes_trouble(
     way: Way, script: Script, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("triverse.transport.messages.MAX_BODY_BYTES", 300_000)
+    monkeypatch.setattr("triverse.transport.outcomes.MAX_BODY_BYTES", 300_000)
     monkeypatch.setattr("triverse.core.response_body.MAX_BODY_BYTES", 300_000)
     with Server(script) as server:
         assert await cancelled_everywhere(server, way, scenario)

@@ -16,8 +16,7 @@ from triverse.cli.checks import CheckResult, failed, noted, passed
 from triverse.cli.output import NETWORK, USAGE
 from triverse.core.errors import ConfigurationError
 from triverse.transport.base_url import parse_base_url
-from triverse.transport.proxies import proxy_for
-from triverse.transport.tls import tls_context
+from triverse.transport.environment import proxy_for, tls_context
 
 __all__ = ["Origin", "check_certificates", "check_network", "check_proxy", "parse_origin", "tls_advice"]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import anyio
 
-    from triverse.transport.event_loops import Background
+    from triverse.transport.event_loops import BackgroundTask
 
 __all__ = ["AsyncBalances"]
 
@@ -88,7 +88,7 @@ class Crew:
         self._workers = min(size, len(keys))
         self._ready: deque[AccountBalance] = deque()
         self._failure: Exception | None = None
-        self._background: Background | None = None
+        self._background: BackgroundTask | None = None
         self._working = self._over = False
         self._room, self._news = Bell(), Bell()
 
@@ -110,10 +110,10 @@ class Crew:
     def _begin(self) -> None:
         import anyio  # noqa: PLC0415 - loaded with the wire, and not before
 
-        from triverse.transport.event_loops import spawn  # noqa: PLC0415 - as above
+        from triverse.transport.event_loops import start_background_task  # noqa: PLC0415 - as above
 
         self._scope = anyio.CancelScope()
-        self._background = spawn(self._run)
+        self._background = start_background_task(self._run)
 
     async def _run(self) -> None:
         import anyio  # noqa: PLC0415 - loaded with the wire, and not before

@@ -79,14 +79,14 @@ class AsyncTriverse:
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
         # Whoever imports this package waits for what it loads: not before it is needed.
-        from triverse.transport.asynchronous import AsyncWire  # noqa: PLC0415 - as above
+        from triverse.transport.asynchronous import AsyncTransport  # noqa: PLC0415 - as above
 
         self._key = key_from(api_key)
         del api_key  # else a traceback that shows variables shows it
         self._policy = make_policy(Policy(), self._key, timeout=timeout, deadline=deadline, max_retries=max_retries)
         self._max_connections = positive_int("max_connections", max_connections)
-        self._wire = AsyncWire(base_url_or_default(base_url), self._max_connections, http_client)
-        self._owns_wire = True
+        self._transport = AsyncTransport(base_url_or_default(base_url), self._max_connections, http_client)
+        self._owns_transport = True
         self._closed = False
         self._desks: dict[str, AsyncDesk] = {}
         self.users = self._make_users()
@@ -114,8 +114,8 @@ class AsyncTriverse:
         view._key = key
         view._policy = policy
         view._max_connections = self._max_connections
-        view._wire = self._wire
-        view._owns_wire = False
+        view._transport = self._transport
+        view._owns_transport = False
         view._closed = self._closed
         view._desks = self._desks
         view.users = view._make_users()
@@ -152,14 +152,14 @@ class AsyncTriverse:
         """
         from triverse.clients.calls import begin  # noqa: PLC0415 - as the wire
 
-        if self._closed or self._wire.closed:
+        if self._closed or self._transport.closed:
             raise client_closed()
         with closing(begin(request, self._policy)) as flow:
             attempt = next(flow)
             while True:
                 if attempt.after:
                     await _sleep(attempt.after)
-                outcome = await self._wire.attempt(attempt, await self._current_key(attempt.deadline))
+                outcome = await self._transport.attempt(attempt, await self._current_key(attempt.deadline))
                 try:
                     attempt = flow.send(outcome)
                 except StopIteration as done:
@@ -186,7 +186,7 @@ class AsyncTriverse:
         """
         from triverse.clients.async_fan_out import AsyncBalances, Crew  # noqa: PLC0415 - as the wire
 
-        if self._closed or self._wire.closed:
+        if self._closed or self._transport.closed:
             raise client_closed()
         return AsyncBalances(Crew(self._ask_account, keys, self._max_connections))
 
@@ -250,13 +250,13 @@ class AsyncTriverse:
     def __repr__(self) -> str:
         if not hasattr(self, "users"):  # a traceback that shows variables asks while it is being built, too
             return super().__repr__()
-        return shown(self, self._key, self._wire.base_url, closed=self._closed or self._wire.closed)
+        return shown(self, self._key, self._transport.base_url, closed=self._closed or self._transport.closed)
 
     async def aclose(self) -> None:
         """Close the connections. Requests that are under way end first; closing twice is fine."""
         self._closed = True
-        if self._owns_wire:
-            await self._wire.close()
+        if self._owns_transport:
+            await self._transport.close()
 
     async def __aenter__(self) -> Self:
         return self

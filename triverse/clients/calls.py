@@ -10,12 +10,13 @@ from uuid import uuid4
 from triverse.core.exchange import CallFlow, Runtime, exchange
 from triverse.core.options import Policy
 from triverse.core.request import Request
+from triverse.transport.clock import monotonic
 
 __all__ = ["SYSTEM", "begin"]
 
 T = TypeVar("T")
 
-SYSTEM: Final = Runtime(time.monotonic, time.time, random.random, lambda: str(uuid4()))
+SYSTEM: Final = Runtime(monotonic, time.time, random.random, lambda: str(uuid4()))
 
 
 def begin(request: Request[T], policy: Policy) -> CallFlow[T]:

@@ -13,7 +13,7 @@ from triverse.api.accounts import AccountBalance
 from triverse.core.secret import KeySource
 
 if TYPE_CHECKING:
-    from triverse.transport.cancel import Cut
+    from triverse.transport.cancel import CancelToken
 
 __all__ = ["each_balance"]
 
@@ -23,7 +23,7 @@ _PATIENCE: Final = 0.5
 
 
 def each_balance(
-    ask: Callable[[str, KeySource], AccountBalance], keys: Mapping[str, KeySource], size: int, cut: Cut
+    ask: Callable[[str, KeySource], AccountBalance], keys: Mapping[str, KeySource], size: int, cancel: CancelToken
 ) -> Generator[AccountBalance, None, None]:
     """Each account's balance or error, in the order in which they come.
 
@@ -31,7 +31,7 @@ def each_balance(
         ask: asks for one account. It raises nothing but what cuts it off.
         keys: the accounts; read as they are needed.
         size: how many may be asked for at once, and how many answers may lie ready before the workers pause.
-        cut: ends what the workers do on the wire.
+        cancel: ends what the workers do on the wire.
     """
     crew = Crew(ask, keys, size)
     try:
@@ -39,7 +39,7 @@ def each_balance(
         yield from crew
     finally:
         crew.stop()
-        cut.make()
+        cancel.cancel()
         crew.join()
 
 
@@ -82,12 +82,12 @@ class Crew:
             raise self._failure
 
     def _work(self) -> None:
-        from triverse.transport.cancel import CutOffError  # noqa: PLC0415 - loaded with the wire, and not before
+        from triverse.transport.cancel import AbortedError  # noqa: PLC0415 - loaded with the wire, and not before
 
         try:
             while (account := self._next()) is not None:
                 self._bring(self._ask(*account))
-        except CutOffError:
+        except AbortedError:
             pass
         except Exception as error:  # noqa: BLE001 - whatever the user's mapping raised; the user is told
             self._failure = error

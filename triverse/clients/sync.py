@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Self, TypeVar, overload
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from triverse.api.accounts import AccountBalance
     from triverse.clients.purse import Desk, Purse
     from triverse.core.exchange import Response
+    from triverse.transport.cancel import CancelToken
 
 
 __all__ = ["Triverse"]
@@ -78,14 +80,15 @@ class Triverse:
         http_client: httpx.Client | None = None,
     ) -> None:
         # Whoever imports this package waits for what it loads: not before it is needed.
-        from triverse.transport.sync import Wire  # noqa: PLC0415 - as above
+        from triverse.transport.sync import Transport  # noqa: PLC0415 - as above
 
         self._key = key_from(api_key)
         del api_key  # else a traceback that shows variables shows it
         self._policy = make_policy(Policy(), self._key, timeout=timeout, deadline=deadline, max_retries=max_retries)
         self._max_connections = positive_int("max_connections", max_connections)
-        self._wire = Wire(base_url_or_default(base_url), self._max_connections, http_client)
-        self._owns_wire = True
+        self._transport = Transport(base_url_or_default(base_url), self._max_connections, http_client)
+        self._owns_transport = True
+        self._cancel: CancelToken | None = None
         self._closed = False
         self._desks: dict[str, Desk] = {}
         self.users = self._make_users()
@@ -113,8 +116,9 @@ class Triverse:
         view._key = key
         view._policy = policy
         view._max_connections = self._max_connections
-        view._wire = self._wire
-        view._owns_wire = False
+        view._transport = self._transport
+        view._owns_transport = False
+        view._cancel = self._cancel
         view._closed = self._closed
         view._desks = self._desks
         view.users = view._make_users()
@@ -151,19 +155,25 @@ class Triverse:
         """
         from triverse.clients.calls import begin  # noqa: PLC0415 - as the wire
 
-        if self._closed or self._wire.closed:
+        if self._closed or self._transport.closed:
             raise client_closed()
         with closing(begin(request, self._policy)) as flow:
             attempt = next(flow)
             while True:
                 if attempt.after:
-                    self._wire.pause(attempt.after)
-                outcome = self._wire.attempt(attempt, self._current_key())
+                    self._pause(attempt.after)
+                outcome = self._transport.attempt(attempt, self._current_key(), self._cancel)
                 try:
                     attempt = flow.send(outcome)
                 except StopIteration as done:
                     response: Response[T] = done.value
                     return response
+
+    def _pause(self, seconds: float) -> None:
+        if self._cancel is None:
+            time.sleep(seconds)
+        else:
+            self._cancel.wait(seconds)
 
     def balances(self, keys: Mapping[str, KeySource]) -> Generator[AccountBalance, None, None]:
         """Ask for the balance of many accounts, and give each as its answer comes.
@@ -184,13 +194,13 @@ class Triverse:
             ```
         """
         from triverse.clients.fan_out import each_balance  # noqa: PLC0415 - as the wire
-        from triverse.transport.cancel import Cut  # noqa: PLC0415 - as the wire
+        from triverse.transport.cancel import CancelToken  # noqa: PLC0415 - as the wire
 
-        if self._closed or self._wire.closed:
+        if self._closed or self._transport.closed:
             raise client_closed()
-        view, cut = self._view(self._key, self._policy), Cut()
-        view._wire = self._wire.cut_by(cut)
-        return each_balance(view._ask_account, keys, self._max_connections, cut)
+        view, cancel = self._view(self._key, self._policy), CancelToken()
+        view._cancel = cancel
+        return each_balance(view._ask_account, keys, self._max_connections, cancel)
 
     def _ask_account(self, name: str, key: KeySource) -> AccountBalance:
         from triverse.api.accounts import AccountBalance  # noqa: PLC0415 - as the wire
@@ -252,13 +262,13 @@ class Triverse:
     def __repr__(self) -> str:
         if not hasattr(self, "users"):  # a traceback that shows variables asks while it is being built, too
             return super().__repr__()
-        return shown(self, self._key, self._wire.base_url, closed=self._closed or self._wire.closed)
+        return shown(self, self._key, self._transport.base_url, closed=self._closed or self._transport.closed)
 
     def close(self) -> None:
         """Close the connections. Requests that are under way end first; closing twice is fine."""
         self._closed = True
-        if self._owns_wire:
-            self._wire.close()
+        if self._owns_transport:
+            self._transport.close()
 
     def __enter__(self) -> Self:
         return self

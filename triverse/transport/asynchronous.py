@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import NamedTuple, cast
 
 import anyio
@@ -127,9 +127,7 @@ class AsyncTransport:
         return AsyncUserClientGuard(self._history, attempt, url)
 
     @asynccontextmanager
-    async def open(
-        self, attempt: Attempt, key: Secret
-    ) -> AsyncGenerator[AsyncReplyStream | AttemptFailed, None]:
+    async def open(self, attempt: Attempt, key: Secret) -> AsyncGenerator[AsyncReplyStream | AttemptFailed, None]:
         """Send the request once, and read the response in parts.
 
         Leaving the block closes the connection, unless the body was read to its end.

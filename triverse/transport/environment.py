@@ -114,7 +114,9 @@ def _matches(entry: str, scheme: str, host: str, port: int) -> bool:
 
 def _is_in_network(host: str, network: str) -> bool:
     try:
-        return ipaddress.ip_address(host) in ipaddress.ip_network(network.replace("[", "").replace("]", ""), strict=False)
+        return ipaddress.ip_address(host) in ipaddress.ip_network(
+            network.replace("[", "").replace("]", ""), strict=False
+        )
     except ValueError:  # the host is a name, or this is no network
         return False
 

@@ -15,7 +15,14 @@ from triverse.core.secret import Secret
 from triverse.transport.clock import monotonic
 
 __all__ = [
-    "FORKED_CLIENT","BodyReader", "check_deadline", "classify_error", "pool_timeout_failure", "to_failure", "to_reply"]
+    "FORKED_CLIENT",
+    "BodyReader",
+    "check_deadline",
+    "classify_error",
+    "pool_timeout_failure",
+    "to_failure",
+    "to_reply",
+]
 
 
 FORKED_CLIENT: Final = (

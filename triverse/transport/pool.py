@@ -79,7 +79,9 @@ class PoolGuard:
 
     __slots__ = ("_proxies", "_url", "extensions")
 
-    def __init__(self, proxies: ProxyTable, attempt: Attempt, url: httpx.URL, cancel: CancelToken | None = None) -> None:
+    def __init__(
+        self, proxies: ProxyTable, attempt: Attempt, url: httpx.URL, cancel: CancelToken | None = None
+    ) -> None:
         self.extensions: dict[str, object] = {DEADLINE: attempt.deadline}
         if cancel is not None:
             self.extensions[CANCEL] = cancel
@@ -181,7 +183,9 @@ class PooledStream(httpx.SyncByteStream):
         """Become the body of this response."""
         self._stream = cast("httpx.SyncByteStream", response.stream)
         if response.is_redirect:
-            return RedirectResponse(response.status_code, headers=response.headers, stream=self, extensions=response.extensions)
+            return RedirectResponse(
+                response.status_code, headers=response.headers, stream=self, extensions=response.extensions
+            )
         response.stream = self
         return response
 

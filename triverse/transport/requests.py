@@ -75,7 +75,10 @@ class RequestEncoder:
     _MAX_TARGETS = 256
 
     def __init__(
-        self, base_url: httpx.URL, body_stream: Callable[[StreamedBody], BodyStream], http_client: AnyClient | None = None
+        self,
+        base_url: httpx.URL,
+        body_stream: Callable[[StreamedBody], BodyStream],
+        http_client: AnyClient | None = None,
     ) -> None:
         self._prefix = str(base_url).rstrip("/")
         self._body_stream = body_stream

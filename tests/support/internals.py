@@ -1,0 +1,45 @@
+"""The few private names of the package that tests read, so that a rename is one line."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from triverse import AsyncTriverse, Triverse
+from triverse.transport.asynchronous import AsyncTransport, LoopState
+from triverse.transport.sync import ProcessState, Transport
+
+__all__ = ["idle_connections", "loop_states", "max_connections_of", "permits", "process_states", "transport_of"]
+
+
+def transport_of(client: Triverse | AsyncTriverse) -> Any:
+    """The transport below a client."""
+    inside = cast("Any", client)
+    return inside._transport if hasattr(inside, "_transport") else inside._engine.transport
+
+
+def process_states(client: Triverse) -> list[ProcessState]:
+    transport: Transport = transport_of(client)
+    return list(transport._states.values())
+
+
+def loop_states(client: AsyncTriverse) -> list[LoopState]:
+    transport: AsyncTransport = transport_of(client)
+    return list(transport._states._values.values())
+
+
+def permits(state: LoopState) -> tuple[int, int]:
+    """How many permits are free, and how many tasks wait for one."""
+    return state.semaphore.value, state.semaphore.statistics().tasks_waiting
+
+
+def idle_connections(state: LoopState | ProcessState) -> int | None:
+    """How many of our own connections are idle; None with a user's client."""
+    if state.pool is None:
+        return None
+    return sum(len(connections._idle) for connections in state.pool._idle.values())
+
+
+def max_connections_of(client: AsyncTriverse) -> int:
+    """How many permits there are in each event loop."""
+    transport: AsyncTransport = transport_of(client)
+    return transport._max_connections
