@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import deque
+from bisect import bisect_right, insort
+from collections.abc import Sequence
 from typing import Final
 
 from triverse.core.secret import Secret
@@ -18,18 +19,20 @@ __all__ = ["KeyUploadWindow", "UploadWindows"]
 _UPLOADS: Final = 10
 # The service counts an upload when it arrives, a little later than it is sent here, and not always equally later.
 _SECONDS: Final = 60.0 + 0.5
+# More than ten: some may be reserved for later, after a pause that the server asked for.
+_REMEMBERED: Final = 100
 
 
 class UploadWindows:
     """The windows of all keys."""
 
     def __init__(self) -> None:
-        self._starts: dict[Secret, deque[float]] = {}
+        self.starts: dict[Secret, list[float]] = {}
         self._renew_lock()
 
     def _renew_lock(self) -> None:
         self._process = os.getpid()
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
 
     def of(self, key: Secret) -> KeyUploadWindow:
         """Return the window of one key."""
@@ -39,29 +42,35 @@ class UploadWindows:
         """Reserve the next upload by this key, and return when it may start."""
         if self._process != os.getpid():
             self._renew_lock()
-        with self._lock:
+        with self.lock:
             # Moved to the end, so that the keys that were used longest ago are the first.
-            starts = self._starts.pop(key, None) or deque[float]()
-            start = max(earliest, starts[-_UPLOADS] + _SECONDS) if len(starts) >= _UPLOADS else earliest
+            starts = self.starts.pop(key, [])
+            start = _next_start(starts, earliest)
             self._forget_before(start - _SECONDS)
-            starts.append(start)
-            while len(starts) > _UPLOADS and starts[0] <= earliest - _SECONDS:
-                starts.popleft()
-            self._starts[key] = starts
+            insort(starts, start)
+            del starts[:-_REMEMBERED]
+            self.starts[key] = starts
             return start
 
     def _forget_before(self, time: float) -> None:
-        for key, starts in list(self._starts.items()):
+        for key, starts in list(self.starts.items()):
             if starts and starts[-1] > time:
                 break
-            del self._starts[key]
+            del self.starts[key]
 
     def release(self, key: Secret, start: float) -> None:
         """Take a reservation back."""
-        with self._lock:
-            starts = self._starts.get(key, deque[float]())
+        with self.lock:
+            starts = self.starts.get(key, [])
             if start in starts:
                 starts.remove(start)
+
+
+def _next_start(starts: Sequence[float], earliest: float) -> float:
+    start = earliest
+    while (before := bisect_right(starts, start)) >= _UPLOADS and starts[before - _UPLOADS] + _SECONDS > start:
+        start = starts[before - _UPLOADS] + _SECONDS
+    return start
 
 
 class KeyUploadWindow:

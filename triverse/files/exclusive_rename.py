@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-__all__ = ["rename_exclusively"]
+__all__ = ["rename_exclusively", "renameat2"]
 
 _AT_FDCWD: Final = -100
 _RENAME_NOREPLACE: Final = 1
@@ -24,7 +24,7 @@ def rename_exclusively(source: Path, target: Path) -> None:
         FileExistsError: the name is taken.
         OSError: the rename failed.
     """
-    if sys.platform == "linux" and _renameat2(os.fsencode(source), os.fsencode(target)):
+    if sys.platform == "linux" and renameat2(os.fsencode(source), os.fsencode(target)):
         return
     # Windows refuses a name that is taken. Elsewhere, a file that appears between these two lines is replaced.
     if os.path.lexists(target):
@@ -32,7 +32,7 @@ def rename_exclusively(source: Path, target: Path) -> None:
     source.rename(target)
 
 
-def _renameat2(source: bytes, target: bytes) -> bool:
+def renameat2(source: bytes, target: bytes) -> bool:
     """Call Linux's `renameat2`. Return False if it is not available."""
     try:
         rename = ctypes.CDLL(None, use_errno=True).renameat2

@@ -15,6 +15,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from inspect import iscoroutinefunction
 from typing import Final, Protocol, cast
 
@@ -178,10 +179,11 @@ def _open_path(path: str | os.PathLike[str], argument: str) -> Source:
         if os.path.isdir(path):  # noqa: PTH112 - a str, too; Windows refuses to open directories
             raise _not_a_file(path, argument) from None
         raise
-    file = open(descriptor, "rb", buffering=0)  # noqa: PTH123, SIM115 - by descriptor; Source.close() closes it
-    with _closed_on_error(file.close):
+    with _closed_on_error(partial(os.close, descriptor)):
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise _not_a_file(path, argument)
+        file = open(descriptor, "rb", buffering=0)  # noqa: PTH123, SIM115 - by descriptor; Source.close() closes it
+    with _closed_on_error(file.close):
         return _seekable(file, argument, 0, os.fspath(path), close=file.close)
 
 

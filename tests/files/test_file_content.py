@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.files import GIF, JPEG, PNG, ZIP, glb
+
+from triverse.core.file_content import ContentError, FileContent
+from triverse.core.file_types import describe
+
+
+def take(
+    data: bytes, *, total: int | None = None, content_type: str = "", must_be_glb: bool = False, size: int = 7
+) -> tuple[bytes, bool]:
+    """Give the content in parts; returns what was handed on, and whether it is complete."""
+    content = FileContent(total, content_type, must_be_glb=must_be_glb)
+    handed = b"".join(content.take(data[offset : offset + size]) for offset in range(0, len(data), size))
+    return handed + content.end(), content.complete
+
+
+@pytest.mark.parametrize(
+    "data", [glb(), PNG, JPEG, ZIP, GIF, b"x", b"<svg>" * 999, b'{"asset": {}}', b"[1]", b"{", b'{"a": ' * 30000]
+)
+@pytest.mark.parametrize("size", [1, 7, 64, 65536])
+def test_a_file_is_handed_on_whole(data: bytes, size: int) -> None:
+    assert take(data, size=size) == (data, True)
+    assert take(data, total=len(data), size=size) == (data, True)
+
+
+@given(st.binary(min_size=1, max_size=3000), st.integers(1, 3000))
+def test_any_bytes_are_handed_on_whole_or_refused(data: bytes, size: int) -> None:
+    try:
+        handed, _ = take(data, size=size)
+    except ContentError:
+        return
+    assert handed == data
+
+
+def message(code: object = 4042) -> dict[str, object]:
+    return {"code": code, "message": "no assets", "suggestion": "x" * 100}
+
+
+PAGES = {
+    "page": b"<!DOCTYPE html><html><body>login</body></html>",
+    "upper case": b"<HTML>",
+    "page after blanks": b"\r\n \xef\xbb\xbf<!doctype  html>",
+    "page in XML": b'<?xml version="1.0"?>\n<html xmlns="x">',
+    "page after a comment": b"<!-- x --><html >",
+    "envelope": json.dumps(message()).encode(),
+    "envelope in other order": json.dumps(dict(reversed(message().items()))).encode(),
+    "envelope of a success": b'{"code": 0, "message": "success", "data": {}}',
+    "long envelope": json.dumps({**message(), "message": "x" * 200_000}).encode(),
+    "envelope after a byte order mark": b"\xef\xbb\xbf" + json.dumps(message()).encode(),
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("kind", PAGES)
+@pytest.mark.parametrize("size", [5, 65536])
+def test_a_page_or_a_message_is_no_file(kind: str, size: int) -> None:
+    with pytest.raises(ContentError, match=r"HTML page|JSON message|is empty"):
+        take(PAGES[kind], size=size)
+
+
+@pytest.mark.parametrize("content_type", ["text/html", "Text/HTML; charset=utf-8", "application/xhtml+xml"])
+def test_the_content_type_of_a_page_counts_unless_the_bytes_are_known(content_type: str) -> None:
+    with pytest.raises(ContentError, match="HTML page"):
+        take(b"anything", content_type=content_type)
+    assert take(PNG, content_type=content_type) == (PNG, True)
+
+
+@pytest.mark.parametrize(
+    "data", [b'{"code": "x", "message": ""}', b'{"code": true, "message": ""}', b'{"code": 1}', b"{" * 60000]
+)
+def test_other_json_is_a_file(data: bytes) -> None:
+    if not data.startswith(b'{"code": 1'):
+        assert take(data) == (data, True)
+
+
+@pytest.mark.parametrize("data", [PNG, JPEG, ZIP, GIF, b"short", b"x" * 100])
+def test_a_target_named_glb_takes_nothing_else(data: bytes) -> None:
+    with pytest.raises(ContentError, match=r"is (a|an) .*, but the target is named \.glb\. Pass a directory"):
+        take(data, must_be_glb=True)
+    assert take(glb(), must_be_glb=True) == (glb(), True)
+
+
+def test_a_wrong_type_is_refused_after_the_first_bytes() -> None:
+    content = FileContent(10_000_000, "", must_be_glb=True)
+    with pytest.raises(ContentError, match="PNG"):
+        content.take(PNG[:40])
+
+
+@pytest.mark.parametrize("stated", [999, 1001, 12, 2**32 - 1])
+def test_a_glb_that_disagrees_with_content_length_is_refused_at_once(stated: int) -> None:
+    content = FileContent(1000, "", must_be_glb=False)
+    with pytest.raises(ContentError, match=f"1,000 bytes long, but its header says {stated:,}"):
+        content.take(glb(1000, stated=stated)[:50])
+
+
+def test_without_content_length_a_glb_is_as_long_as_its_header_says() -> None:
+    assert take(glb(1000)) == (glb(1000), True)
+    assert take(glb(1000, stated=1001)) == (glb(1000, stated=1001), False)
+    with pytest.raises(ContentError, match="longer than the 999 bytes in the header of the GLB"):
+        take(glb(1000, stated=999))
+
+
+def test_fewer_bytes_than_content_length_are_incomplete_and_more_are_refused() -> None:
+    assert take(b"x" * 99, total=100) == (b"x" * 99, False)
+    with pytest.raises(ContentError, match="longer than the 98 bytes in Content-Length"):
+        take(b"x" * 99, total=98)
+
+
+def test_what_is_held_back_of_an_incomplete_file_is_not_handed_on() -> None:
+    assert take(b"x" * 20, total=100) == (b"", False)
+    assert take(b"glTF\x02\x00\x00\x00", total=100) == (b"", False)
+
+
+def test_a_glb_that_ends_within_its_header_is_refused() -> None:
+    with pytest.raises(ContentError, match="ends within its header"):
+        take(b"glTF\x02\x00\x00\x00")
+
+
+def test_messages_name_the_type() -> None:
+    assert describe(glb()) == "a GLB model"
+    assert describe(b"\x00\x00\x00\x20ftypavif") == "a HEIC or AVIF image"
+    assert describe(b"  <svg>") == "HTML, XML or SVG text"
+    assert describe(b"MM\x00*") == "a TIFF image"
+    assert describe(b"what") == "a file of an unknown type"
