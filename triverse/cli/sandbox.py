@@ -27,7 +27,7 @@ Examples:
   triverse sandbox --activity
   triverse sandbox --accounts my.toml
 
-FILE is TOML with an [[accounts]] table each: email, plan_name, api_credits, web_credits.
+FILE is TOML with an [[accounts]] table each: email, plan_name, api_credits, web_credits, key.
 """,
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=8787, help="Port to listen on; 0 for a free one. [8787]")

@@ -22,6 +22,7 @@ class _AccountEntry(Result):
     plan_name: str | None = None
     api_credits: float = 0.0
     web_credits: float = 0.0
+    key: str | None = None
 
 
 @frozen
@@ -38,6 +39,7 @@ def add_accounts(sandbox: Sandbox, path: Path) -> list[Account]:
     plan_name = "Pro"
     api_credits = 120
     web_credits = 10
+    key = "a-key-that-another-program-knows"
     ```
 
     Raises:
@@ -50,6 +52,7 @@ def add_accounts(sandbox: Sandbox, path: Path) -> list[Account]:
             plan_name=entry.plan_name,
             api_credits=entry.api_credits,
             web_credits=entry.web_credits,
+            key=entry.key,
         )
         for entry in entries
     ]

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from triverse.api.users import UserBalance, UserInfo
 from triverse.core.api_errors import ConflictError
+from triverse.core.secret import Secret
 from triverse.sandbox.account_tasks import AccountTasks
 from triverse.sandbox.environment import Environment
 from triverse.sandbox.ledger import Hold, Ledger, to_fraction
@@ -34,7 +35,7 @@ class Account:
         uploads: its uploaded files, the oldest first.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a property of the account
         self,
         environment: Environment,
         *,
@@ -42,6 +43,7 @@ class Account:
         plan_name: str | None,
         api_credits: float,
         web_credits: float,
+        key: str | None = None,
     ) -> None:
         self.email: str = email
         self.plan_name: str | None = plan_name
@@ -49,7 +51,7 @@ class Account:
         self._ledger = Ledger(to_fraction(api_credits))
         self._holds: list[Hold] = []
         self.revoked: bool = False
-        self.key: str = new_key(environment)
+        self.key: str = new_key(environment) if key is None else Secret(key).validated().reveal()
         self.id: UUID = environment.new_uuid()
         self.tasks: AccountTasks = AccountTasks(environment, self._ledger)
         self.uploads: Uploads = Uploads(environment, self.id)

@@ -128,19 +128,30 @@ class Sandbox:
         plan_name: str | None = None,
         api_credits: float = 0.0,
         web_credits: float = 0.0,
+        key: str | None = None,
     ) -> Account:
         """Open an account; `.key` is its key.
 
+        Args:
+            email: its e-mail address.
+            plan_name: its plan; None without one.
+            api_credits: its available API credits.
+            web_credits: its credits for the web platform.
+            key: its key; by default a new one. A fixed key suits Docker compose, where another container needs it.
+
         Raises:
-            ConfigurationError: not a number of credits.
+            ConfigurationError: not a number of credits, not a possible key, or the key of another account.
         """
         with self._lock:
+            if key in self._by_key:
+                raise ConfigurationError("another account of this sandbox has this key")
             account = Account(
                 self._environment,
                 email=email,
                 plan_name=plan_name,
                 api_credits=api_credits,
                 web_credits=web_credits,
+                key=key,
             )
             self._accounts.append(account)
             self._by_key[account.key] = account
