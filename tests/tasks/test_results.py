@@ -9,6 +9,7 @@ from typing import cast
 from uuid import UUID
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from support.exchange_driver import Call, data, reply
@@ -16,6 +17,7 @@ from support.pickles import repickled
 
 from triverse import Asset, InvalidResponseError, Quote, Task, TaskQueue, api
 from triverse.core.attempt import Reply
+from triverse.core.secret import Secret
 
 UUID_TEXT = "7d0f2c4e-1b3a-4c5d-8e6f-9a0b1c2d3e4f"
 TASK: Mapping[str, object] = {
@@ -310,3 +312,16 @@ def test_the_repr_of_an_asset_hides_the_query_of_its_urls() -> None:
     assert "'https://files.example/helmet.glb?…'" in repr(asset)
     assert "'https://files.example/helmet.png'" in repr(asset)
     assert "preview_url=None" in repr(Asset("https://files.example/helmet.glb"))
+
+
+def test_a_key_that_the_service_echoes_is_not_shown_by_a_task() -> None:
+    key = Secret("tv-key-for-tests-0123456789")
+    fields = {
+        **TASK,
+        "status": f"FAILED {key.reveal()}",
+        "error": {"message": f"bad key {key.reveal()}", "trace": [{key.reveal(): key.reveal()}]},
+        "new_field": key.reveal(),
+    }
+    task = Call(api.tasks.get(UUID_TEXT)).response(evolve(data(fields), key=key)).data
+    assert key.reveal() not in f"{task!r} {task.reason} {task.to_json()}"
+    assert task.reason == "bad key [redacted]"

@@ -35,6 +35,7 @@ from triverse.core.headers import Headers
 from triverse.core.options import Policy, Unset
 from triverse.core.request import Request
 from triverse.core.response_body import unwrap
+from triverse.core.result import Result
 from triverse.core.retry import MAX_RETRY_DELAY, RETRYABLE_STATUS_CODES, backoff
 from triverse.core.structure import structurer
 from triverse.core.text import exception_chain, exception_message, safe_repr
@@ -188,6 +189,8 @@ def _result(  # noqa: PLR0913, PLR0917 - what an outcome is judged by
     result = unwrap(outcome, request_text(attempt, outcome), structure, runtime.wall_clock)
     if isinstance(result, (InvalidResponseError, APIError)):
         result.method, result.url = attempt.request.method, _url(attempt, outcome)
+    elif isinstance(result, Result) and outcome.key is not None:
+        return cast("T", result._without_key(outcome.key.redact))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # not for users
     if isinstance(result, AuthenticationError):
         result._hint = f"Check the API key, which came from {policy.key_source}."  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # only this package sets it
     return result

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import KeysView, Mapping
+from collections.abc import Callable, KeysView, Mapping
 from datetime import datetime
 from pathlib import PurePath
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Self, cast
 from uuid import UUID
 
 import attrs
@@ -85,6 +85,10 @@ class Result(Serializable):
     def extra(self) -> Mapping[str, object]:
         """Fields of the response that this version does not know. Read-only at every level; not part of `==`."""
         return self._extra
+
+    def _without_key(self, redact: Callable[[str], str]) -> Self:  # noqa: ARG002 - for subclasses
+        """Return the result without the key, if errors show texts of such results. The exchange calls it."""
+        return self
 
     @classmethod
     def __attrs_init_subclass__(cls) -> None:

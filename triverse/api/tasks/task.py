@@ -9,9 +9,9 @@ A task has been paid for, so it is never lost to a field that the service change
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final, Self
+from typing import Any, Final, Self, cast
 from uuid import UUID
 
 from attrs import evolve, field, frozen
@@ -171,6 +171,14 @@ class Task(Result):
         """Whether this state was returned by the creation of the task, and not by a later request."""
         return self._is_new
 
+    def _without_key(self, redact: Callable[[str], str]) -> Self:
+        # Errors about a task show its status and its reason, and have the whole task as an attribute.
+        texts: dict[str, Any] = {
+            name: getattr(self, name) for name in ("status", "flow_name", "input", "output", "error", "extra")
+        }
+        redacted: dict[str, Any] = {name: _redacted(value, redact) for name, value in texts.items()}
+        return self if redacted == texts else evolve(self, **redacted)
+
     @classmethod
     def structure(cls, value: object, warned: set[str] | None = None) -> Self:
         """Decode a JSON value; a field of the wrong type becomes None, except for `task_uuid` and `status`.
@@ -190,6 +198,15 @@ class Task(Result):
         fields = decode_fields(value, _REQUIRED_FIELDS, {**_OPTIONAL_FIELDS, "queue": check_queue})
         log_problems(f"Task {fields.known['task_uuid']}", fields.problems + in_queue, warned)
         return cls(**fields.arguments())
+
+
+def _redacted(value: object, redact: Callable[[str], str]) -> object:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        members = cast("dict[str, object]", value).items()
+        return {redact(name): _redacted(member, redact) for name, member in members}
+    return [_redacted(member, redact) for member in cast("list[object]", value)] if isinstance(value, list) else value
 
 
 def as_created(task: Task, client_order_id: str | None) -> Task:
