@@ -68,7 +68,7 @@ class MultipartBody:
         filename: str,
         content_type: str,
         boundary: str,
-        on_progress: Callable[[Progress], Awaitable[None] | None] | None = None,
+        on_progress: Callable[[Progress], Awaitable[object] | None] | None = None,
     ) -> None:
         self._source = source
         self._head = (
@@ -121,7 +121,7 @@ class MultipartBody:
             return None if pending is None else self._await(pending)
         raise BodyStoppedError
 
-    async def _await(self, pending: Awaitable[None]) -> None:
+    async def _await(self, pending: Awaitable[object]) -> None:
         try:
             await pending
         except Exception as error:  # noqa: BLE001 - a user's callback may raise anything

@@ -36,7 +36,7 @@ class OpenedUpload(Generic[T]):
     _names: _Names
 
     def request(
-        self, boundary: str, on_progress: Callable[[Progress], Awaitable[None] | None] | None = None
+        self, boundary: str, on_progress: Callable[[Progress], Awaitable[object] | None] | None = None
     ) -> tuple[Request[T], MultipartBody]:
         """Return the request to send, and its body."""
         body = MultipartBody(

@@ -94,7 +94,7 @@ class AsyncUserClientGuard:
         return anyio.fail_after(seconds_left(self._deadline))
 
     async def _trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """httpcore's `trace` extension. Other transports never call it."""
+        """Httpcore's `trace` extension. Other transports never call it."""
         if event.endswith(".connect_tcp.started"):
             peer = host_and_port(info["host"], info["port"])
             self.proxy = None if peer == host_and_port(*self._origin[1:]) else peer

@@ -1,0 +1,186 @@
+"""Uploads and downloads for tasks: runs their flows over the transport, and the disk in threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Final, Protocol, TypeVar, cast
+
+import anyio
+from anyio.to_thread import run_sync
+
+from triverse.api.download_flow import DownloadFlow, download_flow
+from triverse.api.downloads import AsyncDownloadStream, Begin, Data, Download, Open, Read, Stream
+from triverse.api.transfers import AsyncOnProgress, TransferLimits
+from triverse.api.upload_flow import upload_flow
+from triverse.clients.transfers import single_call, transfer_limits
+from triverse.clients.upload_window import UploadWindows
+from triverse.core.attempt import Attempt, AttemptFailed, Outcome
+from triverse.core.callbacks import call_async, check_callback
+from triverse.core.exchange import Response, Runtime
+from triverse.core.flow import Flow, Notify
+from triverse.core.options import Policy
+from triverse.core.request import Request
+from triverse.core.secret import Secret
+from triverse.files.targets import Target
+from triverse.files.uploads import OpenedUpload, open_uploads
+from triverse.transport.async_reply_stream import AsyncReplyStream
+from triverse.transport.asynchronous import AsyncTransport
+
+__all__ = ["AsyncTransferEngine", "download_file", "open_stream", "send_files"]
+
+T = TypeVar("T")
+
+# A step to a thread and back takes some 50 us, as long as receiving a chunk of 64 KiB from a local server.
+_BATCH_BYTES: Final = 1024 * 1024
+
+
+class AsyncTransferEngine(Protocol):
+    """What transfers require of the engine."""
+
+    # ruff: noqa: D102 - the names of the engine say what they are
+    @property
+    def policy(self) -> Policy: ...
+
+    @property
+    def transport(self) -> AsyncTransport: ...
+
+    @property
+    def runtime(self) -> Runtime: ...
+
+    @property
+    def upload_windows(self) -> UploadWindows: ...
+
+    async def current_key(self) -> Secret: ...
+
+    async def pause(self, seconds: float, /) -> object: ...
+
+    async def run(self, flow: Flow[object, T]) -> T: ...
+
+
+async def send_files(
+    engine: AsyncTransferEngine,
+    requests: Sequence[Request[T]],
+    timeout: float | None = None,
+    on_progress: AsyncOnProgress | None = None,
+) -> list[Response[T]]:
+    """Open and check all files, then upload one after the other."""
+    check_callback("on_progress", on_progress, may_be_async=True)
+    limits = transfer_limits(engine.policy, engine.runtime, timeout)
+    uploads = await run_sync(open_uploads, requests)
+    try:
+        return [await _send_file(engine, upload, limits, on_progress) for upload in uploads]
+    finally:
+        for upload in uploads:
+            upload.close()
+
+
+async def _send_file(
+    engine: AsyncTransferEngine, upload: OpenedUpload[T], limits: TransferLimits, on_progress: AsyncOnProgress | None
+) -> Response[T]:
+    report = None if on_progress is None else partial(call_async, on_progress)
+    request, body = upload.request(engine.runtime.new_id(), report)
+    window = engine.upload_windows.of(await engine.current_key())
+    return await engine.run(upload_flow(request, body, window, limits))
+
+
+async def download_file(engine: AsyncTransferEngine, plan: Download) -> Path:
+    """Download to a file, which appears under its name complete or not at all."""
+    check_callback("on_progress", plan.on_progress, may_be_async=True)
+    target = Target(plan.to, overwrite=plan.overwrite)
+    await run_sync(target.check)
+    try:
+        transfer = _start(engine, plan, must_be_glb=target.must_be_glb)
+        try:
+            await _write(transfer, target)
+        finally:
+            await transfer.aclose()
+        return await run_sync(target.publish)
+    finally:
+        await _discard(target)
+
+
+async def _write(transfer: _AsyncTransfer, target: Target) -> None:
+    batch: list[bytes] = []
+    size = 0
+    while (event := await transfer.advance()) is not None:
+        if isinstance(event, Begin):
+            batch, size = [], 0
+            await run_sync(target.begin, event.filename)
+            continue
+        batch.append(event.chunk)
+        size += len(event.chunk)
+        if size >= _BATCH_BYTES:
+            await run_sync(target.write, batch)
+            batch, size = [], 0
+    await run_sync(target.write, batch)
+
+
+async def _discard(target: Target) -> None:
+    """Remove what was not published, in a thread: a file system may take long to free a large file."""
+    try:
+        with anyio.CancelScope(shield=True):
+            await run_sync(target.discard)
+    finally:
+        target.discard()
+
+
+def open_stream(engine: AsyncTransferEngine, plan: Stream) -> AsyncDownloadStream:
+    """Return the stream of a download; the request is made when its block is entered."""
+    return AsyncDownloadStream(partial(_start, engine, plan))
+
+
+def _start(engine: AsyncTransferEngine, plan: Stream, *, must_be_glb: bool = False) -> _AsyncTransfer:
+    limits = transfer_limits(engine.policy, engine.runtime, plan.timeout)
+    secure = engine.transport.base_url.startswith("https:")
+    return _AsyncTransfer(engine, download_flow(plan, engine.policy, limits, secure=secure, must_be_glb=must_be_glb))
+
+
+class _AsyncTransfer:
+    """Runs the flow of one download."""
+
+    def __init__(self, engine: AsyncTransferEngine, flow: DownloadFlow) -> None:
+        self._engine = engine
+        self._flow = flow
+        self._outcome: object = None
+        self._response = AsyncExitStack()
+        self._stream: AsyncReplyStream | None = None
+
+    async def advance(self) -> Begin | Data | None:
+        """Return what comes next; None at the end of the file."""
+        while True:
+            try:
+                effect = self._flow.send(self._outcome)
+            except StopIteration:
+                return None
+            self._outcome = None
+            if isinstance(effect, (Data, Begin)):
+                return effect
+            if isinstance(effect, Read):
+                self._outcome = await cast("AsyncReplyStream", self._stream).read()
+            elif isinstance(effect, Open):
+                self._outcome = await self._open(effect.attempt)
+            elif isinstance(effect, Notify):
+                pending = call_async(cast("Callable[[object], object]", effect.callback), effect.value)
+                if pending is not None:
+                    await pending
+            else:
+                await self._response.aclose()
+                self._outcome = await self._engine.run(single_call(effect))
+
+    async def _open(self, attempt: Attempt) -> Outcome:
+        await self._response.aclose()
+        await self._engine.pause(attempt.after)
+        key = await self._engine.current_key()
+        opened = await self._response.enter_async_context(self._engine.transport.open(attempt, key))
+        if isinstance(opened, AttemptFailed):
+            return opened
+        self._stream = opened
+        return opened.reply
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        self._flow.close()
+        await self._response.aclose()
