@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from contextlib import suppress
 from typing import Final
 
 from triverse.core.text import to_single_line
@@ -28,10 +29,9 @@ class _StandardErrorHandler(logging.Handler):
     """Writes to the `sys.stderr` of the moment, which a test or a notebook may have replaced."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
+        # A closed or full standard error must not break the program.
+        with suppress(OSError, ValueError):
             sys.stderr.write(f"{record.levelname.lower()}: {to_single_line(record.getMessage())}\n")
-        except Exception:  # noqa: BLE001 - a closed or full standard error must not break the program
-            self.handleError(record)
 
 
 def configure_logging() -> None:

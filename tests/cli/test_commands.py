@@ -102,10 +102,10 @@ def test_no_answer_is_status_4(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
 def test_no_key_is_status_2_and_says_where_to_put_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["balance"]) == 2
-    assert capsys.readouterr().err.splitlines() == [
-        "triverse: no API key: set TRIVERSE_API_KEY (keys are made in the Triverse API dashboard), choose a profile with"
-        " --profile, or try --sandbox"
-    ]
+    assert capsys.readouterr().err == (
+        "triverse: no API key: set TRIVERSE_API_KEY (keys are made in the Triverse API dashboard), choose a profile"
+        " with --profile, or try --sandbox\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,30 @@ COMPLETION: Final = "_TRIVERSE_COMPLETE"
 _MAX_WIDTH: Final = 96
 
 
+def _generate() -> click.Command:
+    from triverse.cli.generate import generate
+
+    return generate
+
+
+def _quote() -> click.Command:
+    from triverse.cli.tasks import quote
+
+    return quote
+
+
+def _task() -> click.Command:
+    from triverse.cli.tasks import task
+
+    return task
+
+
+def _upload() -> click.Command:
+    from triverse.cli.tasks import upload
+
+    return upload
+
+
 def _me() -> click.Command:
     from triverse.cli.balance import me
 
@@ -66,6 +90,10 @@ def _completion() -> click.Command:
 
 
 _COMMANDS: Final[dict[str, tuple[Callable[[], click.Command], str]]] = {
+    "generate": (_generate, "Make a 3D model from a prompt or an image."),
+    "quote": (_quote, "Show what a task costs."),
+    "task": (_task, "Show, wait for, watch and download tasks."),
+    "upload": (_upload, "Upload an image or a model."),
     "me": (_me, "Show the account that the key belongs to."),
     "balance": (_balance, "Show the API credits; watch or check them."),
     "doctor": (_doctor, "Find out why a call does not work."),
@@ -76,7 +104,7 @@ _COMMANDS: Final[dict[str, tuple[Callable[[], click.Command], str]]] = {
 
 _SUMMARY: Final = (
     "3D models from prompts and images, by the Triverse API. Try it without a key and without cost: "
-    "triverse balance --sandbox"
+    'triverse generate "a brass helmet" --sandbox'
 )
 _REFERENCE: Final = """\
 Key: TRIVERSE_API_KEY, or --profile NAME. Keys are made in the API dashboard,

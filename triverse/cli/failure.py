@@ -85,9 +85,10 @@ def _with_doctor(error: TriverseError) -> str:
 
 def error_object(error: BaseException, message: str, status: int) -> Mapping[str, object]:
     """The members of the JSON object of an error."""
-    found = {name: getattr(error, name, None) for name in _DETAILS}
+    origin = error.__cause__ if isinstance(error, CommandError) and error.__cause__ else error
+    found = {name: getattr(origin, name, None) for name in _DETAILS}
     details = {name: value for name, value in found.items() if value is not None}
     if isinstance(error, CommandError):
         details |= error.details
-    kind = "Interrupted" if status == INTERRUPTED else type(error).__name__
+    kind = "Interrupted" if status == INTERRUPTED else type(origin).__name__
     return {"type": kind, "message": printable(message), "exit_status": status, **details}

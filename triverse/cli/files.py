@@ -50,8 +50,8 @@ def read_text(path: Path, *, private: bool = False) -> str:
         with open(path, "rb", opener=_open) as file:
             _check_permissions(file, path, private=private)
             data = file.read(_MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"cannot read {shown}: {_reason(error)}") from error
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {shown}: {error.strerror}") from error
     if len(data) > _MAX_BYTES:
         raise ConfigurationError(f"cannot read {shown}: it is larger than {_MAX_BYTES >> 20} MiB")
     return _decode(data, shown)
@@ -68,10 +68,6 @@ def _open(path: str, flags: int) -> int:
 def _check_permissions(file: BinaryIO, path: Path, *, private: bool) -> None:
     if private and os.name == "posix" and os.fstat(file.fileno()).st_mode & _OTHERS:
         raise ConfigurationError(f"other users can read the keys in {path}: chmod 600 {shlex.quote(str(path))}")
-
-
-def _reason(error: OSError | ValueError) -> str:
-    return error.strerror or type(error).__name__ if isinstance(error, OSError) else "this is not a path"
 
 
 def _decode(data: bytes, shown: str) -> str:

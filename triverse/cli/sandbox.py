@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,35 +16,56 @@ from triverse._extras import require_extra
 from triverse.cli.options import FILE
 from triverse.cli.output import INTERRUPTED, credits_text, printable, write_line
 from triverse.cli.sandbox_accounts import add_accounts
-from triverse.sandbox import Account, Sandbox
+from triverse.cli.sandbox_control import COMMANDS
+from triverse.sandbox import Account, LoggedCall, Sandbox
 from triverse.sandbox.activity import Activity
 
 __all__ = ["sandbox"]
 
 
-@click.command(
+@click.group(
     help="Serve a local Triverse to develop and test against. Ctrl-C ends it.",
     epilog="""\b
-Examples:
-  triverse sandbox --activity
-  triverse sandbox --accounts my.toml
+Example: triverse sandbox top-up 500
+The commands change a sandbox that is served in another shell.
 
 FILE is TOML with an [[accounts]] table each: email, plan_name, api_credits, web_credits, key.
 """,
+    invoke_without_command=True,
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=8787, help="Port to listen on; 0 for a free one. [8787]")
-@click.option("--host", metavar="ADDRESS", help="Address to listen on, so that others can connect. [127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), metavar="PORT", default=8787, help="0 for a free one. [8787]")
+@click.option("--host", metavar="ADDRESS", help="Address to listen on. [127.0.0.1]")
 @click.option("--accounts", metavar="FILE", type=FILE, help="Open the accounts in FILE.")
-@click.option("--activity", is_flag=True, help="Let tasks start, succeed and fail, so that balances move.")
-def sandbox(*, port: int, host: str | None, accounts: Path | None, activity: bool) -> int:
+@click.option("--activity", is_flag=True, help="Let tasks start, succeed and fail.")
+@click.option("--quiet", is_flag=True, help="Do not print a line for each request.")
+@click.pass_context
+def sandbox(  # noqa: PLR0913 - one argument for each option
+    context: click.Context, *, port: int, host: str | None, accounts: Path | None, activity: bool, quiet: bool
+) -> int | None:
+    if context.invoked_subcommand is not None:
+        return None
     with require_extra("sandbox"):
         from triverse.sandbox.server import run_server  # noqa: PLC0415 - it needs the extra
 
     local = Sandbox()
     owners = [local.demo] if accounts is None else add_accounts(local, accounts)
+    if not quiet:
+        local.on_request = _print_request
     tasks = Activity(owners) if activity else None
     run_server(local, host=host or "127.0.0.1", port=port, ready=lambda url: _announce(url, owners), activity=tasks)
     return INTERRUPTED
+
+
+for command in COMMANDS:
+    sandbox.add_command(command)
+
+
+def _print_request(call: LoggedCall) -> None:
+    fault = "" if call.fault is None else f"  {call.fault!r}"
+    line = f"{time.strftime('%H:%M:%S')}  {call.method:6} {printable(call.path)}  {call.status}{printable(fault)}"
+    # A full disk must not break the sandbox.
+    with suppress(OSError):
+        sys.stderr.write(f"{line}\n")
 
 
 def _announce(url: str, accounts: Sequence[Account]) -> None:
@@ -59,9 +82,8 @@ def _announce(url: str, accounts: Sequence[Account]) -> None:
 
 
 def _variables(url: str, account: Account) -> dict[str, str]:
-    variables = {"TRIVERSE_API_KEY": str(account.key), "TRIVERSE_BASE_URL": url}
-    host = urlsplit(url).hostname
-    if host not in {"127.0.0.1", "::1", "localhost"}:
-        # Without it, the SDK refuses http:// to a host that is not this machine.
+    variables = {"TRIVERSE_API_KEY": str(account.key)}
+    if urlsplit(url).hostname not in {"127.0.0.1", "::1", "localhost"}:
+        # Without it, the SDK refuses http:// to another machine.
         variables["TRIVERSE_ALLOW_HTTP"] = "1"
-    return variables
+    return {**variables, "TRIVERSE_BASE_URL": url}

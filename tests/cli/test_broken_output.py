@@ -1,0 +1,78 @@
+"""Full disks, closed streams and readers that stop: one line, no traceback, and the status of the command."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.shell import COMMAND, environment, start
+
+
+def shell(command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `triverse` with this command line and redirection."""
+    return subprocess.run(  # noqa: S603 - our own command
+        ["/bin/sh", "-c", f"exec {shlex.join(COMMAND)} {command}"],
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ("balance --sandbox > /dev/full", 1),
+        ("balance --sandbox --json > /dev/full", 1),
+        ("me --sandbox > /dev/full", 1),
+        ("--help > /dev/full", 1),
+        ("balance --help > /dev/full", 1),
+        ("openapi > /dev/full", 1),
+        ("completion bash > /dev/full", 1),
+        ("doctor > /dev/full", 1),
+        ("balance --sandbox --below 5000 > /dev/full", 3),
+        ("balance --sandbox --below 5000 --json > /dev/full", 3),
+        ("balance --sandbox --below 5 > /dev/full", 1),
+    ],
+)
+def test_a_full_disk_is_one_line_and_keeps_a_status(command: str, status: int, unbuffered: str) -> None:
+    done = shell(command, PYTHONUNBUFFERED=unbuffered)
+    assert done.returncode == status
+    assert done.stderr == "triverse: standard output: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ("me --sandbox --json >&-", 0),
+        ("balance --sandbox >&-", 0),
+        ("balance --sandbox --below 5000 >&-", 3),
+        ("balance --sandbox --below 5000 >&- 2>&- <&-", 3),
+        ("balance --bogus >&-", 2),
+        ("balance --bogus 2>&-", 2),
+        ("balance 2>&-", 2),
+        ("balance --bogus 2> /dev/full", 2),
+        ("--help >&-", 0),
+        ("balance --watch --sandbox --below nothing <&-", 2),
+    ],
+)
+def test_a_closed_stream_keeps_the_status(command: str, status: int) -> None:
+    done = shell(command)
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("arguments", "status"), [((), 0), (("--below", "5000"), 3)])
+def test_a_reader_that_stops_is_no_error(arguments: tuple[str, ...], status: int) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    writing = start("balance", "--sandbox", *arguments, stdout=write)
+    os.close(write)
+    assert writing.communicate(timeout=120)[1] == b""
+    assert writing.returncode == status

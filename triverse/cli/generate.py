@@ -1,0 +1,171 @@
+"""`triverse generate`: from a prompt or an image to a model on the disk."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from uuid import uuid4
+
+import click
+from attrs import frozen
+
+from triverse import Quote, Request, Task, Triverse, UploadedFile, api
+from triverse.cli.options import FILE, ClientFactory, client_options, json_option
+from triverse.cli.output import API_ERROR, USAGE, CommandError, credits_text, print_json, write_line
+from triverse.cli.progress import Reporter, reporting
+from triverse.cli.task_errors import input_errors, resumable, resume_command
+from triverse.cli.tasks import check_target
+
+__all__ = ["generate"]
+
+# An image is quoted before it is uploaded: its content does not change the price.
+_NOT_UPLOADED_YET = UploadedFile("not/uploaded-yet")
+
+
+@frozen
+class _Order:
+    """What to make.
+
+    Attributes:
+        prompt: the text; None for an image.
+        image: a path or an `https://` URL; None for a prompt.
+        options: parameters of the task, without those that are not given.
+        client_order_id: protects from paying twice.
+    """
+
+    prompt: str | None
+    image: str | None
+    options: dict[str, object]
+    client_order_id: str
+
+    def request(self, image: str | UploadedFile) -> Request[Task]:
+        """The request that creates the task."""
+        if self.prompt is not None:
+            return api.tasks.text_to_model(self.prompt, client_order_id=self.client_order_id, **self.options)  # type: ignore[arg-type]
+        return api.tasks.image_to_model(image, client_order_id=self.client_order_id, **self.options)  # type: ignore[arg-type]
+
+
+@click.command(
+    help="Make a 3D model from a prompt or an image, and download it.",
+    epilog="""\b
+Example: triverse generate "a brass helmet"
+It asks before it spends credits. Ctrl-C prints how to go on.
+""",
+)
+@click.argument("prompt", required=False)
+@click.option("--image", metavar="FILE", help="Image to start from: a file or an https:// URL.")
+@click.option("-o", "--output", metavar="PATH", type=FILE, default=".", help="File or directory to save to. [.]")
+@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
+@click.option("--polygon-limit", type=int, metavar="N", help="At most N polygons: 1000 to 1500000.")
+@click.option("--texture-size", type=int, metavar="N", help="Texture of N x N pixels: 1024 to 4096.")
+@click.option("--turbo", is_flag=True, help="Faster, perhaps in lower quality.")
+@click.option("--order-id", metavar="ID", help="Your id of the order: the same id is paid once.")
+@click.option("--timeout", type=float, default=3600.0, metavar="SECONDS", help="Longest wait. [3600]")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@json_option
+@client_options
+def generate(  # noqa: PLR0913 - one argument for each option
+    factory: ClientFactory,
+    *,
+    prompt: str | None,
+    image: str | None,
+    output: Path,
+    overwrite: bool,
+    polygon_limit: int | None,
+    texture_size: int | None,
+    turbo: bool,
+    order_id: str | None,
+    timeout: float,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    if (prompt is None) == (image is None):
+        raise click.UsageError("give either a prompt or --image", click.get_current_context())
+    check_target(output, overwrite=overwrite)
+    options = {"polygon_limit": polygon_limit, "texture_size": texture_size, "turbo": turbo or None}
+    given = {name: value for name, value in options.items() if value is not None}
+    order = _Order(prompt, image, given, order_id or uuid4().hex)
+    with factory.client() as client:
+        quote = _quote(client, order)
+        _confirm(factory, quote, yes=yes, as_json=as_json)
+        with reporting(as_json=as_json) as reporter:
+            task = _create(client, order, reporter)
+            with resumable(task.task_uuid, resume_command(factory, task.task_uuid, output)):
+                reporter.task(task)
+                task = client.tasks.wait(task, timeout=timeout, on_update=reporter.task)
+                path = client.tasks.download(
+                    task, output, overwrite=overwrite, on_progress=lambda step: reporter.transfer("download", step)
+                )
+    if as_json:
+        print_json({"path": str(path), "task": task.to_dict()})
+    else:
+        write_line(str(path))
+
+
+def _quote(client: Triverse, order: _Order) -> Quote:
+    """The price of the task.
+
+    Raises:
+        CommandError: the prompt or a parameter was refused.
+    """
+    with input_errors():
+        return client.tasks.quote(order.request(_NOT_UPLOADED_YET))
+
+
+def _confirm(factory: ClientFactory, quote: Quote, *, yes: bool, as_json: bool) -> None:
+    """Show the price, and ask whether to go on.
+
+    Raises:
+        CommandError: there are too few credits, or nobody can be asked.
+        Abort: the user said no.
+    """
+    cost, available = credits_text(quote.cost_credits), credits_text(quote.available_credits)
+    if not quote.affordable:
+        details = {"cost_credits": quote.cost_credits, "available_credits": quote.available_credits}
+        raise CommandError(f"this costs {cost} credits, but only {available} are available", API_ERROR, **details)
+    if as_json:
+        price = {"cost_credits": quote.cost_credits, "available_credits": quote.available_credits}
+        print_json({"event": "quote", **price}, error=True)
+    else:
+        sys.stderr.write(f"{quote.flow_name} costs {cost} of {available} credits.\n")
+    if not yes and not _agrees(free=factory.sandbox, as_json=as_json):
+        raise CommandError("nothing was created, since you did not agree", USAGE)
+
+
+def _agrees(*, free: bool, as_json: bool) -> bool:
+    """Ask on standard error.
+
+    Raises:
+        CommandError: standard input has no reply, and `--yes` was not given.
+    """
+    if not as_json:
+        sys.stderr.write("Create it? [y/N] ")
+        sys.stderr.flush()
+        reply = sys.stdin.readline()
+        if reply:
+            return reply.strip().lower() in {"y", "yes"}
+        sys.stderr.write("\n")
+    if free:
+        return True
+    raise CommandError("nobody can be asked here: confirm the price with --yes", USAGE)
+
+
+def _create(client: Triverse, order: _Order, reporter: Reporter) -> Task:
+    """Upload the image if it is a file, and create the task.
+
+    Raises:
+        CommandError: the input was refused, or the user pressed Ctrl-C while the task was being created.
+    """
+    try:
+        with input_errors():
+            image = _upload(client, order.image, reporter) if order.image else ""
+            return client.execute(order.request(image))
+    except KeyboardInterrupt as error:
+        text = f"interrupted; the task may exist. The same command with --order-id {order.client_order_id} pays once"
+        raise CommandError(text, 130, client_order_id=order.client_order_id) from error
+
+
+def _upload(client: Triverse, image: str, reporter: Reporter) -> str | UploadedFile:
+    if image.startswith(("https://", "http://")):
+        return image
+    return client.uploads.image(Path(image), on_progress=lambda step: reporter.transfer("upload", step))

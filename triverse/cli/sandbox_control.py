@@ -1,0 +1,125 @@
+"""`triverse sandbox top-up|freeze|release|break|repair`: change a sandbox that another shell serves."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Final, cast
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode, urlsplit
+from urllib.request import ProxyHandler, Request, build_opener
+
+import click
+
+from triverse.cli.options import CREDITS
+from triverse.cli.output import API_ERROR, NETWORK, USAGE, CommandError, credits_text, print_fields, write_line
+
+__all__ = ["COMMANDS"]
+
+_DEFAULT: Final = "http://127.0.0.1:8787"
+_SERVICE: Final = "triverse.ai"
+_TIMEOUT: Final = 10.0
+
+_account = click.option("--account", metavar="EMAIL", help="The account. Default: that of TRIVERSE_API_KEY.")
+
+
+@click.command("top-up", help="Add credits to an account.", epilog="Example: triverse sandbox top-up 500")
+@click.argument("credits_", metavar="CREDITS", type=CREDITS)
+@_account
+def top_up(*, credits_: float, account: str | None) -> None:
+    _print_account(_call("POST", "top-up", credits=credits_, account=account))
+
+
+@click.command(help="Freeze credits of an account, as a task does.", epilog="Example: triverse sandbox freeze 20")
+@click.argument("credits_", metavar="CREDITS", type=CREDITS)
+@_account
+def freeze(*, credits_: float, account: str | None) -> None:
+    _print_account(_call("POST", "freeze", credits=credits_, account=account))
+
+
+@click.command(help="Release the credits that `freeze` froze.", epilog="Example: triverse sandbox release")
+@_account
+def release(*, account: str | None) -> None:
+    _print_account(_call("POST", "release", account=account))
+
+
+@click.command(
+    "break",
+    help="Make requests fail. FAULT is an HTTP status, or a fault such as reset, silent, truncated, html, wrong_types.",
+    epilog="""\b
+Examples:
+  triverse sandbox break 503 --times 2
+  triverse sandbox break reset --path /tasks
+""",
+)
+@click.argument("fault")
+@click.option("--times", type=click.IntRange(min=1), metavar="N", help="Only the next N requests.")
+@click.option("--path", metavar="PATH", help="Only requests to this path, such as /users/balance.")
+def break_(*, fault: str, times: int | None, path: str | None) -> None:
+    kind = {"status": int(fault)} if fault.isdecimal() else {"fault": fault}
+    faults = _call("POST", "faults", **kind, times=times, match=path)
+    for line in cast("list[str]", faults):
+        write_line(line)
+
+
+@click.command(help="Remove every fault of `break`.", epilog="Example: triverse sandbox repair")
+def repair() -> None:
+    _call("DELETE", "faults")
+    write_line("no faults")
+
+
+COMMANDS: Final = (top_up, freeze, release, break_, repair)
+
+
+def _call(method: str, control: str, **fields: object) -> object:
+    """Send a control request, and return the payload of the response.
+
+    Raises:
+        CommandError: no sandbox answers there, or it refused the request.
+    """
+    origin, headers = _origin()
+    query = urlencode({name: value for name, value in fields.items() if value is not None})
+    url = f"{origin}/sandbox/{control}{'?' if query else ''}{query}"
+    # A proxy of the environment could not reach this machine's own addresses.
+    opener = build_opener(ProxyHandler({}))
+    try:
+        with opener.open(Request(url, method=method, headers=headers), timeout=_TIMEOUT) as response:  # noqa: S310 - http
+            return json.loads(response.read())["data"]
+    except HTTPError as error:
+        raise CommandError(_refusal(error, origin), API_ERROR) from error
+    except (URLError, OSError) as error:
+        reason = getattr(error, "reason", error)
+        message = f"no sandbox answers at {origin} ({reason}). To start one: triverse sandbox"
+        raise CommandError(message, NETWORK) from error
+    except (ValueError, LookupError, TypeError) as error:
+        raise CommandError(f"{origin} is not a sandbox: its response is not JSON of one", API_ERROR) from error
+
+
+def _origin() -> tuple[str, dict[str, str]]:
+    """Where the sandbox is, and the header that names the account."""
+    base_url = os.environ.get("TRIVERSE_BASE_URL")
+    if not base_url:
+        # The key of the environment may be a real one.
+        return _DEFAULT, {}
+    parts = urlsplit(base_url)
+    if parts.scheme != "http" or (parts.hostname or "").endswith(_SERVICE):
+        raise CommandError("TRIVERSE_BASE_URL is not that of a sandbox: paste the lines that it printed", USAGE)
+    key = os.environ.get("TRIVERSE_API_KEY", "").strip()
+    return f"http://{parts.netloc}", {"Authorization": f"Bearer {key}"} if key.isascii() and key.isprintable() else {}
+
+
+def _refusal(error: HTTPError, origin: str) -> str:
+    try:
+        message: object = json.loads(error.read())["message"]
+    except (ValueError, LookupError, TypeError, OSError):
+        return f"{origin} is not a sandbox: HTTP {error.code}"
+    return f"the sandbox refused it: {message}"
+
+
+def _print_account(found: object) -> None:
+    account = cast("dict[str, object]", found)
+    amounts = {name: credits_text(float(str(account[field]))) for name, field in _AMOUNTS.items()}
+    print_fields({"email": account["email"], **amounts})
+
+
+_AMOUNTS: Final = {"available": "balance", "frozen": "frozen"}
