@@ -18,9 +18,7 @@ __all__ = [
     "UploadedFile",
     "Uploads",
     "image",
-    "image_upload",
     "model",
-    "model_upload",
 ]
 
 Variant: TypeAlias = Literal["geometry", "textured"]
