@@ -223,3 +223,18 @@ def test_a_download_and_a_stream_pass_their_options_on(*, is_async: bool) -> Non
         task_uuid=task.task_uuid, to="helmet.glb", overwrite=True, preview=True, timeout=5.0, on_progress=print
     )
     assert download == expected
+
+
+async def update(_task: Task) -> None: ...
+
+
+class AsyncUpdate:
+    async def __call__(self, _task: Task) -> None: ...
+
+
+@pytest.mark.parametrize("on_update", [update, AsyncUpdate(), 5])
+def test_a_sync_wait_refuses_an_async_callback_before_anything_is_sent(on_update: object) -> None:
+    asked: list[object] = []
+    with pytest.raises(ConfigurationError, match=r"^on_update must "):
+        call(is_async=False, method="wait", args=[UUID_TEXT], options={"on_update": on_update}, asked=asked)
+    assert not asked

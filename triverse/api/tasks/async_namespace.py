@@ -222,7 +222,7 @@ class AsyncTasks:
             DeadlineExceededError: the timeout ran out; `.task` is the last state. The task goes on.
             TriverseError: see `triverse.core.errors` for the whole tree.
         """
-        flow = wait_flow(task, timeout, poll_interval, on_update, self._engine.runtime)
+        flow = wait_flow(task, timeout, poll_interval, on_update, self._engine.runtime, may_be_async=True)
         return await self._engine.run(flow)
 
     async def asset(self, task: TaskReference) -> Asset:

@@ -25,6 +25,7 @@ from triverse.api.tasks.ends import success_or_error, timeout_error
 from triverse.api.tasks.schedule import FixedSchedule, ProgressSchedule, Schedule
 from triverse.api.tasks.task import RUNNING_STATUSES, Task, TaskDecoder
 from triverse.core.api_errors import APIError, NotFoundError
+from triverse.core.callbacks import check_callback
 from triverse.core.errors import (
     ConfigurationError,
     ConnectionFailedError,
@@ -63,15 +64,15 @@ def wait_flow(
     poll_interval: float | None,
     on_update: AsyncOnUpdate | None,
     runtime: Runtime,
+    *,
+    may_be_async: bool = False,
 ) -> Flow[Never, Task]:
     """Poll a task until it ends, and return it if it succeeded.
 
     Raises:
         ConfigurationError: an argument is wrong.
     """
-    if on_update is not None and not callable(on_update):
-        message = f"on_update must be callable, not {safe_repr(on_update)[:200]}"
-        raise ConfigurationError(message)
+    check_callback("on_update", on_update, may_be_async=may_be_async)
     wait = _Wait(
         task=task,
         timeout=math.inf if timeout is None else positive_seconds("timeout", timeout),
