@@ -25,7 +25,12 @@ _WAITING: Final = frozenset({"PENDING", "QUEUED"})
 
 
 class AccountTasks(Sequence[SandboxTask]):
-    """The tasks of an account, the oldest first, as `account.tasks`."""
+    """The tasks of an account, the oldest first, as `account.tasks`.
+
+    Attributes:
+        environment: clock and settings.
+        lock: held while tasks move.
+    """
 
     def __init__(self, environment: Environment, ledger: Ledger) -> None:
         self.environment = environment
@@ -127,7 +132,7 @@ class AccountTasks(Sequence[SandboxTask]):
             settings = self.environment.settings
             if order_id in self._ids and not (again and settings.allow_duplicate_passes_id):
                 return self._known_id(order_id)
-            if again or (order_id is not None and not settings.duplicate_window_covers_ids):
+            if again or (checked.get("client_order_id") and not settings.duplicate_window_covers_ids):
                 return None
             first = self._duplicate_of(_fingerprint(flow, checked))
             if first is not None and settings.duplicate == "conflict":

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field, fields, frozen
 
 from triverse.sandbox import alterations
 from triverse.sandbox.errors import find_error_spec
@@ -18,7 +18,7 @@ __all__ = ["Fault"]
 _HTML: Final = "<!DOCTYPE html><html><head><title>Bad gateway</title></head><body><h1>Bad gateway</h1></body></html>"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Fault:
     """What goes wrong with one request. What is not set here stays as it would have been.
 
@@ -139,6 +139,11 @@ class Fault:
     def glb_length(cls, difference: int) -> Fault:
         """A GLB whose header states a length that is larger by this number of bytes, or smaller if negative."""
         return cls(alter=partial(alterations.with_glb_length, difference))
+
+    def __repr__(self) -> str:
+        values = ((attribute, getattr(self, attribute.name)) for attribute in fields(Fault))
+        changed = (f"{one.name}={value!r}" for one, value in values if value not in (one.default, {}))
+        return f"Fault({', '.join(changed)})"
 
     @property
     def is_processed(self) -> bool:

@@ -42,7 +42,16 @@ MAX_BODY_BYTES: Final = 1024 * 1024
 
 
 class Delivery(Enum):
-    """How a response arrives."""
+    """How a response arrives.
+
+    Attributes:
+        WHOLE: as it is.
+        TRUNCATED: a part of the body, then the connection is closed.
+        ABORTED: a part of the body, then the connection is reset.
+        TRICKLED: the body byte by byte.
+        RESET: not at all; the connection is reset.
+        REFUSED: not at all; there is no connection.
+    """
 
     WHOLE = "whole"
     TRUNCATED = "truncated"
@@ -68,6 +77,7 @@ class SandboxRequest:
         body: all of it, or its first MiB if it is longer.
         query: parameters of the query.
         origin: scheme, host and port by which the client reached the sandbox.
+        file: the whole body.
     """
 
     method: str

@@ -110,15 +110,12 @@ def _is_template(template: str, parent: str) -> bool:
 def respond(request: SandboxRequest, account: Account | None) -> SandboxResponse:
     """Return the response to a request whose key belongs to this account, or to none."""
     route = find_route(request.method, request.path)
-    if not isinstance(route, Route):
-        if _creates_unknown_flow(request) and account is not None:
-            return failure(ERROR_SPECS[2002])
-        if not route:
-            return failure(ERROR_SPECS[1005])
-        return failure(ERROR_SPECS[405], {"Allow": ", ".join(route)})
+    unknown_flow = not isinstance(route, Route) and _creates_unknown_flow(request)
+    if not isinstance(route, Route) and not unknown_flow:
+        return failure(ERROR_SPECS[405], {"Allow": ", ".join(route)}) if route else failure(ERROR_SPECS[1005])
     if account is None:
         return failure(ERROR_SPECS[401], {"WWW-Authenticate": "Bearer"})
-    return route.respond(account, request)
+    return route.respond(account, request) if isinstance(route, Route) else failure(ERROR_SPECS[2002])
 
 
 def _creates_unknown_flow(request: SandboxRequest) -> bool:

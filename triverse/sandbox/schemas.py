@@ -124,9 +124,12 @@ def creation(flow: Flow) -> Schema:
     return {"summary": flow.summary, "requestBody": {"required": True, **json_content(body)}, **_responses(_CREATED)}
 
 
-def _upload(summary: str, *parameters: Schema) -> Schema:
-    file = {"type": "string", "contentMediaType": "application/octet-stream"}
-    body = {"required": True, "content": {"multipart/form-data": {"schema": _object({"file": file})}}}
+def _upload(summary: str, content_type: str, *parameters: Schema) -> Schema:
+    content = {
+        "schema": _object({"file": {"type": "string", "format": "binary", "minLength": 1}}),
+        "encoding": {"file": {"contentType": content_type}},
+    }
+    body = {"required": True, "content": {"multipart/form-data": content}}
     return {
         "summary": summary,
         "requestBody": body,
@@ -135,9 +138,10 @@ def _upload(summary: str, *parameters: Schema) -> Schema:
     }
 
 
-UPLOAD_IMAGE: Final = _upload("Upload a JPEG, PNG or WebP image.")
+UPLOAD_IMAGE: Final = _upload("Upload a JPEG, PNG or WebP image.", "image/jpeg, image/png, image/webp")
 UPLOAD_MODEL: Final = _upload(
     "Upload a model.",
+    "model/gltf-binary, application/octet-stream",
     {"name": "modelVariant", "in": "query", "schema": {"type": "string", "enum": ["geometry", "textured"]}},
 )
 ASSET_URL: Final[Schema] = {

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from triverse.sandbox.activity import Activity
-    from triverse.sandbox.sandbox import Sandbox
+    from triverse.sandbox.sandbox import LoggedCall, Sandbox
 
 __all__ = ["run_server", "serve_in_thread"]
 
@@ -52,13 +52,14 @@ def serve_in_thread(sandbox: Sandbox) -> Generator[str]:
         thread.join()
 
 
-def run_server(
+def run_server(  # noqa: PLR0913 - one argument for each thing that the command sets
     sandbox: Sandbox,
     *,
     host: str = "127.0.0.1",
     port: int = 8787,
     ready: Callable[[str], object],
     activity: Activity | None = None,
+    on_request: Callable[[LoggedCall], object] | None = None,
 ) -> None:
     """Serve until Ctrl-C or a signal to end.
 
@@ -68,10 +69,12 @@ def run_server(
         port: port to listen at; 0 for a free one.
         ready: is called with the base URL for programs on this machine as soon as the server accepts requests.
         activity: tasks that start and end meanwhile; None for none.
+        on_request: is called after each request with its entry of the log; None for nothing.
 
     Raises:
         ConfigurationError: it cannot listen there.
     """
+    sandbox.on_request = on_request
     with ExitStack() as stack:
         listeners = [stack.enter_context(listener) for listener in _listen(host, port)]
         url = _base_url(listeners)

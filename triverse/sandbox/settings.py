@@ -60,7 +60,7 @@ class SandboxSettings:
         allow_duplicate_passes_id: whether `allow_duplicate` creates a second task under a known id.
         duplicate_seconds: length of the window in which an equal creation is a duplicate.
         duplicate: response to a duplicate: 409/2005 or the first task.
-        duplicate_window_covers_ids: whether the window also applies to creations that have an id of their own.
+        duplicate_window_covers_ids: whether the window also applies to creations with a `client_order_id`.
         workers: how many tasks of an account run at once. None: all.
         queue_size: how many tasks of an account may wait before a creation is refused (429/2000). None: any number.
         queue_base: the number of the first position in the queue.

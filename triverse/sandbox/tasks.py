@@ -69,6 +69,9 @@ class SandboxTask:
         created: reading of the clock at its creation.
         environment: clock and settings.
         error: why it failed; None if it did not.
+        stage: its status, without the effect of `show_status()`, when it was last updated.
+        due: reading of the clock when it moves on by itself.
+        shown: what `show_status()` set; None for nothing.
     """
 
     def __init__(  # noqa: PLR0913 - a task has this many parts

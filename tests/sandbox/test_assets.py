@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+from support.sandbox_api import Api
+
+from triverse.sandbox import SandboxSettings, assets
+
+IDS = [UUID(int=number, version=4) for number in (0, 1, 12345678901234567890, 2**128 - 1)]
+
+
+def content(uuid: UUID, size: int | None = None) -> bytes:
+    return b"".join(assets.model(uuid, size).chunks())
+
+
+@pytest.mark.parametrize("uuid", IDS, ids=str)
+@pytest.mark.parametrize("size", [None, 1_000_000])
+def test_a_model_opens_in_trimesh(uuid: UUID, size: int | None) -> None:
+    trimesh = pytest.importorskip("trimesh")
+    scene = trimesh.load(io.BytesIO(content(uuid, size)), file_type="glb")
+    (mesh,) = scene.geometry.values()
+    assert len(mesh.faces) == 23 * 32 * 2
+    width, height, depth = scene.extents
+    assert 0.3 < width < 2.5
+    assert depth == pytest.approx(width)
+    assert height == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("uuid", IDS, ids=str)
+@pytest.mark.parametrize("size", [None, 1_000_000])
+def test_a_model_is_valid_for_pygltflib(tmp_path: Path, uuid: UUID, size: int | None) -> None:
+    pygltflib = pytest.importorskip("pygltflib")
+    path = tmp_path / "model.glb"
+    path.write_bytes(content(uuid, size))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it names the extra chunk
+        document = cast("Any", pygltflib.GLTF2().load(str(path)))
+    (node,) = document.nodes
+    assert node.name == str(uuid)
+    assert len(document.materials[0].pbrMetallicRoughness.baseColorFactor) == 4
+    assert document.accessors[0].count == document.accessors[1].count == 24 * 32
+
+
+@pytest.mark.parametrize("size", [None, 10, 37_000, 1_000_001])
+def test_the_header_of_a_model_states_its_length(size: int | None) -> None:
+    glb = content(IDS[2], size)
+    assert int.from_bytes(glb[8:12], "little") == len(glb) == assets.model(IDS[2], size).size
+    assert len(glb) % 4 == 0
+    assert len(glb) >= (size or 0)
+    assert len(glb) == len(content(IDS[2])) or len(glb) < (size or 0) + 4
+
+
+def test_a_model_of_300_mb_is_not_held_in_memory() -> None:
+    model = assets.model(IDS[0], 300_000_000)
+    assert model.size == 300_000_000
+    assert sum(map(len, model.chunks(299_000_000))) == 1_000_000
+
+
+def test_tasks_have_different_models_and_colours() -> None:
+    assert len({content(uuid) for uuid in IDS}) == len({assets.preview(uuid) for uuid in IDS}) == len(IDS)
+
+
+@pytest.mark.parametrize("uuid", IDS, ids=str)
+def test_a_preview_is_a_picture(uuid: UUID) -> None:
+    image = pytest.importorskip("PIL.Image")
+    picture = image.open(io.BytesIO(assets.preview(uuid)))
+    assert (picture.format, picture.size) == ("PNG", (192, 192))
+    colours = picture.convert("RGB").getcolors(maxcolors=100_000)
+    assert len(colours) > 10
+
+
+def test_the_sandbox_gives_what_a_download_would_give() -> None:
+    api = Api(SandboxSettings(model_bytes=100_000), task_seconds=0)
+    task = api.create()
+    assert api.sandbox.model_of(task) == api.http.get(f"/tasks/download/{task.uuid}").content
+    assert len(api.sandbox.model_of(task)) == 100_000
+    url = api.get(f"/tasks/url/{task.uuid}")[1]["preview_url"]
+    assert api.sandbox.preview_of(task) == api.anonymous.get(url).content
