@@ -73,12 +73,14 @@ INSTALLED = {"PYTHONSAFEPATH": "1"}
 # More workers than a small machine has cores, because many tests wait. Files run in their own order: by default those
 # with few tests run last, and they are the slow ones. No worker is restarted: a test that hangs would hang it again.
 IN_PARALLEL = ["-n", "4", "--dist", "loadfile", "--no-loadscope-reorder", "--max-worker-restart", "0"]
+# Property tests run all their examples on the oldest Python, and ten of each on the others.
+FEWER_EXAMPLES = ["--hypothesis-profile=few"]
 FAULT_MATRIX = "tests/reliability/test_faults.py"
 
 
-def _pytest(session: nox.Session, *runner: str, env: dict[str, str] = INSTALLED) -> None:
+def _pytest(session: nox.Session, *command: str, env: dict[str, str] = INSTALLED) -> None:
     cache = ["-o", f"cache_dir={session.cache_dir / session.name}"]
-    session.run(*runner, "pytest", *cache, *IN_PARALLEL, *session.posargs, env=env)
+    session.run(*command, *cache, *IN_PARALLEL, *session.posargs, env=env)
 
 
 @nox.session(python=PYTHONS)
@@ -86,13 +88,13 @@ def tests(session: nox.Session) -> None:
     """Test the installed wheel with the newest dependencies; on the oldest Python, also measure coverage and memory."""
     if session.python != PYTHONS[0] or session.posargs:
         session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("test"))
-        _pytest(session)
+        _pytest(session, "pytest", *FEWER_EXAMPLES)
         return
     # The libraries of the cookbook are installed once: with the oldest Python.
     session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("test"), *_group("cookbook"))
     env = {**INSTALLED, "COVERAGE_FILE": str(session.cache_dir / "coverage")}
     session.run("coverage", "erase", env=env)
-    _pytest(session, "coverage", "run", "-m", env=env)
+    _pytest(session, "coverage", "run", "-m", "pytest", env=env)
     session.run("coverage", "combine", "--quiet", env=env)
     session.run("coverage", "report", env=env)
     session.run("python", FAULT_MATRIX, env=INSTALLED)
@@ -107,7 +109,7 @@ def lowest(session: nox.Session) -> None:
     constraints = session.cache_dir / "floors.txt"
     constraints.write_text("\n".join(floors), encoding="utf-8")
     session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("test"), "--constraint", str(constraints))
-    _pytest(session)
+    _pytest(session, "pytest", *FEWER_EXAMPLES)
 
 
 # What differs between the terminals and shells in which people run the suite. Widths are those of a real terminal.
