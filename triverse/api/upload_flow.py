@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import math
-from typing import Final, Protocol, TypeVar, cast
+from typing import Final, Never, Protocol, TypeVar, cast
 
 from attrs import evolve
 
@@ -49,7 +49,7 @@ class UploadWindow(Protocol):
 
 def upload_flow(
     request: Request[T], body: MultipartBody, window: UploadWindow, limits: TransferLimits
-) -> Flow[object, Response[T]]:
+) -> Flow[Never, Response[T]]:
     """Upload one file by the rules at the head of this module.
 
     Args:

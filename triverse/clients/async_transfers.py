@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol, TypeVar, cast
+from typing import Final, Never, Protocol, TypeVar, cast
 
 import anyio
 from anyio.to_thread import run_sync
@@ -57,7 +57,7 @@ class AsyncTransferEngine(Protocol):
 
     async def pause(self, seconds: float, /) -> object: ...
 
-    async def run(self, flow: Flow[object, T]) -> T: ...
+    async def run(self, flow: Flow[Never, T]) -> T: ...
 
 
 async def send_files(

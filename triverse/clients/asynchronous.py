@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from functools import cached_property
 from typing import TYPE_CHECKING, Self, TypeVar, overload
 
 from attrs import evolve
@@ -20,6 +21,7 @@ from triverse.clients.config import (
     shown,
 )
 from triverse.clients.keys import await_for_key
+from triverse.clients.upload_window import UploadWindows
 from triverse.core.errors import TriverseError
 from triverse.core.options import UNSET, Policy, Timeout, Unset, positive_int
 from triverse.core.request import JSON, Param, Request
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     import httpx
 
     from triverse.api.accounts import AccountBalance
+    from triverse.api.tasks.async_namespace import AsyncTasks
+    from triverse.api.uploads import AsyncUploads
     from triverse.clients.async_fan_out import AsyncBalances
     from triverse.clients.async_purse import AsyncDesk, AsyncPurse
     from triverse.core.exchange import Response
@@ -89,7 +93,8 @@ class AsyncTriverse:
         self._owns_transport = True
         self._closed = False
         self._desks: dict[str, AsyncDesk] = {}
-        self.users = self._make_users()
+        self._upload_windows = UploadWindows()
+        self._make_namespaces()
 
     def with_options(
         self,
@@ -118,11 +123,31 @@ class AsyncTriverse:
         view._owns_transport = False
         view._closed = self._closed
         view._desks = self._desks
-        view.users = view._make_users()
+        view._upload_windows = self._upload_windows
+        view._make_namespaces()
         return view
 
-    def _make_users(self) -> AsyncUsers:
-        return AsyncUsers(self, self._purse)
+    def _make_namespaces(self) -> None:
+        self.users = AsyncUsers(self, self._purse)
+
+    @cached_property
+    def tasks(self) -> AsyncTasks:
+        """Tasks: quote, create, wait for and download them."""
+        return self._flow_namespaces[0]
+
+    @cached_property
+    def uploads(self) -> AsyncUploads:
+        """Uploads of images and models."""
+        return self._flow_namespaces[1]
+
+    @cached_property
+    def _flow_namespaces(self) -> tuple[AsyncTasks, AsyncUploads]:
+        from triverse.api.tasks.async_namespace import AsyncTasks  # noqa: PLC0415 - loaded on first use
+        from triverse.api.uploads import AsyncUploads  # noqa: PLC0415 - loaded on first use
+        from triverse.clients.async_flow_engine import AsyncFlowEngine  # noqa: PLC0415 - loaded on first use
+
+        engine = AsyncFlowEngine(self)
+        return AsyncTasks(engine), AsyncUploads(engine)
 
     def _purse(self) -> AsyncPurse:
         from triverse.clients.async_purse import AsyncDesk, AsyncPurse  # noqa: PLC0415 - as the wire
@@ -154,6 +179,11 @@ class AsyncTriverse:
 
         if self._closed or self._transport.closed:
             raise client_closed()
+        if getattr(request, "file", None) is not None:
+            from triverse.clients.async_flow_engine import AsyncFlowEngine  # noqa: PLC0415 - loaded on first use
+            from triverse.clients.async_transfers import send_files  # noqa: PLC0415 - loaded on first use
+
+            return (await send_files(AsyncFlowEngine(self), [request]))[0]
         with closing(begin(request, self._policy)) as flow:
             attempt = next(flow)
             while True:

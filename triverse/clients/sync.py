@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
+from functools import cached_property
 from typing import TYPE_CHECKING, Self, TypeVar, overload
 
 from attrs import evolve
@@ -21,6 +22,7 @@ from triverse.clients.config import (
     shown,
 )
 from triverse.clients.keys import call_for_key
+from triverse.clients.upload_window import UploadWindows
 from triverse.core.errors import TriverseError
 from triverse.core.options import UNSET, Policy, Timeout, Unset, positive_int
 from triverse.core.request import JSON, Param, Request
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     import httpx
 
     from triverse.api.accounts import AccountBalance
+    from triverse.api.tasks.namespace import Tasks
+    from triverse.api.uploads import Uploads
     from triverse.clients.purse import Desk, Purse
     from triverse.core.exchange import Response
     from triverse.transport.cancel import CancelToken
@@ -91,7 +95,8 @@ class Triverse:
         self._cancel: CancelToken | None = None
         self._closed = False
         self._desks: dict[str, Desk] = {}
-        self.users = self._make_users()
+        self._upload_windows = UploadWindows()
+        self._make_namespaces()
 
     def with_options(
         self,
@@ -121,11 +126,31 @@ class Triverse:
         view._cancel = self._cancel
         view._closed = self._closed
         view._desks = self._desks
-        view.users = view._make_users()
+        view._upload_windows = self._upload_windows
+        view._make_namespaces()
         return view
 
-    def _make_users(self) -> Users:
-        return Users(self, self._purse)
+    def _make_namespaces(self) -> None:
+        self.users = Users(self, self._purse)
+
+    @cached_property
+    def tasks(self) -> Tasks:
+        """Tasks: quote, create, wait for and download them."""
+        return self._flow_namespaces[0]
+
+    @cached_property
+    def uploads(self) -> Uploads:
+        """Uploads of images and models."""
+        return self._flow_namespaces[1]
+
+    @cached_property
+    def _flow_namespaces(self) -> tuple[Tasks, Uploads]:
+        from triverse.api.tasks.namespace import Tasks  # noqa: PLC0415 - loaded on first use
+        from triverse.api.uploads import Uploads  # noqa: PLC0415 - loaded on first use
+        from triverse.clients.flow_engine import FlowEngine  # noqa: PLC0415 - loaded on first use
+
+        engine = FlowEngine(self)
+        return Tasks(engine), Uploads(engine)
 
     def _purse(self) -> Purse:
         from triverse.clients.purse import Desk, Purse  # noqa: PLC0415 - as the wire
@@ -157,6 +182,11 @@ class Triverse:
 
         if self._closed or self._transport.closed:
             raise client_closed()
+        if getattr(request, "file", None) is not None:
+            from triverse.clients.flow_engine import FlowEngine  # noqa: PLC0415 - loaded on first use
+            from triverse.clients.transfers import send_files  # noqa: PLC0415 - loaded on first use
+
+            return (send_files(FlowEngine(self), [request]))[0]
         with closing(begin(request, self._policy)) as flow:
             attempt = next(flow)
             while True:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar, cast
+from typing import Never, Protocol, TypeVar, cast
 
 from triverse.api.download_flow import DownloadFlow, download_flow
 from triverse.api.downloads import Begin, Data, Download, DownloadStream, Open, Read, Stream
@@ -51,7 +51,7 @@ class TransferEngine(Protocol):
 
     def pause(self, seconds: float, /) -> object: ...
 
-    def run(self, flow: Flow[object, T]) -> T: ...
+    def run(self, flow: Flow[Never, T]) -> T: ...
 
 
 def transfer_limits(policy: Policy, runtime: Runtime, timeout: float | None) -> TransferLimits:
@@ -64,7 +64,7 @@ def transfer_limits(policy: Policy, runtime: Runtime, timeout: float | None) -> 
     return TransferLimits(runtime, policy.max_retries, runtime.monotonic() + seconds)
 
 
-def single_call(call: Call) -> Flow[object, object]:
+def single_call(call: Call) -> Flow[Never, object]:
     """The flow of one call, which returns its response or its error."""
     return (yield call)
 

@@ -1,7 +1,8 @@
-"""Remove the key from the log records of the HTTP libraries.
+"""Remove the key, and the queries of URLs, from the log records of the HTTP libraries.
 
 httpx logs each request's URL at level INFO, and httpcore the headers of every response at level DEBUG. A path may
-contain the key, and a server may send it back in a header.
+contain the key, and a server may send it back in a header. The query of a URL of a file is a signature that gives
+access to it; such URLs are requested, and come in the header `Location`.
 
 Python asks the filters of the logger that a record was made with, and not those of its parents. So the filter must be
 on each logger of these libraries.
@@ -10,6 +11,7 @@ on each logger of these libraries.
 from __future__ import annotations
 
 import logging
+import re
 from contextvars import ContextVar
 from typing import Final
 
@@ -24,6 +26,9 @@ _LIBRARIES: Final = ("httpx", "httpx2", "httpcore", "httpcore2")
 _PARTS: Final = ("connection", "http11", "http2", "proxy", "socks")
 
 
+_QUERIES: Final = re.compile(r"""(https?://[^\s'"?]*\?|b'location', b'[^'?]*\?)[^\s'"]+""", re.IGNORECASE)
+
+
 def _redact_record(record: logging.LogRecord) -> bool:
     key = current_key.get()
     if key is None:
@@ -32,7 +37,7 @@ def _redact_record(record: logging.LogRecord) -> bool:
         message = record.getMessage()
     except Exception:  # noqa: BLE001 - a malformed logging call, which the handler reports
         return True
-    redacted = key.redact(message)
+    redacted = _QUERIES.sub(r"\1…", key.redact(message))
     if redacted != message:
         record.msg, record.args = redacted, None
     return True

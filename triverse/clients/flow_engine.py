@@ -1,0 +1,127 @@
+"""Runs flows over many calls, uploads and downloads for `Triverse`."""
+
+# pyright: reportPrivateUsage=false
+# It reads what a client of this package consists of.
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Never, TypeVar, cast
+
+from attrs import evolve
+
+from triverse.api.downloads import Download, DownloadStream, Stream
+from triverse.api.transfers import OnProgress
+from triverse.clients.calls import SYSTEM
+from triverse.clients.config import client_closed, policy_within
+from triverse.clients.transfers import download_file, open_stream, send_files
+from triverse.clients.upload_window import UploadWindows
+from triverse.core.callbacks import call_sync
+from triverse.core.errors import TriverseError
+from triverse.core.exchange import Response, Runtime
+from triverse.core.flow import Call, Effect, Flow, Notify
+from triverse.core.options import Policy
+from triverse.core.request import Request
+from triverse.core.secret import Secret
+from triverse.transport.sync import Transport
+
+if TYPE_CHECKING:
+    from triverse.clients.sync import Triverse
+
+__all__ = ["FlowEngine", "policy_of"]
+
+T = TypeVar("T")
+
+
+def policy_of(call: Call, policy: Policy) -> Policy:
+    """Return the policy of one call of a flow."""
+    limited = policy_within(policy, call.within)
+    return limited if call.max_retries is None else evolve(limited, max_retries=call.max_retries)
+
+
+class FlowEngine:
+    """What the namespaces of tasks and uploads require of a client."""
+
+    def __init__(self, client: Triverse) -> None:
+        self._client = client
+
+    @property
+    def policy(self) -> Policy:
+        """Timeouts and retries."""
+        return self._client._policy
+
+    @property
+    def transport(self) -> Transport:
+        """Sends attempts."""
+        return self._client._transport
+
+    @property
+    def runtime(self) -> Runtime:
+        """Clocks and randomness."""
+        return SYSTEM
+
+    @property
+    def upload_windows(self) -> UploadWindows:
+        """The uploads of the last minute."""
+        return self._client._upload_windows
+
+    def current_key(self) -> Secret:
+        """Return the key of the next attempt.
+
+        Raises:
+            ConfigurationError: the client is closed, or there is no key.
+        """
+        if self._client._closed or self._client._transport.closed:
+            raise client_closed()
+        return self._client._current_key()
+
+    def pause(self, seconds: float) -> None:
+        """Sleep."""
+        if seconds:
+            self._client._pause(seconds)
+
+    def send(self, request: Request[T]) -> Response[T]:
+        """Make one call."""
+        return self._client.send(request)
+
+    def run(self, flow: Flow[Never, T]) -> T:
+        """Run a flow to its end."""
+        with closing(flow):
+            try:
+                effect = next(flow)
+                while True:
+                    try:
+                        outcome = self._perform(effect)
+                    except BaseException as error:  # noqa: BLE001 - the flow may add a note to it, and raises it again
+                        effect = flow.throw(error)
+                    else:
+                        effect = flow.send(outcome)
+            except StopIteration as end:
+                return cast("T", end.value)
+
+    def _perform(self, effect: Effect[Never]) -> Response[object] | TriverseError | None:
+        if isinstance(effect, Notify):
+            call_sync("the callback", effect.callback, effect.value)
+            return None
+        call = cast("Call", effect)
+        self.pause(call.after)
+        view = self._client._view(self._client._key, policy_of(call, self.policy))
+        try:
+            return view.send(call.request)
+        except TriverseError as error:
+            return error
+
+    def upload_all(
+        self, requests: Sequence[Request[T]], timeout: float | None = None, on_progress: OnProgress | None = None
+    ) -> list[T]:
+        """Open and check all files, then upload one after the other."""
+        return [response.data for response in send_files(self, requests, timeout, on_progress)]
+
+    def download(self, download: Download) -> Path:
+        """Download to a file."""
+        return download_file(self, download)
+
+    def stream(self, stream: Stream) -> DownloadStream:
+        """Return what reads a file in chunks."""
+        return open_stream(self, stream)
