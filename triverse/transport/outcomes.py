@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final, Protocol, cast
@@ -25,6 +26,8 @@ __all__ = [
 ]
 
 
+_DEADLINE_PASSED: Final = "the deadline passed while the response was received"
+
 FORKED_CLIENT: Final = (
     "http_client was passed in another process, from which this one was forked: on the sockets that both would use, each "
     "could read the other's responses. Make an httpx client in this process, and a new Triverse client with it"
@@ -32,40 +35,43 @@ FORKED_CLIENT: Final = (
 
 
 class BodyReader:
-    """Collects the body of a response, up to a size that no valid response has."""
+    """Collects the body of a response, up to a size that no valid response has, and until the deadline."""
 
-    __slots__ = ("_chunks", "_deadline", "_left")
+    __slots__ = ("_chunks", "_deadline", "_left", "_timed_out")
 
     def __init__(self, deadline: float | None) -> None:
         self._chunks: list[bytes] = []
         self._left = MAX_BODY_BYTES
-        self._deadline = deadline
+        self._deadline = math.inf if deadline is None else deadline
+        self._timed_out = False
 
     def append(self, chunk: bytes) -> bool:
-        """Keep the chunk; False if the body is larger than the limit.
-
-        Raises:
-            TimeoutError: the deadline has passed.
-        """
-        check_deadline(self._deadline)
+        """Keep the chunk; False if no more is to be read. It does not raise, so that the reader can end its stream."""
         self._chunks.append(chunk)
         self._left -= len(chunk)
-        return self._left >= 0
+        # Asked here, because if there is always more to read, no read ever waits and times out.
+        self._timed_out = monotonic() > self._deadline
+        return self._left >= 0 and not self._timed_out
 
     def body(self) -> bytes:
-        """All chunks together."""
+        """All chunks together.
+
+        Raises:
+            TimeoutError: the deadline passed before the body was complete.
+        """
+        if self._timed_out:
+            raise TimeoutError(_DEADLINE_PASSED)
         return b"".join(self._chunks)
 
 
 def check_deadline(deadline: float | None) -> None:
-    """Also where there is always more to read, so that no read ever waits.
+    """Raise if the deadline has passed: if there is always more to read, no read ever waits and times out.
 
     Raises:
-        TimeoutError: the deadline has passed.
+        TimeoutError: it has.
     """
     if deadline is not None and monotonic() > deadline:
-        message = "the deadline passed while the response was received"
-        raise TimeoutError(message)
+        raise TimeoutError(_DEADLINE_PASSED)
 
 
 def to_reply(response: httpx.Response, body: bytes | None, key: Secret, url: str) -> Reply:

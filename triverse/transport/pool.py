@@ -99,6 +99,10 @@ class PoolGuard:
     def end(self) -> None:
         """The pool does what is to be done, when the response is closed."""
 
+    def explain(self, error: Exception) -> Exception:
+        """The error, or a clearer one."""
+        return error
+
 
 class AsyncPoolGuard(PoolGuard):
     """The same for tasks."""
@@ -110,10 +114,6 @@ class AsyncPoolGuard(PoolGuard):
     def must_repeat(self) -> bool:
         """Whether the request is to be made again after an error."""
         return False
-
-    def explain(self, error: Exception) -> Exception:
-        """The error."""
-        return error
 
 
 class ConnectionPool(httpx.BaseTransport):

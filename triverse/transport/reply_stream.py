@@ -46,6 +46,10 @@ class Guard(Protocol):
         """The thread has ended that."""
         ...
 
+    def explain(self, error: Exception) -> Exception:
+        """The error, or a clearer one."""
+        ...
+
 
 @frozen
 class GuardedSteps:
@@ -69,7 +73,7 @@ class GuardedSteps:
         except Exception as error:  # noqa: BLE001 - whatever a library or a hook raises becomes an outcome
             if self.cancel is not None:
                 self.cancel.check()
-            return classify_error(error, self.key, self.url, self.guard.proxy)
+            return classify_error(self.guard.explain(error), self.key, self.url, self.guard.proxy)
         except BaseException as interrupt:
             self.key.scrub(interrupt)
             raise

@@ -111,7 +111,7 @@ class Transport:
             except Exception as error:  # noqa: BLE001 - whatever a library or a hook raises becomes an outcome
                 if cancel is not None:
                     cancel.check()
-                return classify_error(error, key, url, guard.proxy)
+                return classify_error(guard.explain(error), key, url, guard.proxy)
             except BaseException as interrupt:
                 key.scrub(interrupt)
                 raise

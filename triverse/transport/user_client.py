@@ -94,6 +94,7 @@ class UserClientGuard:
         self._watch = watch
         self._cancel = cancel
         self._thread = 0
+        self._aborted = False
 
     @property
     def proxy(self) -> str | None:
@@ -119,8 +120,13 @@ class UserClientGuard:
         if self.deadline < math.inf:
             self._watch.remove(self)
 
+    def explain(self, error: Exception) -> Exception:
+        """The error, or that the deadline has passed, if that is why the connection was shut down."""
+        return TimeoutError("the deadline has passed") if self._aborted else error
+
     def abort(self) -> None:
         """Make the thread fail, if it waits on a socket. For other threads."""
+        self._aborted = True
         abort_thread(self._thread)
 
 
