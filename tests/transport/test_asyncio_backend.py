@@ -19,8 +19,8 @@ from support.server import BALANCE, Peer, Server, answer, envelope, serving
 from support.tls import authority, server_context, trust
 
 from triverse import AsyncTriverse, ConnectionFailedError, RequestTimeoutError, UserBalance
-from triverse.transport.async_semaphore import AsyncGate
-from triverse.transport.asyncio_backend import AsyncioBackend, PlainStream, expire, watches_sockets
+from triverse.transport import asyncio_backend
+from triverse.transport.asyncio_backend import AsyncioBackend, PlainStream, fail_read, supports_add_reader
 from triverse.transport.tls_stream import TLSStream
 
 
@@ -43,16 +43,16 @@ class Blind(asyncio.BaseEventLoop):
 
 @pytest.mark.asyncio
 async def test_a_loop_that_cannot_watch_sockets_is_left_to_anyio() -> None:
-    assert watches_sockets(asyncio.get_running_loop())
-    assert not watches_sockets(Blind())
-    assert not watches_sockets(object())
+    assert supports_add_reader(asyncio.get_running_loop())
+    assert not supports_add_reader(Blind())
+    assert not supports_add_reader(object())
 
 
 def test_the_sockets_of_uvloop_are_watched() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, uvloop.Loop)
-        assert watches_sockets(loop)
+        assert supports_add_reader(loop)
 
     run_async("uvloop", main)
 
@@ -390,7 +390,7 @@ async def _connected(server: Server) -> socket.socket:
 async def test_bytes_that_come_with_the_end_of_the_time_are_kept() -> None:
     arrival: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
     arrival.set_result(b"there")
-    expire(arrival)
+    fail_read(arrival)
     assert await arrival == b"there"
 
 
@@ -404,23 +404,47 @@ async def test_nothing_is_written_before_tls_is_agreed_on() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_turn_is_not_given_to_one_who_has_just_stopped_waiting() -> None:
-    gate = AsyncGate(1)
-    assert await gate.enter(None)
-    waiting = asyncio.ensure_future(gate.enter(None))
-    await asyncio.sleep(0)
-    waiting.cancel()
-    gate.leave()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    assert await gate.enter(0)
+async def test_a_write_waits_while_the_socket_accepts_no_more() -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)  # noqa: FBT003 - the socket's own argument
+    with theirs:
+        stream = PlainStream(ours, backend())
+        with pytest.raises(BlockingIOError):
+            while True:
+                ours.send(b"x" * 65536)
+        writing = asyncio.create_task(stream.write(b"the end"))
+        await asyncio.sleep(0)
+        received = b""
+        while not received.endswith(b"the end"):
+            received = received[-8:] + await asyncio.to_thread(theirs.recv, 1 << 20)
+        await writing
+        await stream.aclose()
 
 
 @pytest.mark.asyncio
-async def test_calls_through_a_proxy_share_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving(lambda _: answer(envelope(BALANCE))) as server:
-        monkeypatch.setenv("HTTP_PROXY", server.origin)
-        async with AsyncTriverse(KEY, base_url="http://127.0.0.1:9/api/v1", max_retries=0) as client:
-            for _ in range(3):
-                assert (await client.users.balance()).balance == BALANCE["balance"]
-        assert server.connections == 1
+async def test_a_connection_that_is_made_as_it_is_given_up_is_closed() -> None:
+    ours, theirs = socket.socketpair()
+
+    async def connected() -> socket.socket:
+        return ours
+
+    late = asyncio.create_task(connected())
+    await late
+    with theirs:
+        asyncio_backend._close_late_socket(late)  # pyright: ignore[reportPrivateUsage]  # no test can bring it about
+    assert ours.fileno() == -1
+
+
+@pytest.mark.asyncio
+async def test_a_slow_address_is_used_if_the_other_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse() -> None:
+        raise ConnectionRefusedError
+
+    with serving() as server:
+        address = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", server.port))
+        _resolve_to(monkeypatch, [address, address])
+        _connect_after(monkeypatch, lambda: asyncio.sleep(0.05), refuse)
+        monkeypatch.setattr(asyncio_backend, "_HAPPY_EYEBALLS_DELAY", 0.001)
+        stream = await backend().connect_tcp("127.0.0.1", server.port, 5.0)
+        assert stream.get_extra_info("server_addr") == ("127.0.0.1", server.port)
+        await stream.aclose()

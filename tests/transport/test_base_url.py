@@ -6,8 +6,10 @@ import pytest
 from support.clients import KEY
 from support.server import serving
 
-from triverse import AsyncTriverse, ConfigurationError, NotFoundError, Triverse, TriverseError
+from triverse import ConfigurationError, NotFoundError, Triverse, TriverseError
+from triverse.transport.asynchronous import AsyncTransport
 from triverse.transport.base_url import parse_base_url
+from triverse.transport.sync import Transport
 
 
 @pytest.mark.parametrize(
@@ -32,12 +34,13 @@ def test_these_are_taken(given: str, used: str) -> None:
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        ("http://api.triverse.ai", "everyone on the way could read the key"),
-        ("http://localhost.example.com", "everyone"),
-        ("http://10.0.0.1", "everyone"),
-        ("http://0.0.0.0", "everyone"),
-        ("http://[::2]", "everyone"),
-        ("http://127.0.0.1.example.com", "everyone"),
+        ("http://api.triverse.ai", "anyone between here and the server"),
+        ("http://localhost.example.com", "pass allow_http=True or set TRIVERSE_ALLOW_HTTP=1"),
+        ("http://10.0.0.1", "pass allow_http=True or set TRIVERSE_ALLOW_HTTP=1"),
+        ("http://0.0.0.0", "pass allow_http=True or set TRIVERSE_ALLOW_HTTP=1"),
+        ("http://[::2]", "pass allow_http=True or set TRIVERSE_ALLOW_HTTP=1"),
+        ("http://127.0.0.1.example.com", "pass allow_http=True or set TRIVERSE_ALLOW_HTTP=1"),
+        ("", "base_url is empty"),
         ("ftp://api.triverse.ai", "must begin with https://"),
         ("api.triverse.ai", "must begin with https://"),
         ("https://", "name a host"),
@@ -62,12 +65,19 @@ def test_these_are_taken(given: str, used: str) -> None:
     ],
 )
 def test_these_are_refused_and_the_reason_is_given(given: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for kind in (Triverse, AsyncTriverse):
+    for kind in (Transport, AsyncTransport):
         with pytest.raises(ConfigurationError, match=why):
-            kind(KEY, base_url=given)
-    monkeypatch.setenv("TRIVERSE_BASE_URL", given)
-    with pytest.raises(ConfigurationError, match=why):
-        Triverse(KEY)
+            kind(given, 1, None)
+    if given:
+        monkeypatch.setenv("TRIVERSE_BASE_URL", given)
+        with pytest.raises(ConfigurationError, match=why):
+            Triverse(KEY)
+
+
+@pytest.mark.parametrize("url", ["http://sandbox:8787/api/v1", "http://10.0.0.1/", "http://[fd00::1]:80/x"])
+def test_allow_http_permits_plain_http_to_any_host(url: str) -> None:
+    for kind in (Transport, AsyncTransport):
+        assert kind(url, 1, None, allow_http=True).base_url.startswith("http://")
 
 
 def test_the_argument_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,9 +95,9 @@ def test_no_path_leads_to_another_origin(path: str) -> None:
 
 def test_a_path_that_makes_no_url_is_a_configuration_error() -> None:
     with serving() as server, Triverse(KEY, base_url=server.url) as client:
-        with pytest.raises(ConfigurationError, match="does not make a URL"):
+        with pytest.raises(ConfigurationError, match="is not a URL that can be requested"):
             client.request("GET", "/" + "x" * 70_000)
-        with pytest.raises(ConfigurationError, match="cannot be sent as JSON"):
+        with pytest.raises(ConfigurationError, match="json"):
             client.request("POST", "/x", json=float("nan"))
     assert server.requests == []
 

@@ -1,8 +1,9 @@
-"""Ctrl-C at every moment when Python may notice it: the wire's permits are all there afterwards."""
+"""KeyboardInterrupt wherever Python may raise it: all permits and all sockets are back afterwards."""
 
 from __future__ import annotations
 
 import dis
+import gc
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -10,22 +11,39 @@ from typing import Final, TypeAlias
 
 import pytest
 from support.clients import KEY
+from support.internals import process_states
 from support.server import serving
 
 from triverse import Triverse
-from triverse.transport.semaphore import Gate, Turn
-from triverse.transport.sync import Wire
+from triverse.transport.pool import ConnectionPool, IdleConnections, PooledStream
+from triverse.transport.semaphore import FairSemaphore, Permit
+from triverse.transport.single_connection import SingleConnectionPool, SingleConnectionTransport
+from triverse.transport.sync import Transport
 
 Trace: TypeAlias = Callable[[FrameType, str, object], "Trace | None"]
 
-WATCHED: Final = (Gate.enter, Gate.wait, Gate.leave, Wire.attempt)
-ENDS_IN_A_LOOK: Final = ("RESUME", "CALL", "PRECALL", "JUMP_BACKWARD")
+WATCHED: Final = (
+    FairSemaphore.try_acquire,
+    FairSemaphore.wait,
+    FairSemaphore.release,
+    Transport.attempt,
+    ConnectionPool.handle_request,
+    IdleConnections.take,
+    IdleConnections.put,
+    PooledStream.attach,
+    PooledStream.close,
+    PooledStream._release,
+    SingleConnectionPool.handle_request,
+    SingleConnectionPool.close,
+    SingleConnectionTransport.close,
+)
+ENDS_IN_A_CHECK: Final = ("RESUME", "CALL", "PRECALL", "JUMP_BACKWARD")
 
 
 class CtrlC:
-    """Comes at the n-th moment of this thread between the line and the wire.
+    """Raises it at the n-th moment of this thread in the watched functions.
 
-    Python looks for it where a function begins, after calls of C functions and before it goes round a loop.
+    Python checks for signals when a function begins, after calls of C functions and before a loop's next round.
     """
 
     def __init__(self, moment: int) -> None:
@@ -47,7 +65,7 @@ class CtrlC:
     def _step(self, frame: FrameType) -> None:
         last, now = self._last.get(frame, ""), dis.opname[frame.f_code.co_code[frame.f_lasti]]
         self._last[frame] = now
-        if last.startswith(ENDS_IN_A_LOOK) and (last, now) != ("PRECALL", "CALL"):  # two halves of one
+        if last.startswith(ENDS_IN_A_CHECK) and (last, now) != ("PRECALL", "CALL"):  # two halves of one
             self.left -= 1
             if self.left == 0:
                 raise KeyboardInterrupt
@@ -66,53 +84,57 @@ def interrupted(client: Triverse, moment: int) -> bool:
     return ctrl_c.left <= 0
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 13), reason="after an exception, it tells of bytecodes no more")
-def test_ctrl_c_at_any_moment_of_a_call_leaves_its_permit_to_others() -> None:
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="after an exception, it reports no more bytecodes")
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_at_any_moment_leaves_permits_and_no_sockets() -> None:
     with serving() as server, Triverse(KEY, base_url=server.url, max_connections=1, deadline=5) as client:
         client.users.balance()
-        assert not interrupted(client, 1_000_000)  # Python 3.12 begins to tell of bytecodes with the second trace
+        assert not interrupted(client, 1_000_000)  # Python 3.12 begins to report bytecodes with the second trace
         moment = 1
         while interrupted(client, moment):
             assert client.users.balance().total == 125.0, moment
             moment += 1
-    assert moment > 4
+        gc.collect()
+        assert server.settled(still_open=1)
+    assert moment > 20
 
 
-def test_ctrl_c_just_as_the_permit_is_given_back_passes_through_and_the_permit_is_back(
+def test_an_interrupt_while_the_permit_is_released_propagates_and_the_permit_is_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    leave = Gate.leave
+    release = FairSemaphore.release
 
-    def interrupted_once(_gate: Gate, _turn: Turn) -> None:
-        monkeypatch.setattr(Gate, "leave", leave)
+    def interrupted_once(_semaphore: FairSemaphore, _permit: Permit) -> None:
+        monkeypatch.setattr(FairSemaphore, "release", release)
         raise KeyboardInterrupt
 
     with serving() as server, Triverse(KEY, base_url=server.url, max_connections=1, deadline=5) as client:
-        monkeypatch.setattr(Gate, "leave", interrupted_once)
+        monkeypatch.setattr(FairSemaphore, "release", interrupted_once)
         with pytest.raises(KeyboardInterrupt):
             client.users.balance()
         assert client.users.balance().total == 125.0
 
 
-@pytest.mark.parametrize("after", [False, True])
-def test_ctrl_c_in_line_gives_the_permit_on_whether_or_not_it_had_come(
-    after: bool,  # noqa: FBT001 - two cases of one test
+@pytest.mark.parametrize("handed_over", [False, True])
+def test_an_interrupt_in_the_queue_passes_the_permit_on(
+    handed_over: bool,  # noqa: FBT001 - two cases of one test
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with serving() as server, Triverse(KEY, base_url=server.url, max_connections=1, deadline=5) as client:
-        gate, holder = client._wire._gate, Turn()  # pyright: ignore[reportPrivateUsage]  # a missing permit shows late
-        assert gate.enter(holder)
+        (state,) = process_states(client)
+        semaphore, holder = state.semaphore, Permit()
+        assert semaphore.try_acquire(holder)
 
-        def interrupted(_gate: Gate, turn: Turn, _timeout: float | None) -> bool:
-            if after:
-                gate.leave(holder)
-                assert turn.given
+        def interrupted(_semaphore: FairSemaphore, permit: Permit, _timeout: float | None) -> bool:
+            if handed_over:
+                semaphore.release(holder)
+                assert permit.held
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patched:
-            patched.setattr(Gate, "wait", interrupted)
+            patched.setattr(FairSemaphore, "wait", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 client.users.balance()
-        gate.leave(holder)
-        assert (gate._free, len(gate._waiting)) == (1, 0)  # pyright: ignore[reportPrivateUsage]  # as above
+        semaphore.release(holder)
         assert client.users.balance().total == 125.0

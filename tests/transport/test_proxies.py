@@ -1,4 +1,4 @@
-"""Which proxy is used: the same that httpx itself would choose."""
+"""Which proxy is used: the same that httpx itself would choose, but none for plain http."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from support.clients import KEY, MODES_AND_UVLOOP, Mode, drive
 from support.server import serving
 
-from triverse import ConfigurationError, Triverse
-from triverse.transport.proxies import proxy_for
+from triverse import AsyncTriverse, ConfigurationError, ConnectionFailedError, Triverse
+from triverse.transport.environment import proxy_for
 
 NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
-CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # of one, lest each example load all certificates
+CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # one for all examples: loading the certificates takes long
 HOSTS = ("api.triverse.ai", "triverse.ai", "localhost", "127.0.0.1", "[::1]", "xtriverse.ai")
 
 proxies = st.sampled_from(["", "http://one:1", "http://two:2", "three:3"])
@@ -42,33 +42,114 @@ environments = st.tuples(proxies, proxies, proxies, exempt).map(
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.sampled_from(["http", "https"]), st.sampled_from(HOSTS), environments)
-def test_it_is_the_one_that_httpx_chooses(scheme: str, host: str, environment: dict[str, str]) -> None:
+@given(st.sampled_from(HOSTS), environments)
+def test_https_uses_the_proxy_that_httpx_chooses(host: str, environment: dict[str, str]) -> None:
     with mock.patch.dict(os.environ, environment):
-        url = httpx.URL(f"{scheme}://{host}/x")
-        assert proxy_for(scheme, url.host, 443 if scheme == "https" else 80) == chosen_by_httpx(str(url))
+        url = httpx.URL(f"https://{host}/x")
+        assert proxy_for("https", url.host, 443) == chosen_by_httpx(str(url))
 
 
 @pytest.mark.parametrize("mode", MODES_AND_UVLOOP)
-def test_requests_go_through_the_proxy_and_the_netrc_does_not_replace_the_key(
-    mode: Mode, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+def test_plain_http_never_goes_through_a_proxy(mode: Mode, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving() as target, serving() as proxy:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.origin)
+        drive(mode, lambda c: c.users.me(), lambda c: c.users.me(), base_url=target.url)
+        assert (proxy.connections, len(target.requests)) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("exempt", "used"),
+    [
+        ("", True),
+        ("*", False),
+        ("host.example", False),
+        ("example", False),
+        (".example", False),
+        (".host.example", True),
+        ("other.example", True),
+        ("https://host.example", False),
+        ("http://host.example", True),
+        ("all://host.example", False),
+        ("host.example:443", False),
+        ("host.example:444", True),
+        ("127.0.0.1, [::1], localhost", True),
+        ("10.0.0.0/8", True),
+    ],
+)
+def test_no_proxy_exempts_hosts(exempt: str, used: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001 - a column of the table
+    monkeypatch.setenv("HTTPS_PROXY", "proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", exempt)
+    assert proxy_for("https", "host.example", 443) == ("http://proxy.example:3128" if used else None)
+
+
+@pytest.mark.parametrize(
+    ("exempt", "host", "used"),
+    [
+        ("10.0.0.0/8", "10.1.2.3", False),
+        ("10.0.0.0/8", "11.1.2.3", True),
+        ("10.1.2.3/8", "10.200.0.1", False),
+        ("fd00::/8", "fd12::1", False),
+        ("fd00::/8", "fe80::1", True),
+        ("[fd00::]/8", "fd12::1", False),
+        ("https://10.0.0.0/8", "10.1.2.3", False),
+        ("http://10.0.0.0/8", "10.1.2.3", True),
+        ("192.168.0.0/16, 10.0.0.0/8", "10.1.2.3", False),
+        ("10.0.0.0/99", "10.1.2.3", True),
+        ("fd00::/8", "10.1.2.3", True),
+    ],
+)
+def test_no_proxy_exempts_networks(exempt: str, host: str, used: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001 - a column of the table
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", exempt)
+    assert (proxy_for("https", host, 443) is not None) == used
+
+
+def test_without_a_setting_there_is_no_proxy() -> None:
+    assert proxy_for("https", "host.example", 443) is None
+
+
+@pytest.mark.parametrize("mode", MODES_AND_UVLOOP)
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [("gopher://x:1", "Unknown scheme for proxy URL"), ("http://[::1", "proxy"), ("socks5://x:1", "SOCKS")],
+)
+def test_a_proxy_that_cannot_be_used_is_a_configuration_error(
+    mode: Mode, url: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", url)
+    monkeypatch.setattr("triverse.transport.environment.find_spec", lambda _: None)
+    with pytest.raises(ConfigurationError, match=why):
+        drive(mode, lambda c: c.users.me(), lambda c: c.users.me())
+
+
+@pytest.mark.parametrize("mode", MODES_AND_UVLOOP)
+def test_an_error_names_host_and_port_of_the_proxy(mode: Mode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:word@127.0.0.1:9")
+    with pytest.raises(ConnectionFailedError, match=r"127\.0\.0\.1:9") as caught:
+        drive(mode, lambda c: c.users.me(), lambda c: c.users.me(), max_retries=0)
+    assert "word" not in str(caught.value)
+
+
+@pytest.mark.anyio
+async def test_an_error_names_the_proxy_of_a_users_client() -> None:
+    with (
+        httpx.Client(proxy="http://127.0.0.1:9", verify=CONTEXT) as own,
+        pytest.raises(ConnectionFailedError, match=r"127\.0\.0\.1:9"),
+    ):
+        Triverse(KEY, http_client=own, max_retries=0).users.me()
+    async with httpx.AsyncClient(proxy="http://127.0.0.1:9", verify=CONTEXT) as its_own:
+        with pytest.raises(ConnectionFailedError, match=r"127\.0\.0\.1:9"):
+            await AsyncTriverse(KEY, http_client=its_own, max_retries=0).users.me()
+
+
+def test_a_netrc_file_does_not_replace_the_key(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     netrc = tmp_path_factory.mktemp("home") / "netrc"
     netrc.write_text("default login eve password secret\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    with serving() as target, serving(lambda _: b"HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n") as proxy:
-        monkeypatch.setenv("HTTP_PROXY", proxy.origin)
-        with pytest.raises(Exception, match="404"):
-            drive(mode, lambda c: c.users.me(), lambda c: c.users.me(), base_url=target.url)
-        assert proxy.requests[0].target == f"{target.url}/users/me"
-        assert proxy.authorizations == [f"Bearer {KEY}"]
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        drive(mode, lambda c: c.users.me(), lambda c: c.users.me(), base_url=target.url)
-    assert (len(proxy.requests), len(target.requests)) == (1, 1)
-
-
-def test_a_proxy_that_cannot_be_one_is_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "gopher://x:1")
-    with serving() as server, pytest.raises(ConfigurationError, match="proxy"), Triverse(KEY, base_url=server.url) as c:
-        c.users.me()
+    with serving() as server, Triverse(KEY, base_url=server.url) as client:
+        client.users.me()
+        assert server.authorizations == [f"Bearer {KEY}"]

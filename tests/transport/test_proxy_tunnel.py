@@ -12,6 +12,8 @@ from support.clients import KEY, MODES_AND_UVLOOP, Mode, drive
 from support.server import Peer, Server, serving
 from support.tls import server_context, trust
 
+from triverse import AsyncTriverse, Triverse
+
 
 def pour(source: socket.socket, target: socket.socket) -> None:
     with suppress(OSError):  # either side may be gone
@@ -34,6 +36,16 @@ def tunnel(peer: Peer) -> None:
         back.join(10)
 
 
+def sync_calls(client: Triverse) -> None:
+    client.users.me()
+    client.users.balance()
+
+
+async def async_calls(client: AsyncTriverse) -> None:
+    await client.users.me()
+    await client.users.balance()
+
+
 @pytest.mark.parametrize("mode", MODES_AND_UVLOOP)
 def test_a_call_goes_through_a_tunnel_with_the_proxys_credentials_and_without_the_key(
     mode: Mode, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -41,8 +53,9 @@ def test_a_call_goes_through_a_tunnel_with_the_proxys_credentials_and_without_th
     trust(monkeypatch, tmp_path)
     with serving(tls=server_context()) as server, Server(tunnel) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.origin.replace("://", "://user:word@"))
-        drive(mode, lambda c: c.users.me(), lambda c: c.users.me(), base_url=server.url)
-        assert server.authorizations == [f"Bearer {KEY}"]
+        drive(mode, sync_calls, async_calls, base_url=server.url)
+        assert server.authorizations == [f"Bearer {KEY}"] * 2
+        assert (proxy.connections, server.connections) == (1, 1)
         (asked,) = proxy.requests
     assert asked.target == f"localhost:{server.port}"
     assert asked.header("Proxy-Authorization") == "Basic dXNlcjp3b3Jk"

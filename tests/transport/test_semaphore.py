@@ -1,150 +1,111 @@
-"""Waiting in line: first come, first served, and nobody who leaves takes a place along."""
+"""Permits go to threads in the order in which they came, and a thread that stops waiting leaves no gap."""
 
 from __future__ import annotations
 
 import threading
 import time
 
-import anyio
-import pytest
-from anyio.lowlevel import checkpoint
-
-from triverse.transport.async_semaphore import AsyncGate
-from triverse.transport.semaphore import Gate, Turn
+from triverse.transport.semaphore import FairSemaphore, Permit
 
 
-def waiting(gate: Gate | AsyncGate) -> int:
-    return len(gate._waiting)  # pyright: ignore[reportPrivateUsage]  # the gate tells nobody
+def acquire(semaphore: FairSemaphore, timeout: float | None = None) -> Permit:
+    permit = Permit()
+    assert semaphore.try_acquire(permit) or semaphore.wait(permit, timeout)
+    return permit
 
 
-def until(gate: Gate, count: int) -> None:
-    while waiting(gate) != count:
-        time.sleep(0.001)
-
-
-def enter(gate: Gate, timeout: float | None = None) -> Turn:
-    turn = Turn()
-    assert gate.enter(turn) or gate.wait(turn, timeout)
-    return turn
-
-
-def refuses(gate: Gate, timeout: float) -> bool:
-    turn = Turn()
-    refused = not gate.enter(turn) and not gate.wait(turn, timeout)
-    gate.leave(turn)
+def is_full(semaphore: FairSemaphore, timeout: float = 0) -> bool:
+    permit = Permit()
+    refused = not semaphore.try_acquire(permit) and not semaphore.wait(permit, timeout)
+    semaphore.release(permit)
     return refused
 
 
-def test_threads_enter_in_the_order_they_came() -> None:
-    gate, order = Gate(1), list[int]()
-    first = enter(gate)
+def test_threads_get_permits_in_the_order_in_which_they_came() -> None:
+    semaphore, order = FairSemaphore(1), list[int]()
+    first, permits = acquire(semaphore), [Permit() for _ in range(20)]
+    queued = [threading.Event() for _ in permits]
 
     def take(number: int) -> None:
-        turn = enter(gate)
+        semaphore.try_acquire(permits[number])
+        queued[number].set()
+        assert semaphore.wait(permits[number], None)
         order.append(number)
-        gate.leave(turn)
+        semaphore.release(permits[number])
 
-    threads = [threading.Thread(target=take, args=(number,)) for number in range(20)]
-    for number, thread in enumerate(threads, 1):
-        thread.start()
-        until(gate, number)
-    gate.leave(first)
+    threads = list[threading.Thread]()
+    for number, event in enumerate(queued):
+        threads.append(threading.Thread(target=take, args=(number,)))
+        threads[-1].start()
+        event.wait()
+    semaphore.release(first)
     for thread in threads:
         thread.join()
     assert order == list(range(20))
-    assert not refuses(gate, 0)
+    assert not is_full(semaphore)
 
 
-def test_a_thread_that_gives_up_leaves_no_hole() -> None:
-    gate = Gate(1)
-    first = enter(gate)
-    assert refuses(gate, 0.01)
-    assert refuses(gate, 0)
-    assert waiting(gate) == 0
-    gate.leave(first)
-    enter(gate, 0)
-    assert refuses(gate, 0)
+def test_a_thread_that_gives_up_leaves_no_gap() -> None:
+    semaphore = FairSemaphore(1)
+    first = acquire(semaphore)
+    assert is_full(semaphore, 0.01)
+    assert is_full(semaphore)
+    semaphore.release(first)
+    acquire(semaphore, 0)
+    assert is_full(semaphore)
 
 
-def test_a_permit_is_given_back_once_however_often_one_leaves() -> None:
-    gate = Gate(1)
-    first = enter(gate)
-    gate.leave(first)
-    gate.leave(first)
-    enter(gate, 0)
-    assert refuses(gate, 0)
+def test_releasing_twice_gives_one_permit_back() -> None:
+    semaphore = FairSemaphore(1)
+    first = acquire(semaphore)
+    semaphore.release(first)
+    semaphore.release(first)
+    acquire(semaphore, 0)
+    assert is_full(semaphore)
 
 
-def test_a_thread_whose_permit_comes_as_it_gives_up_takes_it() -> None:
-    gate = Gate(1)
+def test_a_free_permit_needs_no_wait() -> None:
+    semaphore, permit = FairSemaphore(1), Permit()
+    assert semaphore.try_acquire(permit)
+    assert semaphore.wait(permit, 0)
+
+
+def test_a_permit_that_arrives_as_a_thread_gives_up_is_not_lost() -> None:
+    semaphore = FairSemaphore(1)
 
     def take() -> None:
-        turn = Turn()
-        if not gate.enter(turn):
-            gate.wait(turn, 0.002)
-        gate.leave(turn)
+        permit = Permit()
+        if not semaphore.try_acquire(permit):
+            semaphore.wait(permit, 0.002)
+        semaphore.release(permit)
 
     for _ in range(50):
-        turn = enter(gate)
+        permit = acquire(semaphore)
         thread = threading.Thread(target=take)
         thread.start()
         time.sleep(0.002)
-        gate.leave(turn)
+        semaphore.release(permit)
         thread.join()
-    assert waiting(gate) == 0
-    assert not refuses(gate, 0)
+    assert not is_full(semaphore)
 
 
-@pytest.mark.anyio
-async def test_tasks_enter_in_the_order_they_came() -> None:
-    gate, order = AsyncGate(1), list[int]()
-    assert await gate.enter(None)
+def test_the_wait_of_another_thread_can_be_ended() -> None:
+    semaphore, permit, queued, held = FairSemaphore(1), Permit(), threading.Event(), list[bool]()
+    first = acquire(semaphore)
 
-    async def take(number: int) -> None:
-        assert await gate.enter(None)
-        order.append(number)
-        gate.leave()
+    def take() -> None:
+        semaphore.try_acquire(permit)
+        queued.set()
+        held.append(semaphore.wait(permit, None))
+        semaphore.release(permit)
 
-    async with anyio.create_task_group() as group:
-        for number in range(20):
-            group.start_soon(take, number)
-            while waiting(gate) <= number:
-                await checkpoint()
-        gate.leave()
-    assert order == list(range(20))
-
-
-@pytest.mark.anyio
-async def test_a_task_that_gives_up_leaves_no_hole() -> None:
-    gate = AsyncGate(1)
-    assert await gate.enter(None)
-    assert not await gate.enter(0.01)
-    assert not await gate.enter(0)
-    assert waiting(gate) == 0
-    gate.leave()
-    assert await gate.enter(0)
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("handed_over", [False, True])
-async def test_a_task_that_is_cancelled_in_line_gives_the_permit_on(handed_over: bool) -> None:  # noqa: FBT001 - two cases of one test
-    """Also if the permit comes at the very moment of the cancellation."""
-    gate = AsyncGate(1)
-    assert await gate.enter(None)
-
-    async def take() -> None:
-        assert await gate.enter(None)
-        gate.leave()
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(take)
-        while not waiting(gate):
-            await checkpoint()
-        if handed_over:
-            gate.leave()
-        group.cancel_scope.cancel()
-    assert waiting(gate) == 0
-    if not handed_over:
-        gate.leave()
-    with anyio.fail_after(1):
-        assert await gate.enter(None)
+    thread = threading.Thread(target=take)
+    thread.start()
+    queued.wait()
+    permit.stop_waiting()
+    thread.join()
+    permit.stop_waiting()
+    Permit().stop_waiting()
+    assert held == [False]
+    semaphore.release(first)
+    assert not is_full(semaphore)

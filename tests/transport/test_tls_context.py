@@ -1,4 +1,4 @@
-"""One TLS context a process, whatever threads and forks do at the moment it is made."""
+"""One TLS context for each process, whatever threads and forks do while it is made."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 _FORK_WHILE_A_THREAD_MAKES_IT = """
 import os, signal, threading, httpx
-from triverse.transport.tls import tls_context
+from triverse.transport.environment import tls_context
 
 begun, go_on, make = threading.Event(), threading.Event(), httpx.create_ssl_context
 

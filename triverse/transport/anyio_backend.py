@@ -18,7 +18,8 @@ class AnyioBackend(httpcore.AsyncNetworkBackend):
 
     def __init__(self) -> None:
         self.deadline: float | None = None
-        self._inner = httpcore.AnyIOBackend()
+        # The annotation, because pyright finds two definitions of the class.
+        self._inner: httpcore.AsyncNetworkBackend = httpcore.AnyIOBackend()
         self._stream: httpcore.AsyncNetworkStream | None = None
 
     def limit(self, timeout: float | None) -> float | None:

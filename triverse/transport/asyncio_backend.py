@@ -25,7 +25,7 @@ import httpcore
 from triverse.transport.requests import min_timeout, seconds_left
 from triverse.transport.tls_stream import map_connect_errors, start_tls
 
-__all__ = ["AsyncioBackend", "PlainStream", "supports_add_reader"]
+__all__ = ["AsyncioBackend", "PlainStream", "fail_read", "supports_add_reader"]
 
 _UNIMPLEMENTED_ADD_READER: Final = asyncio.AbstractEventLoop.add_reader
 # Seconds that each address of a host has for itself before the next is tried as well (RFC 8305).
@@ -144,7 +144,7 @@ class PlainStream(httpcore.AsyncNetworkStream):
         self._wanted = max_bytes
         arrival: asyncio.Future[bytes] = loop.create_future()
         self._arrival = arrival
-        timer = None if limit is None else loop.call_later(limit, _fail_read, arrival)
+        timer = None if limit is None else loop.call_later(limit, fail_read, arrival)
         try:
             return await arrival
         finally:
@@ -230,6 +230,7 @@ class PlainStream(httpcore.AsyncNetworkStream):
         return True
 
 
-def _fail_read(arrival: asyncio.Future[bytes]) -> None:
+def fail_read(arrival: asyncio.Future[bytes]) -> None:
+    """End the wait of a read, unless its bytes have just arrived."""
     if not arrival.done():
         arrival.set_exception(httpcore.ReadTimeout("no data was received in time"))

@@ -30,9 +30,13 @@ class CookielessClient(httpx.Client):
         super().__init__(transport=transport, trust_env=False)
 
     @property
-    def cookies(self) -> httpx.Cookies:  # type: ignore[override]  # none are ever set
-        """None."""
+    def cookies(self) -> httpx.Cookies:
+        """An empty jar that stays empty."""
         return _NO_COOKIES
+
+    @cookies.setter
+    def cookies(self, cookies: object) -> None:
+        """Keep no cookies."""
 
 
 class CookielessAsyncClient(httpx.AsyncClient):
@@ -42,6 +46,10 @@ class CookielessAsyncClient(httpx.AsyncClient):
         super().__init__(transport=transport, trust_env=False)
 
     @property
-    def cookies(self) -> httpx.Cookies:  # type: ignore[override]  # none are ever set
-        """None."""
+    def cookies(self) -> httpx.Cookies:
+        """An empty jar that stays empty."""
         return _NO_COOKIES
+
+    @cookies.setter
+    def cookies(self, cookies: object) -> None:
+        """Keep no cookies."""

@@ -6,7 +6,7 @@ deadline of the call.
 
 from __future__ import annotations
 
-import encodings.idna  # noqa: F401 - getaddrinfo() imports it: in a forked child, its import lock could be held
+import encodings.idna  # noqa: F401  # pyright: ignore[reportUnusedImport]  # see below
 import ipaddress
 import socket
 import threading
@@ -14,6 +14,8 @@ import threading
 import httpcore
 
 __all__ = ["NameLookup"]
+
+# getaddrinfo() imports encodings.idna. In a child that is forked meanwhile, the import lock would be held for ever.
 
 
 class NameLookup:

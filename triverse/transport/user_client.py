@@ -11,7 +11,7 @@ import math
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType
 from typing import Any, Final
@@ -132,7 +132,7 @@ class UserClientGuard:
 
 def abort_thread(thread: int) -> None:
     """Shut down the socket on which the attempt of this thread waits, if it waits on one."""
-    frame = sys._current_frames().get(thread)  # noqa: SLF001 - documented for debuggers; nothing else leads to the socket
+    frame = sys._current_frames().get(thread)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # documented
     found: socket.socket | None = None
     while frame is not None and frame.f_globals.get("__name__") not in _CALLERS:
         found = found or _socket_of(frame)
@@ -147,8 +147,9 @@ def _socket_of(frame: FrameType) -> socket.socket | None:
     """The socket that this function of httpcore's uses, if it is a method of a stream; also over TLS."""
     if frame.f_globals.get("__name__", "").partition(".")[0] not in _LIBRARIES:
         return None
-    stream = frame.f_locals.get("self")
-    sock = stream.get_extra_info("socket") if hasattr(stream, "get_extra_info") else stream
+    stream: object = frame.f_locals.get("self")
+    info: Callable[[str], object] | None = getattr(stream, "get_extra_info", None)
+    sock = stream if info is None else info("socket")
     return sock if isinstance(sock, socket.socket) else None
 
 
