@@ -47,6 +47,6 @@ def test_a_malformed_logging_call_does_not_raise_into_the_program(
     logger = logging.getLogger("httpcore.http11")
     monkeypatch.setattr(logger, "propagate", False)
     token = current_key.set(Secret(KEY))
-    logger.warning("two %s %s", "one")
+    logger.warning("two %s %s", "one")  # noqa: PLE1206 - on purpose
     current_key.reset(token)
     assert "not enough arguments" in capsys.readouterr().err

@@ -119,9 +119,11 @@ def test_each_origin_has_connections_of_its_own_and_no_key_goes_to_another(mode:
 
 @each_mode
 def test_a_redirect_is_a_response_even_if_its_location_is_not_a_url(mode: Mode) -> None:
-    with serving(lambda _: answer(b"", 302, {"Location": "https://[::1"})) as server:
-        with pytest.raises((APIError, InvalidResponseError), match="302"):
-            drive(mode, lambda c: c.users.me(), lambda c: c.users.me(), base_url=server.url)
+    with (
+        serving(lambda _: answer(b"", 302, {"Location": "https://[::1"})) as server,
+        pytest.raises((APIError, InvalidResponseError), match="302"),
+    ):
+        drive(mode, lambda c: c.users.me(), lambda c: c.users.me(), base_url=server.url)
     assert len(server.requests) == 1
 
 

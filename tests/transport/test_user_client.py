@@ -11,12 +11,13 @@ import time
 import warnings
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import anyio
 import httpx
 import httpx2
 import pytest
-from support.clients import KEY
+from support.clients import KEY, Mode, run_async
 from support.server import BALANCE, Peer, Script, Server, answer, envelope, serving
 from support.tls import server_context, trust
 
@@ -147,10 +148,15 @@ def test_no_deadline_is_not_watched() -> None:
         assert Triverse(KEY, base_url=server.url, http_client=own, deadline=None).users.balance().balance == 100.0
 
 
+def silent(peer: Peer) -> None:
+    peer.request()
+    peer.pause()
+
+
 @pytest.mark.parametrize("users", [False, True])
 def test_a_cancel_token_ends_the_call_of_another_thread(users: bool) -> None:  # noqa: FBT001 - two cases of one test
     cancel = CancelToken()
-    with Server(lambda peer: (peer.request(), peer.pause())[1]) as server, httpx.Client() as own:
+    with Server(silent) as server, httpx.Client() as own:
         transport = Transport(server.url, 1, own if users else None)
         attempt = Attempt(api.users.balance())
         with ThreadPoolExecutor(2) as pool:
@@ -200,33 +206,40 @@ def test_a_users_async_client_is_refused_in_a_forked_child() -> None:
 # --- Event loops
 
 
-@pytest.fixture
-def collected() -> Generator[None]:
-    """asyncio warns of transports that httpx leaves in a closed event loop: let it do so here, where it is ignored."""
+@contextmanager
+def warnings_of_asyncio_ignored() -> Generator[None]:
+    """httpx leaves asyncio transports in closed event loops, and asyncio warns of them when they are collected."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         yield
         gc.collect()
 
 
-@pytest.mark.usefixtures("collected")
-def test_a_users_async_client_works_in_one_event_loop_after_another() -> None:
+@pytest.mark.parametrize("mode", ["asyncio", "trio", "uvloop"])
+def test_a_users_async_client_works_in_one_event_loop_after_another(mode: Mode) -> None:
     async def many() -> None:
         async with anyio.create_task_group() as group:
             for _ in range(5):
                 group.start_soon(client.users.balance)
 
-    with serving() as server:
+    with warnings_of_asyncio_ignored(), serving() as server:
         client = AsyncTriverse(KEY, base_url=server.url, http_client=httpx.AsyncClient(), max_retries=0)
         for _ in range(3):
-            asyncio.run(many())
-            anyio.run(many, backend="trio")
-        assert len(server.requests) == 30
+            run_async(mode, many)
+        assert len(server.requests) == 15
 
 
-@pytest.mark.usefixtures("collected")
+def test_a_users_async_client_that_changes_libraries_is_an_error_that_says_so() -> None:
+    with warnings_of_asyncio_ignored(), serving() as server:
+        client = AsyncTriverse(KEY, base_url=server.url, http_client=httpx.AsyncClient(), max_retries=0)
+        run_async("asyncio", client.users.balance)
+        with pytest.raises(TransportError, match="used in another event loop before"):
+            run_async("trio", client.users.balance)
+        assert len(server.requests) == 1
+
+
 def test_a_users_async_client_in_two_loops_at_once_is_an_error_that_says_so() -> None:
-    with serving() as server:
+    with warnings_of_asyncio_ignored(), serving() as server:
         client = AsyncTriverse(KEY, base_url=server.url, http_client=httpx.AsyncClient(), max_retries=0)
 
         async def outer() -> None:
@@ -285,11 +298,11 @@ HANDLERS: list[Callable[[httpx.Request], httpx.Response]] = [
 async def test_an_error_of_a_users_transport_is_told_apart_from_the_networks(
     handle: Callable[[httpx.Request], httpx.Response],
 ) -> None:
-    with httpx.Client(transport=httpx.MockTransport(handle)) as own:
-        with pytest.raises(TransportError, match="hook or transport of your http_client"):
-            Triverse(KEY, http_client=own).users.balance()
+    said = "hook or transport of your http_client"
+    with httpx.Client(transport=httpx.MockTransport(handle)) as own, pytest.raises(TransportError, match=said):
+        Triverse(KEY, http_client=own).users.balance()
     async with httpx.AsyncClient(transport=httpx.MockTransport(handle)) as its_own:
-        with pytest.raises(TransportError, match="hook or transport of your http_client"):
+        with pytest.raises(TransportError, match=said):
             await AsyncTriverse(KEY, http_client=its_own).users.balance()
 
 

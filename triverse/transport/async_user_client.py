@@ -1,9 +1,9 @@
 """What a user's `httpx.AsyncClient` lacks: a deadline for the whole call, and use in one event loop after another.
 
 Its pool keeps connections of event loops that have ended. httpcore would reuse one, and the request would fail with
-"Event loop is closed" after it was sent. So in a new event loop, connections that were not made there are refused before
-anything is sent, by an error in httpcore's `trace` extension. httpcore then closes the connection, and the request is
-made again, until the pool makes a new connection. It does so only when no idle connection is left.
+"Event loop is closed" after it was sent. So in a new event loop, connections that were not made there are refused
+before anything is sent, by an error in httpcore's `trace` extension. httpcore then closes the connection, and the
+request is made again, until the pool makes a new connection. It does so only when no idle connection is left.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from triverse.transport.requests import seconds_left
 __all__ = ["AsyncUserClientGuard", "LoopHistory"]
 
 _OTHER_LOOP = (
-    "http_client is an httpx.AsyncClient that another event loop is using, and an AsyncClient works in one event loop at "
-    "a time. Give each event loop a client with an http_client of its own, or leave http_client out"
+    "http_client is an httpx.AsyncClient that another event loop is using, and an AsyncClient works in one event loop "
+    "at a time. Give each event loop a client with an http_client of its own, or leave http_client out"
 )
 
 

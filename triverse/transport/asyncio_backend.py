@@ -152,7 +152,7 @@ class PlainStream(httpcore.AsyncNetworkStream):
                 timer.cancel()
 
     def _on_readable(self) -> None:
-        """Read for the waiting task. The socket stays watched between reads, because stopping and starting costs more."""
+        """Read for the waiting task. The socket stays watched between reads: to stop and start takes longer."""
         if self._arrival is None or self._arrival.done():
             self._stop_watching()
             return

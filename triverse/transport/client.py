@@ -1,7 +1,7 @@
 """Our own httpx clients. They only exist so that each call passes through `send()`.
 
-Sentry, Datadog and New Relic watch `send()` of `httpx.Client` and `httpx.AsyncClient`, which these inherit. The API sets
-no cookies, and a cookie jar would take two thirds of the time of `send()` (36 of 55 µs, 2026-11).
+Sentry, Datadog and New Relic watch `send()` of `httpx.Client` and `httpx.AsyncClient`, which these inherit. The API
+sets no cookies, and a cookie jar would take two thirds of the time of `send()` (36 of 55 µs, 2026-11).
 """
 
 from __future__ import annotations

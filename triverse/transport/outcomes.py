@@ -29,8 +29,8 @@ __all__ = [
 _DEADLINE_PASSED: Final = "the deadline passed while the response was received"
 
 FORKED_CLIENT: Final = (
-    "http_client was passed in another process, from which this one was forked: on the sockets that both would use, each "
-    "could read the other's responses. Make an httpx client in this process, and a new Triverse client with it"
+    "http_client was passed in another process, from which this one was forked: on the sockets that both would use, "
+    "each could read the other's responses. Make an httpx client in this process, and a new Triverse client with it"
 )
 
 

@@ -1,8 +1,8 @@
 """What a user's `httpx.Client` lacks: a deadline for the whole call.
 
 httpx's read timeout starts again at every byte, and a name lookup has no timeout. So a thread shuts down the socket on
-which a call still waits when its deadline has passed. Names are looked up in a thread that can be given up, before httpx
-looks them up itself.
+which a call still waits when its deadline has passed. Names are looked up in a thread that can be given up, before
+httpx looks them up itself.
 """
 
 from __future__ import annotations
