@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import concurrent.futures.thread
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 import anyio
+import anyio._backends._asyncio
 import httpx
 from attrs import evolve
 
@@ -28,6 +30,10 @@ from triverse.transport.pool import AsyncPoolGuard
 from triverse.transport.requests import RequestEncoder, Target, check_http_client, pool_timeout, send_options
 
 __all__ = ["AsyncTransport"]
+
+# anyio and asyncio import these during the first call. In a child that is forked meanwhile, by another thread, their
+# import locks would be held for ever.
+_IMPORTED_BEFORE_THE_FIRST_CALL: Final = (anyio._backends._asyncio, concurrent.futures.thread)  # noqa: SLF001
 
 
 class LoopState(NamedTuple):

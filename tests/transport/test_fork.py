@@ -1,0 +1,130 @@
+"""A forked child has connections of its own, and does not touch its parent's."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.clients import KEY
+from support.internals import process_states
+from support.server import BALANCE, Received, Server, answer, envelope, serving
+from support.tls import server_context, trust
+
+from triverse import Triverse, api
+from triverse.core.attempt import Attempt, Reply
+from triverse.core.secret import Secret
+from triverse.transport.cancel import CancelToken
+from triverse.transport.sync import Transport
+
+MODULES_OF_THE_FIRST_CALL = """
+import asyncio, sys
+from triverse import AsyncTriverse, Triverse, TriverseError
+
+async def call_async(client):
+    for path in ("/users/balance", "/nowhere"):
+        try:
+            await client.request("GET", path)
+        except TriverseError:
+            pass
+
+def call(client):
+    for path in ("/users/balance", "/nowhere"):
+        try:
+            client.request("GET", path)
+        except TriverseError:
+            pass
+
+client = (Triverse if sys.argv[1] == "sync" else AsyncTriverse)("a-key-of-ours", base_url=sys.argv[2], max_retries=1)
+before = set(sys.modules)
+call(client) if sys.argv[1] == "sync" else asyncio.run(call_async(client))
+print(*sorted(name for name in set(sys.modules) - before if not name.startswith("triverse.clients")))
+"""
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_the_first_call_imports_nothing(kind: str) -> None:
+    """An import lock that another thread holds while the process is forked is held for ever in the child."""
+    with serving() as server:
+        command = [sys.executable, "-c", MODULES_OF_THE_FIRST_CALL, kind, server.url.replace("127.0.0.1", "localhost")]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)  # noqa: S603 - a program of ours
+    assert done.stdout.split() == []
+
+
+def in_a_child(act: Callable[[], object]) -> None:
+    child = os.fork()
+    if not child:
+        act()
+        gc.collect()
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_child_closes_its_copies_of_idle_connections_and_the_parent_goes_on(
+    tls: bool,  # noqa: FBT001 - two cases of one test
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trust(monkeypatch, tmp_path)
+    with serving(tls=server_context() if tls else None) as server:
+        client = Triverse(KEY, base_url=server.url, max_retries=0)
+        client.users.balance()
+        in_a_child(client.close)
+        in_a_child(client.users.balance)
+        client.users.balance()
+        in_a_child(process_states(client)[0].pool.close)  # type: ignore[union-attr]  # it has one
+        client.users.balance()
+        client.close()
+    assert [received.connection for received in server.requests] == [1, 2, 1, 1]
+
+
+def test_a_child_cannot_cancel_what_its_parent_does() -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def hold(_received: Received) -> bytes:
+        asked.set()
+        go_on.wait()
+        return answer(envelope(BALANCE))
+
+    cancel, outcomes = CancelToken(), list[object]()
+    with serving(hold) as server:
+        transport = Transport(server.url, 4, None)
+        attempt = Attempt(api.users.balance())
+        thread = threading.Thread(target=lambda: outcomes.append(transport.attempt(attempt, Secret(KEY), cancel)))
+        thread.start()
+        asked.wait()
+        callbacks = list(cancel._callbacks)
+
+        def abort() -> None:
+            cancel.cancel()
+            for callback in callbacks:
+                callback()
+
+        assert len(callbacks) == 1
+        in_a_child(abort)
+        go_on.set()
+        thread.join()
+    assert isinstance(outcomes[0], Reply)
+
+
+def test_threads_of_a_child_share_one_semaphore() -> None:
+    with Server() as server:
+        client = Triverse(KEY, base_url=server.url, max_connections=1)
+        client.users.balance()
+
+        def call_in_threads() -> None:
+            threads = [threading.Thread(target=client.users.balance) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert len(process_states(client)) == 2
+
+        in_a_child(call_in_threads)
+    assert server.most_open <= 2
