@@ -5,7 +5,7 @@ import threading
 
 import httpcore
 import pytest
-from support.clients import KEY, MODES_AND_UVLOOP, Mode, drive
+from support.clients import MODES_AND_UVLOOP, Mode, drive
 
 from triverse import ConnectionFailedError
 from triverse.transport.name_lookup import NameLookup
