@@ -79,6 +79,7 @@ CUTS = [Cut(len(FILE) * percent // 100, reset) for percent in range(0, 100, 5) f
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.usefixtures("no_backoff")
 def test_a_transfer_that_breaks_anywhere_is_continued(mode: Mode, tmp_path: Path) -> None:
     handlers = [file(cut=cut) for cut in CUTS if not cut.reset]
     with serving_files(*handlers, file()) as server:
@@ -106,6 +107,7 @@ def test_a_transfer_that_breaks_for_good_leaves_the_old_file(mode: Mode, etag: s
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize("second", ["no etag", "weak", "changed", "ignored", "wrong offset", "other total"])
+@pytest.mark.usefixtures("no_backoff")
 def test_a_file_that_cannot_be_continued_is_fetched_once_more(
     mode: Mode,
     reset: bool,

@@ -20,7 +20,7 @@ from triverse.api import uploads
 from triverse.core.multipart import FileUpload
 from triverse.core.request import Request
 from triverse.files.sources import Source, open_source
-from triverse.files.uploads import open_upload, open_uploads
+from triverse.files.uploads import OpenedUpload, open_upload, open_uploads
 
 DATA = bytes(range(256)) * 1000
 LIMIT = 1_000_000
@@ -393,11 +393,17 @@ def open_files() -> int:
 def test_a_refused_file_leaves_nothing_open(tmp_path: Path) -> None:
     path = tmp_path / "x.png"
     path.write_bytes(PNG)
-    before = open_files()
+    before, opened = open_files(), list[OpenedUpload[uploads.UploadedFile]]()
     with pytest.raises(ConfigurationError):
-        open_uploads([request("image", path), request("image", GIF)])
+        open_uploads([request("image", path), request("image", GIF)], opened)
     with pytest.raises(FileNotFoundError):
-        open_uploads([request("image", path), request("model", tmp_path / "missing")])
+        open_uploads([request("image", path), request("model", tmp_path / "missing")], opened)
+    (tmp_path / "x.gif").write_bytes(GIF)
+    with pytest.raises(ConfigurationError):
+        open_uploads([request("image", tmp_path / "x.gif")], opened)
+    assert len(opened) == 2
+    for upload in opened:
+        upload.close()
     assert open_files() == before
 
 

@@ -127,6 +127,7 @@ CUTS = [Cut(len(IMAGE) * percent // 100, reset) for percent in range(0, 100, 5) 
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.usefixtures("no_backoff")
 def test_an_upload_that_breaks_anywhere_is_sent_again_with_the_same_bytes(mode: Mode, tmp_path: Path) -> None:
     path = tmp_path / "x.png"
     path.write_bytes(IMAGE)
@@ -138,6 +139,7 @@ def test_an_upload_that_breaks_anywhere_is_sent_again_with_the_same_bytes(mode: 
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.usefixtures("no_backoff")
 def test_each_attempt_has_the_same_bytes_and_fields(mode: Mode) -> None:
     def unavailable(_: Got) -> Sent:
         return json_response({"code": 5003, "message": "down"}, 503, **{"Retry-After": "0"})

@@ -69,8 +69,9 @@ async def send_files(
     """Open and check all files, then upload one after the other."""
     check_callback("on_progress", on_progress, may_be_async=True)
     limits = transfer_limits(engine.policy, engine.runtime, timeout)
-    uploads = await run_sync(open_uploads, requests)
+    uploads: list[OpenedUpload[T]] = []
     try:
+        await run_sync(open_uploads, requests, uploads)
         return [await _send_file(engine, upload, limits, on_progress) for upload in uploads]
     finally:
         for upload in uploads:

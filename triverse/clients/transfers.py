@@ -78,8 +78,9 @@ def send_files(
     """Open and check all files, then upload one after the other."""
     check_callback("on_progress", on_progress, may_be_async=False)
     limits = transfer_limits(engine.policy, engine.runtime, timeout)
-    uploads = open_uploads(requests)
+    uploads: list[OpenedUpload[T]] = []
     try:
+        open_uploads(requests, uploads)
         return [_send_file(engine, upload, limits, on_progress) for upload in uploads]
     finally:
         for upload in uploads:

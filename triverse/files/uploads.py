@@ -53,22 +53,20 @@ class OpenedUpload(Generic[T]):
         self._source.close()
 
 
-def open_uploads(requests: Sequence[Request[T]]) -> list[OpenedUpload[T]]:
+def open_uploads(requests: Sequence[Request[T]], opened: list[OpenedUpload[T]]) -> None:
     """Open the files of all these requests and check them.
 
+    Args:
+        requests: what to upload.
+        opened: receives what was opened, for the caller to close: the result of a thread is lost if the task that
+            waits for it is cancelled.
+
     Raises:
-        ConfigurationError: a file cannot be uploaded. None is left open.
-        OSError: a file is missing or cannot be read. None is left open.
+        ConfigurationError: a file cannot be uploaded.
+        OSError: a file is missing or cannot be read.
     """
-    opened: list[OpenedUpload[T]] = []
-    try:
-        for request in requests:
-            opened.append(open_upload(request))  # noqa: PERF401 - what was opened must be known if one fails
-    except BaseException:
-        for upload in opened:
-            upload.close()
-        raise
-    return opened
+    for request in requests:
+        opened.append(open_upload(request))  # noqa: PERF401 - one by one, since the next may fail
 
 
 def open_upload(request: Request[T]) -> OpenedUpload[T]:

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import FrameType
+from typing import Any, TypeAlias
+
+import anyio
+import pytest
+from support.cancellation import WAYS, Ending, Way, cancelled_at
+from support.clients import KEY, run_async
+from support.file_server import FileServer, Got, Sent, accepted, file_response, serving_files
+from support.files import PNG, glb
+
+from triverse import AsyncTriverse, Triverse
+
+TASK = "7d0f2c4e-1b3a-4c5d-8e6f-9a0b1c2d3e4f"
+OLD, NEW = glb(150_000), glb(200_000)
+MODES_AND_WAYS: list[tuple[str, Way]] = [(mode, way) for mode, ways in WAYS.items() for way in ways]
+Work: TypeAlias = Callable[[AsyncTriverse, Path], Coroutine[object, object, object]]
+
+
+async def download(client: AsyncTriverse, target: Path) -> object:
+    return await client.tasks.download(TASK, target, overwrite=True, on_progress=lambda _: anyio.lowlevel.checkpoint())
+
+
+async def upload(client: AsyncTriverse, target: Path) -> object:
+    return await client.uploads.image(target.with_name("source.png"), on_progress=lambda _: anyio.lowlevel.checkpoint())
+
+
+async def stream(client: AsyncTriverse, _: Path) -> object:
+    async with client.tasks.stream(TASK) as reading:
+        return await reading.read()
+
+
+WORK: dict[str, Work] = {"download": download, "upload": upload, "stream": stream}
+
+
+def serve(got: Got) -> Sent:
+    return accepted(got) if got.method == "POST" else file_response(NEW, got)
+
+
+@pytest.mark.parametrize(("mode", "way"), MODES_AND_WAYS)
+@pytest.mark.parametrize("kind", WORK)
+def test_a_cancellation_at_any_wait_leaves_nothing_behind(mode: Any, way: Way, kind: str, tmp_path: Path) -> None:
+    (tmp_path / "source.png").write_bytes(PNG + bytes(200_000))
+    target = tmp_path / "x.glb"
+
+    async def cut(number: int, server: FileServer) -> Ending[object]:
+        async with AsyncTriverse(KEY, base_url=server.url) as client:
+            return await cancelled_at(number, way, WORK[kind](client, target))
+
+    with serving_files(serve) as server:
+        number = 0
+        for number in itertools.count(1):
+            target.write_bytes(OLD)
+            ending = run_async(mode, partial(cut, number, server))
+            assert target.read_bytes() in {OLD, NEW}
+            assert sorted(path.name for path in tmp_path.iterdir()) == ["source.png", "x.glb"]
+            assert server.settled()
+            if not ending.reached:
+                break
+            assert ending.cancelled or ending.value is not None
+    assert number > 5
+
+
+class Interrupt:
+    """Raises a KeyboardInterrupt at one of the lines that deal with files."""
+
+    _FILES = ("/triverse/files/", "/triverse/clients/", "/triverse/api/download")
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def __call__(self, frame: FrameType, _event: str, _value: object) -> Interrupt | None:
+        name = frame.f_code.co_filename
+        return self.lines if any(part in name for part in self._FILES) else None  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # as the interpreter calls it
+
+    def lines(self, _frame: FrameType, event: str, _value: object) -> object:
+        if event == "line":
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+        return self.lines
+
+
+def interrupted(server: FileServer, target: Path, interrupt: Interrupt) -> bool:
+    """Whether the download was interrupted."""
+    with Triverse(KEY, base_url=server.url) as client:
+        before = sys.gettrace()
+        sys.settrace(interrupt)
+        try:
+            client.tasks.download(TASK, target, overwrite=True)
+        except KeyboardInterrupt:
+            return True
+        finally:
+            sys.settrace(before)
+    return False
+
+
+@pytest.mark.skipif(sys.gettrace() is not None, reason="another tracer is at work")
+def test_a_ctrl_c_at_any_line_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+    target = tmp_path / "x.glb"
+    with serving_files(serve) as server:
+        interrupted(server, target, Interrupt(0))  # so that all modules are loaded
+        left_behind, number = list[int](), 0
+        for number in range(1, 100_000):
+            target.write_bytes(OLD)
+            if not interrupted(server, target, Interrupt(number)):
+                break
+            assert target.read_bytes() in {OLD, NEW}
+            extra = [path for path in tmp_path.iterdir() if path != target]
+            left_behind += [number] * len(extra)
+            for path in extra:
+                path.unlink()
+        assert number > 200
+        assert left_behind == []
+
+
+def keep_downloading(pipe: Connection, url: str, target: str) -> None:
+    with Triverse(KEY, base_url=url) as client:
+        client.tasks.download(TASK, target, overwrite=True)
+        pipe.send("ready")
+        while True:
+            client.tasks.download(TASK, target, overwrite=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_killed_process_leaves_the_old_file_or_the_whole_new_one(tmp_path: Path) -> None:
+    target, versions = tmp_path / "x.glb", itertools.cycle([OLD, NEW])
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["triverse.clients.flow_engine"])
+    chance = random.Random(20)  # noqa: S311 - the same each time
+    with serving_files(lambda got: file_response(next(versions), got, ranges=False)) as server:
+        for _ in range(50):
+            ours, theirs = multiprocessing.Pipe()
+            process = context.Process(target=keep_downloading, args=(theirs, server.url, str(target)), daemon=True)
+            process.start()
+            theirs.close()
+            assert ours.recv() == "ready"
+            time.sleep(chance.random() * 0.05)
+            assert process.pid is not None
+            os.kill(process.pid, signal.SIGKILL)
+            process.join()
+            ours.close()
+            assert target.read_bytes() in {OLD, NEW}
+            parts = [path for path in tmp_path.iterdir() if path != target]
+            assert len(parts) <= 1
+            for part in parts:
+                part.unlink()
