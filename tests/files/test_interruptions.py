@@ -93,13 +93,13 @@ class Interrupt:
         return self.lines
 
 
-def interrupted(server: FileServer, target: Path, interrupt: Interrupt) -> bool:
+def interrupted(server: FileServer, target: Path, interrupt: Interrupt, *, overwrite: bool = True) -> bool:
     """Whether the download was interrupted."""
     with Triverse(KEY, base_url=server.url) as client:
         before = sys.gettrace()
         sys.settrace(interrupt)
         try:
-            client.tasks.download(TASK, target, overwrite=True)
+            client.tasks.download(TASK, target, overwrite=overwrite)
         except KeyboardInterrupt:
             return True
         finally:
@@ -108,20 +108,25 @@ def interrupted(server: FileServer, target: Path, interrupt: Interrupt) -> bool:
 
 
 @pytest.mark.skipif(sys.gettrace() is not None, reason="another tracer is at work")
-def test_a_ctrl_c_at_any_line_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("old", [OLD, None])
+def test_a_ctrl_c_at_any_line_leaves_the_old_file_or_the_new_one(old: bytes | None, tmp_path: Path) -> None:
     target = tmp_path / "x.glb"
     with serving_files(serve) as server:
         interrupted(server, target, Interrupt(0))  # so that all modules are loaded
         left_behind, number = list[int](), 0
+        target.touch()
         for number in range(1, 100_000):
-            target.write_bytes(OLD)
-            if not interrupted(server, target, Interrupt(number)):
+            target.unlink()
+            if old is not None:
+                target.write_bytes(old)
+            if not interrupted(server, target, Interrupt(number), overwrite=old is not None):
                 break
-            assert target.read_bytes() in {OLD, NEW}
+            assert not target.exists() or target.read_bytes() in {old, NEW}
             extra = [path for path in tmp_path.iterdir() if path != target]
             left_behind += [number] * len(extra)
             for path in extra:
                 path.unlink()
+            target.touch()
         assert number > 200
         assert left_behind == []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Never, Protocol, TypeVar, cast
@@ -100,19 +100,15 @@ def download_file(engine: TransferEngine, plan: Download) -> Path:
     check_callback("on_progress", plan.on_progress, may_be_async=False)
     target = Target(plan.to, overwrite=plan.overwrite)
     target.check()
-    try:
-        transfer = _start(engine, plan, must_be_glb=target.must_be_glb)
-        try:
+    # Twice, since a Ctrl-C may interrupt the first removal of the temporary file.
+    with target, target:
+        with closing(_start(engine, plan, must_be_glb=target.must_be_glb)) as transfer:
             while (event := transfer.advance()) is not None:
                 if isinstance(event, Begin):
                     target.begin(event.filename)
                 else:
                     target.write((event.chunk,))
-        finally:
-            transfer.close()
         return target.publish()
-    finally:
-        target.discard()
 
 
 def open_stream(engine: TransferEngine, plan: Stream) -> DownloadStream:

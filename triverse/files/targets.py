@@ -60,6 +60,11 @@ class Target:
         self._descriptor: int | None = None
         self._mode = _DEFAULT
 
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None:
+        self.discard()
+
     def check(self) -> None:
         """Check the target before anything is sent.
 
