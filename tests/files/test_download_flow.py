@@ -38,6 +38,12 @@ def test_a_file_comes_in_one_request() -> None:
     assert run.header("Accept-Encoding") == "identity"
 
 
+def test_a_file_that_is_shorter_than_any_header_comes_whole() -> None:
+    run = download()
+    assert run.run(answer(b"short")) is None
+    assert run.file == b"short"
+
+
 def test_without_a_name_the_task_names_the_file() -> None:
     run = download()
     run.run(answer(FILE, content_type="model/gltf-binary", content_length=None))

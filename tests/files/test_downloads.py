@@ -75,6 +75,42 @@ def test_a_file_is_downloaded_under_the_name_of_the_server(mode: Mode, chunked: 
     assert seen[-1] == Progress(len(FILE), len(FILE))
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_large_file_is_written_whole(mode: Mode, tmp_path: Path) -> None:
+    large = glb(5_000_001)
+    with serving_files(
+        lambda got: file_response(large, got, cut=Cut(3_000_000)), lambda got: file_response(large, got)
+    ) as server:
+        assert download(mode, server, tmp_path / "x.glb").read_bytes() == large
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_closed_client_refuses_transfers(mode: Mode, tmp_path: Path) -> None:
+    with serving_files(file()) as server:
+
+        def sync_way(client: Triverse) -> None:
+            client.close()
+            with pytest.raises(ConfigurationError, match="closed"):
+                client.tasks.download(TASK, tmp_path)
+            with pytest.raises(ConfigurationError, match="closed"):
+                client.uploads.image(PNG)
+            with pytest.raises(ConfigurationError, match="closed"), client.tasks.stream(TASK):
+                raise NotImplementedError
+
+        async def async_way(client: AsyncTriverse) -> None:
+            await client.aclose()
+            with pytest.raises(ConfigurationError, match="closed"):
+                await client.tasks.download(TASK, tmp_path)
+            with pytest.raises(ConfigurationError, match="closed"):
+                await client.uploads.image(PNG)
+            with pytest.raises(ConfigurationError, match="closed"):
+                async with client.tasks.stream(TASK):
+                    raise NotImplementedError
+
+        drive(mode, sync_way, async_way, base_url=server.url)
+        assert server.requests == []
+
+
 CUTS = [Cut(len(FILE) * percent // 100, reset) for percent in range(0, 100, 5) for reset in (False, True)]
 
 
@@ -110,7 +146,7 @@ def test_a_transfer_that_breaks_for_good_leaves_the_old_file(mode: Mode, etag: s
 @pytest.mark.usefixtures("no_backoff")
 def test_a_file_that_cannot_be_continued_is_fetched_once_more(
     mode: Mode,
-    reset: bool,
+    reset: int,
     second: str,
     tmp_path: Path,
 ) -> None:

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import anyio
+import pytest
+from support.clients import run_async
+
+from triverse import ConfigurationError
+from triverse.core.callbacks import call_async, call_sync, check_callback
+from triverse.transport.bodies import AsyncBodyStream, SyncBodyStream
+
+CHUNKS = [bytes([number]) * 10 for number in range(40)]
+
+
+class Body:
+    content_type = "x/y"
+    content_length = 400
+
+    def __init__(self) -> None:
+        self.sent: list[int] = []
+        self.awaited = 0
+
+    def chunks(self) -> Iterator[bytes]:
+        yield from CHUNKS
+
+    def progress(self, sent: int) -> Pending | None:
+        self.sent.append(sent)
+        return Pending(self) if sent == 400 else None
+
+
+class Pending:
+    def __init__(self, body: Body) -> None:
+        self._body = body
+
+    def __await__(self) -> Iterator[None]:
+        self._body.awaited += 1
+        return iter(())
+
+
+def test_a_sync_body_can_be_iterated_anew() -> None:
+    body = Body()
+    stream = SyncBodyStream(body)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # what it awaits is a stand-in
+    assert list(stream) == list(stream) == CHUNKS
+    assert body.sent == [*range(10, 410, 10)] * 2
+
+
+@pytest.mark.parametrize("mode", ["asyncio", "trio"])
+def test_an_async_body_can_be_iterated_anew(mode: str) -> None:
+    async def main() -> None:
+        body = Body()
+        stream = AsyncBodyStream(body)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # what it awaits is a stand-in
+        for _ in range(2):
+            assert [chunk async for chunk in aiter(stream)] == CHUNKS
+        assert body.sent == [*range(10, 410, 10)] * 2
+        assert body.awaited == 2
+        iterator = aiter(stream)
+        assert aiter(iterator) is iterator
+
+    run_async(mode, main)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # one of the modes
+
+
+async def asynchronous(_: int) -> None:
+    raise NotImplementedError
+
+
+class Asynchronous:
+    async def __call__(self, _: int) -> None:
+        raise NotImplementedError
+
+
+def test_a_callback_must_be_a_function() -> None:
+    check_callback("on_update", None, may_be_async=False)
+    check_callback("on_update", print, may_be_async=False)
+    check_callback("on_update", asynchronous, may_be_async=True)
+    with pytest.raises(ConfigurationError, match="on_update must be a function, not 5"):
+        check_callback("on_update", 5, may_be_async=True)
+    for callback in (asynchronous, Asynchronous()):
+        with pytest.raises(ConfigurationError, match="on_update must not be asynchronous"):
+            check_callback("on_update", callback, may_be_async=False)
+
+
+def test_a_sync_call_refuses_what_is_to_be_awaited() -> None:
+    def pending(_: int) -> object:
+        return Pending(Body())
+
+    def coroutine(_: int) -> object:
+        return asynchronous(1)
+
+    seen: list[int] = []
+    call_sync("on_update", seen.append, 1)
+    assert seen == [1]
+    for callback in (pending, coroutine):
+        with pytest.raises(ConfigurationError, match="must not be asynchronous"):
+            call_sync("on_update", callback, 1)
+
+
+def test_an_async_call_returns_what_is_to_be_awaited() -> None:
+    async def wait(seconds: float) -> None:
+        await anyio.sleep(seconds)
+
+    async def main() -> None:
+        assert call_async(print, "x") is None
+        pending = call_async(wait, 0.0)
+        assert pending is not None
+        await pending
+
+    anyio.run(main)
