@@ -1,5 +1,8 @@
 """Responses that are read in parts, by threads and by tasks, on our connections and with a user's client."""
 
+# The parameters of tests, and blocks in which a stream is open:
+# ruff: noqa: FBT001, FBT003, PT012
+
 from __future__ import annotations
 
 import threading
@@ -97,7 +100,7 @@ def use(
     users: bool,
     url: str,
     act: Callable[[AnyTransport], Awaitable[T]],
-    **options: object,  # noqa: FBT001 - from the tests' parameters
+    **options: object,
 ) -> T:
     """Run this with a transport of this mode."""
 
@@ -131,7 +134,7 @@ def use(
 
 @each_mode
 @with_users_client
-def test_the_body_comes_in_parts_of_at_most_64_kib(mode: Mode, users: bool) -> None:  # noqa: FBT001 - a parameter
+def test_the_body_comes_in_parts_of_at_most_64_kib(mode: Mode, users: bool) -> None:
     async def read(transport: AnyTransport) -> tuple[Reply, list[bytes], bytes | AttemptFailed]:
         async with transport.open() as stream:
             return stream.reply, await stream.read_all(), await stream.read()
@@ -147,7 +150,7 @@ def test_the_body_comes_in_parts_of_at_most_64_kib(mode: Mode, users: bool) -> N
 
 @each_mode
 @with_users_client
-def test_a_connection_is_kept_after_a_body_that_was_read_and_closed_otherwise(mode: Mode, users: bool) -> None:  # noqa: FBT001 - a parameter
+def test_a_connection_is_kept_after_a_body_that_was_read_and_closed_otherwise(mode: Mode, users: bool) -> None:
     async def read(transport: AnyTransport) -> list[int]:
         connections = list[int]()
         for whole in (True, True, False, True):
@@ -163,7 +166,7 @@ def test_a_connection_is_kept_after_a_body_that_was_read_and_closed_otherwise(mo
 
 @each_mode
 @with_users_client
-def test_a_stream_holds_a_permit_until_the_block_is_left(mode: Mode, users: bool) -> None:  # noqa: FBT001 - a parameter
+def test_a_stream_holds_a_permit_until_the_block_is_left(mode: Mode, users: bool) -> None:
     async def read(transport: AnyTransport) -> tuple[Outcome, object, Outcome]:
         async with transport.open():
             refused = await transport.attempt(deadline=0.05)
@@ -197,7 +200,7 @@ def test_a_body_that_breaks_off_or_takes_too_long_is_a_failure(
     mode: Mode,
     users: bool,
     script: Script,
-    kind: FailureKind,  # noqa: FBT001 - a parameter
+    kind: FailureKind,
 ) -> None:
     async def read(transport: AnyTransport) -> bytes | AttemptFailed:
         async with transport.open(deadline=0.4) as stream:
@@ -214,7 +217,7 @@ def test_a_body_that_breaks_off_or_takes_too_long_is_a_failure(
 
 @each_mode
 @with_users_client
-def test_a_refused_connection_is_a_failure(mode: Mode, users: bool) -> None:  # noqa: FBT001 - a parameter
+def test_a_refused_connection_is_a_failure(mode: Mode, users: bool) -> None:
     async def read(transport: AnyTransport) -> object:
         async with transport.open() as stream:
             return stream.stream
@@ -226,7 +229,7 @@ def test_a_refused_connection_is_a_failure(mode: Mode, users: bool) -> None:  # 
 
 @each_mode
 @with_users_client
-def test_a_request_that_cannot_be_sent_is_a_configuration_error(mode: Mode, users: bool) -> None:  # noqa: FBT001 - a parameter
+def test_a_request_that_cannot_be_sent_is_a_configuration_error(mode: Mode, users: bool) -> None:
     async def read(transport: AnyTransport) -> None:
         with pytest.raises(ConfigurationError):
             async with transport.open(Request("POST", "/x", object, json=float("nan"))):
@@ -237,7 +240,7 @@ def test_a_request_that_cannot_be_sent_is_a_configuration_error(mode: Mode, user
 
 @each_mode
 @with_users_client
-def test_extra_headers_replace_the_fixed_ones(mode: Mode, users: bool) -> None:  # noqa: FBT001 - a parameter
+def test_extra_headers_replace_the_fixed_ones(mode: Mode, users: bool) -> None:
     async def read(transport: AnyTransport) -> None:
         headers = (("Accept-Encoding", "identity"), ("range", "bytes=5-"))
         async with transport.open(Request("GET", "/file", object, headers=headers)) as stream:
@@ -261,7 +264,7 @@ def test_a_request_to_another_url_carries_nothing_of_a_users_client(mode: Mode) 
 
     with serving() as server, serving(lambda _: answer(BODY)) as storage:
         options = {"headers": {"X-Mine": "yes"}, "cookies": {"a": "b"}, "auth": ("user", "word")}
-        use(mode, True, server.url, read, **options)  # noqa: FBT003 - a user's client
+        use(mode, True, server.url, read, **options)
     (received,) = storage.requests
     assert received.target == "/model.glb?signature=secret"
     assert [received.header(name) for name in ("Authorization", "Cookie", "X-Mine")] == ["", "", ""]
@@ -290,7 +293,7 @@ def test_chunks_of_a_users_transport_are_divided_and_checked(mode: Mode) -> None
             return received, part
 
     handler = httpx.MockTransport(lambda _: httpx.Response(200, stream=Chunks(b"", BODY, b"x", "text")))
-    received, failure = use(mode, True, "http://127.0.0.1:9/", read, transport=handler)  # noqa: FBT003 - a user's client
+    received, failure = use(mode, True, "http://127.0.0.1:9/", read, transport=handler)
     assert received == BODY + b"x"
     assert failure.failure is FailureKind.HOOK
     assert "str in place of bytes" in str(failure.cause)
@@ -310,7 +313,7 @@ def test_a_response_that_a_hook_has_read_is_given_from_memory(mode: Mode) -> Non
 
     hooks = {"response": [read_first if mode == "sync" else read_first_async]}
     with serving(lambda _: answer(b"{}")) as server:
-        assert use(mode, True, server.url, read, event_hooks=hooks) == b"{}"  # noqa: FBT003 - a user's client
+        assert use(mode, True, server.url, read, event_hooks=hooks) == b"{}"
 
 
 @each_mode
@@ -329,11 +332,11 @@ def test_a_response_that_a_hook_made_an_error_of_is_still_the_response(mode: Mod
 
     hooks = {"response": [refuse if mode == "sync" else refuse_async]}
     with serving(lambda _: answer(b'{"code": 2010}', 403)) as server:
-        assert use(mode, True, server.url, read, event_hooks=hooks) == (403, b'{"code": 2010}')  # noqa: FBT003 - a user's client
+        assert use(mode, True, server.url, read, event_hooks=hooks) == (403, b'{"code": 2010}')
 
 
 @with_users_client
-def test_a_cancel_token_ends_a_read(users: bool) -> None:  # noqa: FBT001 - a parameter
+def test_a_cancel_token_ends_a_read(users: bool) -> None:
     cancel = CancelToken()
     with Server(trickles) as server, httpx.Client() as own:
         transport = Transport(server.url, 1, own if users else None)

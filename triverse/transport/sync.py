@@ -90,8 +90,9 @@ class Transport:
         state = self._states.get(os.getpid()) or self._state_after_fork()
         target = self._encoder.target(attempt.request)
         url = key.redact(target.text)
-        guard, permit, token = self._guard(attempt, target.url, cancel), Permit(), current_key.set(key)
+        guard, permit, outer_key = self._guard(attempt, target.url, cancel), Permit(), current_key.get()
         try:
+            current_key.set(key)
             if not state.semaphore.try_acquire(permit) and not _wait(state.semaphore, permit, attempt, cancel):
                 return pool_timeout_failure(key, url)
             try:
@@ -119,10 +120,11 @@ class Transport:
             try:
                 state.semaphore.release(permit)
                 guard.end()
-                current_key.reset(token)
+                current_key.set(outer_key)
             except BaseException:  # KeyboardInterrupt, at the last moment
                 state.semaphore.release(permit)
                 guard.end()
+                current_key.set(outer_key)
                 raise
 
     def _guard(self, attempt: Attempt, url: httpx.URL, cancel: CancelToken | None) -> PoolGuard | UserClientGuard:
