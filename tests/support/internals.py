@@ -1,5 +1,7 @@
 """The few private names of the package that tests read, so that a rename is one line."""
 
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 from typing import Any, cast

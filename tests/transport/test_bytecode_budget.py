@@ -19,11 +19,11 @@ from triverse import AsyncTriverse, Triverse
 OURS: Final = str(Path(triverse.__file__).parent)
 ALLOWED: Final = 1.05
 
-# Of a call over an idle connection. Whoever makes a call lighter lowers them; whoever must raise one says why.
+# Of a call over an idle connection. Lower them when a call gets lighter; give a reason when they must be raised:
+# 2026-11, calls go through `httpx.Client.send`, so that Sentry, Datadog and New Relic see them.
 BUDGET: Final[dict[tuple[int, int], dict[str, int]]] = {
-    (3, 11): {"sync": 1511, "async": 1621},
-    (3, 12): {"sync": 1341, "async": 1445},
-    (3, 13): {"sync": 1338, "async": 1458},
+    (3, 11): {"sync": 2049, "async": 2233},
+    (3, 13): {"sync": 1825, "async": 2015},
 }
 Trace: TypeAlias = Callable[[FrameType, str, object], "Trace | None"]
 

@@ -1,3 +1,6 @@
+# What is tested here is seen from inside alone.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import os

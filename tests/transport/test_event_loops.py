@@ -96,12 +96,10 @@ def test_loops_that_end_with_close_alone_keep_no_sockets(mode: str) -> None:
 
     with serving() as server:
         client = AsyncTriverse(KEY, base_url=server.url)
-        for _ in range(5):
-            loop = uvloop.new_event_loop() if mode == "uvloop" else asyncio.new_event_loop()
+        loops = [uvloop.new_event_loop() if mode == "uvloop" else asyncio.new_event_loop() for _ in range(5)]
+        for loop in loops:
             loop.run_until_complete(client.users.balance())
             loop.close()
-        del loop
-        gc.collect()
         assert len(loop_states(client)) <= 1
         assert server.settled(still_open=1)
 

@@ -1,5 +1,8 @@
 """A forked child has connections of its own, and does not touch its parent's."""
 
+# What is tested here is seen from inside alone.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import gc
@@ -78,7 +81,9 @@ def test_a_child_closes_its_copies_of_idle_connections_and_the_parent_goes_on(
         in_a_child(client.close)
         in_a_child(client.users.balance)
         client.users.balance()
-        in_a_child(process_states(client)[0].pool.close)  # type: ignore[union-attr]  # it has one
+        (state, *_) = process_states(client)
+        assert state.pool is not None
+        in_a_child(state.pool.close)
         client.users.balance()
         client.close()
     assert [received.connection for received in server.requests] == [1, 2, 1, 1]

@@ -1,5 +1,8 @@
 """KeyboardInterrupt wherever Python may raise it: all permits and all sockets are back afterwards."""
 
+# What is tested here is seen from inside alone.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import dis
@@ -22,14 +25,14 @@ from triverse.transport.sync import Transport
 
 Trace: TypeAlias = Callable[[FrameType, str, object], "Trace | None"]
 
-WATCHED: Final = (
+WATCHED: Final[tuple[Callable[..., object], ...]] = (
     FairSemaphore.try_acquire,
     FairSemaphore.wait,
     FairSemaphore.release,
     Transport.attempt,
     ConnectionPool.handle_request,
-    IdleConnections.take,
-    IdleConnections.put,
+    IdleConnections[SingleConnectionTransport].take,
+    IdleConnections[SingleConnectionTransport].put,
     PooledStream.attach,
     PooledStream.close,
     PooledStream._release,

@@ -25,7 +25,10 @@ def test_a_host_without_an_address_is_a_failed_connection(mode: Mode) -> None:
 
 
 def test_an_empty_answer_is_a_failed_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: [])
+    def nothing(*_args: object, **_options: object) -> list[object]:
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", nothing)
     with pytest.raises(httpcore.ConnectError, match=r"nowhere\.invalid has no address"):
         DeadlineBackend().connect_tcp("nowhere.invalid", 80)
 

@@ -1,5 +1,8 @@
 """Connections are kept for each origin, and reused only if nothing speaks against it."""
 
+# What is tested here is seen from inside alone.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 from collections import deque
@@ -85,14 +88,14 @@ def test_a_connection_with_bytes_after_the_response_is_not_reused(mode: Mode) ->
 def test_the_names_of_httpx_and_httpcore_that_are_not_public_are_still_there() -> None:
     """`_pool` is set; `_connection` and `_h11_state` are read to find bytes after a response."""
     for transport in (httpx.HTTPTransport(), httpx.AsyncHTTPTransport()):
-        assert isinstance(transport._pool, (httpcore.ConnectionPool, httpcore.AsyncConnectionPool))  # pyright: ignore[reportPrivateUsage]  # that is what is tested
+        assert isinstance(transport._pool, (httpcore.ConnectionPool, httpcore.AsyncConnectionPool))
     assert issubclass(SingleConnectionTransport, httpx.HTTPTransport)
     assert issubclass(AsyncSingleConnectionTransport, httpx.AsyncHTTPTransport)
     with serving() as server, httpcore.ConnectionPool() as pool:
         pool.request("GET", server.url)
         (connection,) = pool.connections
         parser = connection._connection._h11_state  # type: ignore[attr-defined]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportAttributeAccessIssue]  # that is what is tested
-        assert parser.trailing_data == (b"", False)
+        assert parser.trailing_data == (b"", False)  # pyright: ignore[reportUnknownMemberType]  # that is what is tested
 
 
 @each_mode

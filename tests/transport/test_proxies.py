@@ -118,7 +118,11 @@ def test_a_proxy_that_cannot_be_used_is_a_configuration_error(
     mode: Mode, url: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", url)
-    monkeypatch.setattr("triverse.transport.environment.find_spec", lambda _: None)
+
+    def not_installed(_name: str) -> None:
+        return None
+
+    monkeypatch.setattr("triverse.transport.environment.find_spec", not_installed)
     with pytest.raises(ConfigurationError, match=why):
         drive(mode, lambda c: c.users.me(), lambda c: c.users.me())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterable
+from typing import cast
 
 import httpcore
 
@@ -18,8 +19,8 @@ class AnyioBackend(httpcore.AsyncNetworkBackend):
 
     def __init__(self) -> None:
         self.deadline: float | None = None
-        # The annotation, because pyright finds two definitions of the class.
-        self._inner: httpcore.AsyncNetworkBackend = httpcore.AnyIOBackend()
+        # pyright takes the stand-in that httpcore has for where anyio is not installed.
+        self._inner = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
         self._stream: httpcore.AsyncNetworkStream | None = None
 
     def limit(self, timeout: float | None) -> float | None:
