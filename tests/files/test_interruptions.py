@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import anyio
 import pytest
-from support.cancellation import WAYS, Ending, Way, cancelled_at
+from support.cancellation import CANCEL_METHODS, CancelMethod, CancelResult, cancelled_at
 from support.clients import KEY, run_async
 from support.file_server import FileServer, Got, Sent, accepted, file_response, serving_files
 from support.files import PNG, glb
@@ -25,7 +25,7 @@ from triverse import AsyncTriverse, Triverse
 
 TASK = "7d0f2c4e-1b3a-4c5d-8e6f-9a0b1c2d3e4f"
 OLD, NEW = glb(150_000), glb(200_000)
-MODES_AND_WAYS: list[tuple[str, Way]] = [(mode, way) for mode, ways in WAYS.items() for way in ways]
+MODES_AND_WAYS: list[tuple[str, CancelMethod]] = [(mode, way) for mode, ways in CANCEL_METHODS.items() for way in ways]
 Work: TypeAlias = Callable[[AsyncTriverse, Path], Coroutine[object, object, object]]
 
 
@@ -51,11 +51,13 @@ def serve(got: Got) -> Sent:
 
 @pytest.mark.parametrize(("mode", "way"), MODES_AND_WAYS)
 @pytest.mark.parametrize("kind", WORK)
-def test_a_cancellation_at_any_wait_leaves_nothing_behind(mode: Any, way: Way, kind: str, tmp_path: Path) -> None:
+def test_a_cancellation_at_any_wait_leaves_nothing_behind(
+    mode: Any, way: CancelMethod, kind: str, tmp_path: Path
+) -> None:
     (tmp_path / "source.png").write_bytes(PNG + bytes(200_000))
     target = tmp_path / "x.glb"
 
-    async def cut(number: int, server: FileServer) -> Ending[object]:
+    async def cut(number: int, server: FileServer) -> CancelResult[object]:
         async with AsyncTriverse(KEY, base_url=server.url) as client:
             return await cancelled_at(number, way, WORK[kind](client, target))
 

@@ -23,7 +23,7 @@ import pytest
 import trio
 from anyio.lowlevel import checkpoint
 from support.cancel_scenarios import RIGHT, SCENARIOS, SCRIPTS, Call, Scenario, closing, first_call, silent_at_first
-from support.cancellation import WAYS, WHY, Way, cancelled_at
+from support.cancellation import CANCEL_METHODS, MESSAGE, CancelMethod, cancelled_at
 from support.clients import KEY, UVLOOP
 from support.internals import idle_connections, loop_states, max_connections_of, permits
 from support.server import Script, Server, serving
@@ -46,7 +46,8 @@ def name_of(value: object) -> str:
 
 
 each_way = pytest.mark.parametrize(
-    ("anyio_backend", "way"), [pytest.param(loop, way, id=f"{loop}, {way}") for loop in WAYS for way in WAYS[loop]]
+    ("anyio_backend", "way"),
+    [pytest.param(loop, way, id=f"{loop}, {way}") for loop in CANCEL_METHODS for way in CANCEL_METHODS[loop]],
 )
 
 
@@ -107,7 +108,7 @@ async def borrowed_client(server: Server, **options: Unpack[Options]) -> AsyncGe
 
 
 async def cancelled_everywhere(
-    server: Server, way: Way, scenario: Scenario, make: MakeClient = own_client, **options: Unpack[Options]
+    server: Server, way: CancelMethod, scenario: Scenario, make: MakeClient = own_client, **options: Unpack[Options]
 ) -> int:
     """Run the scenario, cancelled at one wait after another; gives how many there were."""
     before = tasks()
@@ -116,7 +117,7 @@ async def cancelled_everywhere(
             ending = await scenario(client, partial(cancelled_at, number, way))
             # An answer that is there already may come in spite of it.
             assert ending.cancelled or ending.value == RIGHT
-            assert not ending.cancelled or make is not own_client or ending.said == WHY
+            assert not ending.cancelled or make is not own_client or ending.said == MESSAGE
             await tasks_end(before)
             await nothing_is_left(client, server)
             if not client._closed:  # pyright: ignore[reportPrivateUsage]  # as above
@@ -131,7 +132,7 @@ async def cancelled_everywhere(
 @each_way
 @pytest.mark.parametrize(("scenario", "most"), SCENARIOS, ids=name_of)
 @pytest.mark.anyio
-async def test_wherever_it_is_cancelled_nothing_is_left(way: Way, scenario: Scenario, most: int) -> None:
+async def test_wherever_it_is_cancelled_nothing_is_left(way: CancelMethod, scenario: Scenario, most: int) -> None:
     with serving() as server:
         assert await cancelled_everywhere(server, way, scenario, max_connections=most)
 
@@ -140,7 +141,7 @@ async def test_wherever_it_is_cancelled_nothing_is_left(way: Way, scenario: Scen
 @pytest.mark.parametrize(("scenario", "most"), SCENARIOS[:4], ids=name_of)
 @pytest.mark.anyio
 async def test_nor_over_tls(
-    way: Way, scenario: Scenario, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    way: CancelMethod, scenario: Scenario, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trust(monkeypatch, tmp_path)
     with serving(tls=server_context()) as server:
@@ -149,7 +150,7 @@ async def test_nor_over_tls(
 
 @each_way
 @pytest.mark.anyio
-async def test_closing_that_is_cancelled_closes_all_the_same(way: Way, anyio_backend: str) -> None:
+async def test_closing_that_is_cancelled_closes_all_the_same(way: CancelMethod, anyio_backend: str) -> None:
     with serving() as server:
         waits = await cancelled_everywhere(server, way, closing)
     # asyncio's sockets close at once.
@@ -160,7 +161,7 @@ async def test_closing_that_is_cancelled_closes_all_the_same(way: Way, anyio_bac
 @pytest.mark.parametrize(("script", "scenario"), SCRIPTS, ids=name_of)
 @pytest.mark.anyio
 async def test_nor_where_the_server_makes_trouble(
-    way: Way, script: Script, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+    way: CancelMethod, script: Script, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("triverse.transport.outcomes.MAX_BODY_BYTES", 300_000)
     monkeypatch.setattr("triverse.core.response_body.MAX_BODY_BYTES", 300_000)
@@ -171,7 +172,7 @@ async def test_nor_where_the_server_makes_trouble(
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @each_way
 @pytest.mark.anyio
-async def test_nor_with_an_http_client_of_the_users(way: Way) -> None:
+async def test_nor_with_an_http_client_of_the_users(way: CancelMethod) -> None:
     """Nothing of ours, that is: its connections are its own, and with some versions of anyio it forgets one."""
     with serving() as server:
         assert await cancelled_everywhere(server, way, first_call, borrowed_client)

@@ -30,7 +30,7 @@ import trio
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support.clients import MODES, Mode
-from support.fault_matrix import CELLS, DEADLINE, Cell, Measured, expected, measure
+from support.fault_matrix import CASES, DEADLINE, Case, Measurement, expected, measure
 from support.tls import trust
 
 import triverse
@@ -51,26 +51,28 @@ def hasty(folder: Path) -> Generator[None]:
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[Cell, Measured]:
+def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[Case, Measurement]:
     """All cells, some at a time."""
     with hasty(tmp_path_factory.mktemp("trust")), ThreadPoolExecutor(AT_ONCE) as pool:
-        shuffled = random.sample(CELLS, len(CELLS))
+        shuffled = random.sample(CASES, len(CASES))
         return dict(zip(shuffled, pool.map(measure, shuffled), strict=True))
 
 
-@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: f"{cell.fault.name}, {cell.mode}, {cell.endpoint}")
-def test_each_fault_is_told_in_time_and_leaves_nothing_behind(cell: Cell, measured: dict[Cell, Measured]) -> None:
-    seen = measured[cell]
-    assert seen.kind == expected(cell)
-    if cell.fault.hangs:
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.fault.name}, {case.mode}, {case.endpoint}")
+def test_each_fault_ends_in_time_in_the_right_error_and_leaves_nothing_behind(
+    case: Case, measured: dict[Case, Measurement]
+) -> None:
+    seen = measured[case]
+    assert seen.kind == expected(case)
+    if case.fault.hangs:
         # How near it comes to the deadline is tested where nothing else runs.
         assert DEADLINE * 0.8 <= seen.seconds < DEADLINE + 5
 
 
-def test_the_table_in_the_docs_tells_of_these_cells(measured: dict[Cell, Measured]) -> None:
+def test_the_table_in_the_docs_has_these_cases(measured: dict[Case, Measurement]) -> None:
     rows = [line.split(" | ") for line in EVIDENCE.read_text().splitlines() if line.startswith("| ")][1:]
     told = [(row[0].removeprefix("| "), row[1], row[2], row[3], row[4], row[5], row[6]) for row in rows]
-    assert told == [in_words(cell, measured[cell]) for cell in CELLS]
+    assert told == [in_words(case, measured[case]) for case in CASES]
 
 
 # MiB that a call may take at most: of an answer past the limit of 8 MiB, what came and what it is made of.
@@ -80,21 +82,21 @@ USUAL = 4.0
 MOST_KEPT = 64.0
 
 
-def weigh(cell: Cell) -> tuple[Measured, float, float]:
+def weigh(case: Case) -> tuple[Measurement, float, float]:
     """Measure a cell, and the memory: MiB at the peak, and KiB that were kept."""
     gc.collect()
     before, _ = tracemalloc.get_traced_memory()
     tracemalloc.reset_peak()
-    seen = measure(cell)
+    seen = measure(case)
     _, peak = tracemalloc.get_traced_memory()
     gc.collect()
     after, _ = tracemalloc.get_traced_memory()
     return seen, (peak - before) / 1024**2, (after - before) / 1024
 
 
-def in_words(cell: Cell, seen: Measured) -> tuple[str, ...]:
+def in_words(case: Case, seen: Measurement) -> tuple[str, ...]:
     kind = (str(part) for part in seen.kind)
-    return cell.fault.name, cell.mode, cell.endpoint, *kind
+    return case.fault.name, case.mode, case.endpoint, *kind
 
 
 HEAD = """# Fault matrix
@@ -124,22 +126,22 @@ def weighed(mode: Mode) -> list[str]:
     Raises:
         AssertionError: not what it must be.
     """
-    cells = [cell for cell in CELLS if cell.mode == mode]
+    cases = [case for case in CASES if case.mode == mode]
     rows: list[str] = []
     with TemporaryDirectory() as folder, hasty(Path(folder)):
-        for cell in cells:  # so that what is loaded, made or remembered but once is there
-            if cell.fault.outcome is None or cell.fault.name in LARGE:
-                measure(cell)
+        for case in cases:  # so that what is loaded, made or remembered but once is there
+            if case.fault.outcome is None or case.fault.name in LARGE:
+                measure(case)
         gc.collect()
         gc.freeze()
         tracemalloc.start()
-        for cell in cells:
-            seen, peak, kept = weigh(cell)
-            assert seen.kind == expected(cell), (cell, seen)
-            assert peak < LARGE.get(cell.fault.name, USUAL), (cell, peak)
-            assert kept < MOST_KEPT, (cell, kept)
+        for case in cases:
+            seen, peak, kept = weigh(case)
+            assert seen.kind == expected(case), (case, seen)
+            assert peak < LARGE.get(case.fault.name, USUAL), (case, peak)
+            assert kept < MOST_KEPT, (case, kept)
             numbers = f"{seen.seconds * 1000:.0f} | {peak:.1f} | {max(0.0, kept):.0f}"
-            rows.append(f"| {' | '.join(in_words(cell, seen))} | {numbers} |\n")
+            rows.append(f"| {' | '.join(in_words(case, seen))} | {numbers} |\n")
         tracemalloc.stop()
     return rows
 
@@ -148,7 +150,7 @@ def table() -> str:
     """The rows of all clients; each client has a process, whose memory is its own."""
     with ProcessPoolExecutor(len(MODES), get_context("spawn")) as pool:
         rows = {mode: iter(told) for mode, told in zip(MODES, pool.map(weighed, MODES), strict=True)}
-    return "".join(next(rows[cell.mode]) for cell in CELLS)
+    return "".join(next(rows[case.mode]) for case in CASES)
 
 
 def write_evidence(rows: str) -> None:
@@ -156,7 +158,7 @@ def write_evidence(rows: str) -> None:
     head = HEAD.format(
         date=datetime.now(UTC).date().isoformat(),
         deadline=DEADLINE * 1000,
-        patience=CELLS[0].deadline,
+        patience=CASES[0].deadline,
         large=max(LARGE.values()),
         usual=USUAL,
         kept=MOST_KEPT,

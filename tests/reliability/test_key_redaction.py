@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.clients import MODES, Mode, drive
 from support.faults import FAULTS, Fault
-from support.key_search import our_frames, shows, told
+from support.key_search import occurrences, our_frames, traceback_text
 from support.server import Received, Server, answer, envelope, serving
 from support.tls import trust
 
@@ -54,9 +54,9 @@ def test_no_fault_brings_the_key_to_light(
         pytest.raises(TriverseError) as caught,
     ):
         call(mode, server.url)
-    assert not shows(KEY, told(caught.value))
-    assert not shows(KEY, everything_logged.getvalue())
-    assert not shows(KEY, str(warned))
+    assert not occurrences(KEY, traceback_text(caught.value))
+    assert not occurrences(KEY, everything_logged.getvalue())
+    assert not occurrences(KEY, str(warned))
 
 
 def echo(received: Received, status: int) -> bytes:
@@ -80,8 +80,8 @@ def test_a_server_that_echoes_the_key_does_not_bring_it_to_light(
 ) -> None:
     with serving(lambda received: echo(received, status)) as server, pytest.raises(TriverseError) as caught:
         call(mode, server.url)
-    assert not shows(KEY, told(caught.value))
-    assert not shows(KEY, everything_logged.getvalue())
+    assert not occurrences(KEY, traceback_text(caught.value))
+    assert not occurrences(KEY, everything_logged.getvalue())
 
 
 @each_mode
@@ -91,8 +91,8 @@ def test_nor_does_one_that_echoes_it_where_no_header_can_stand(mode: Mode, every
 
     with serving(nonsense) as server, pytest.raises(TriverseError) as caught:
         call(mode, server.url)
-    assert not shows(KEY, told(caught.value))
-    assert not shows(KEY, everything_logged.getvalue())
+    assert not occurrences(KEY, traceback_text(caught.value))
+    assert not occurrences(KEY, everything_logged.getvalue())
 
 
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -101,8 +101,8 @@ def test_any_key_stays_unseen(everything_logged: io.StringIO, key: str) -> None:
     key = f"tv-{key}"
     with serving(lambda received: echo(received, 403)) as server, pytest.raises(TriverseError) as caught:
         call("sync", server.url, key)
-    assert not shows(key, told(caught.value))
-    assert not shows(key, everything_logged.getvalue())
+    assert not occurrences(key, traceback_text(caught.value))
+    assert not occurrences(key, everything_logged.getvalue())
 
 
 @each_mode
@@ -118,29 +118,29 @@ def test_a_good_call_logs_no_key_however_much_is_logged(mode: Mode, everything_l
             base_url=server.url,
             api_key=KEY,
         )
-    assert not shows(KEY, everything_logged.getvalue() + repr(response) + str(dict(response.headers)))
+    assert not occurrences(KEY, everything_logged.getvalue() + repr(response) + str(dict(response.headers)))
 
 
 def test_a_client_shows_no_key() -> None:
     with Triverse(KEY) as client:
         view = client.with_options(api_key=KEY + "2")
         for shown in (client, view, client.users, vars(client), vars(view)):
-            assert not shows(KEY, repr(shown) + str(shown))
+            assert not occurrences(KEY, repr(shown) + str(shown))
         with pytest.raises(TypeError) as caught:
             pickle.dumps(client)
-    assert not shows(KEY, str(caught.value))
+    assert not occurrences(KEY, str(caught.value))
 
 
 def test_other_arguments_that_are_wrong_do_not_bring_the_key_to_light() -> None:
     for wrong in ({"base_url": "ftp://x"}, {"timeout": -1}, {"max_connections": 0}, {"max_retries": -1}):
         with pytest.raises(ConfigurationError) as caught:
             Triverse(KEY, **wrong)  # pyright: ignore[reportArgumentType]  # each is wrong on purpose
-        assert not shows(KEY, told(caught.value))
+        assert not occurrences(KEY, traceback_text(caught.value))
     with Triverse(KEY) as client, serving() as server:
         for request in ({"json": float("nan")}, {"json": {1, 2}}, {"params": {"a": object()}}):
             with pytest.raises(TriverseError) as broken, Triverse(KEY, base_url=server.url) as other:
                 other.request("POST", "/x", **request)  # pyright: ignore[reportArgumentType,reportCallIssue]  # as above
-            assert not shows(KEY, told(broken.value))
+            assert not occurrences(KEY, traceback_text(broken.value))
         assert client is not None
 
 
@@ -164,5 +164,5 @@ def test_an_interrupt_while_the_request_is_written_does_not_bring_the_key_to_lig
                 client.users.balance()
         frames = our_frames(caught.value)
         captured = traceback.TracebackException(Interrupted, caught.value, frames, capture_locals=True)
-        assert not shows(KEY, "".join(captured.format()))
+        assert not occurrences(KEY, "".join(captured.format()))
         assert client.users.balance().total == 125.0

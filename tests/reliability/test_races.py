@@ -23,7 +23,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support.clients import MODES, Mode, run_async
-from support.tenant_server import Tally, key_of, teller
+from support.tenant_server import Counts, key_of, tenant_server
 
 import triverse
 from triverse import AsyncTriverse, Triverse
@@ -92,9 +92,9 @@ async def race_tasks(url: str, calls: int) -> list[int]:
     return wrong
 
 
-def race(mode: Mode, calls: int) -> tuple[int, Tally]:
+def race(mode: Mode, calls: int) -> tuple[int, Counts]:
     """So many calls by each worker: how many answers were another's, and what the server saw."""
-    with teller() as server:
+    with tenant_server() as server:
         run: Callable[[], list[int]] = {
             "sync": lambda: race_threads(server.url, calls),
         }.get(mode, lambda: run_async(mode, lambda: race_tasks(server.url, calls)))

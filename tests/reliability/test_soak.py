@@ -22,7 +22,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support.clients import MODES, Mode
-from support.faulty_server import MIXED, Far, mixed_server
+from support.faulty_server import MIXED, RemoteServer, faulty_server
 from support.soak import (
     CONNECTIONS,
     DEADLINE,
@@ -46,18 +46,18 @@ EVIDENCE = Path(__file__).parents[2] / "docs" / "evidence" / "soak.md"
 
 
 @contextmanager
-def soaked(mode: Mode, seconds: float) -> Generator[tuple[Part, Account, Far]]:
+def soaked(mode: Mode, seconds: float) -> Generator[tuple[Part, Account, RemoteServer]]:
     """One client for so long, with its account."""
     chance = random.Random(SEED)  # noqa: S311 - the same each time, as it should be
     runtime = Runtime(time.monotonic, time.time, lambda: chance.random() / 20, str)
-    with pytest.MonkeyPatch.context() as patch, mixed_server(SEED) as server:
+    with pytest.MonkeyPatch.context() as patch, faulty_server(SEED) as server:
         patch.setattr("triverse.clients.calls.SYSTEM", runtime)
         part = run(mode, server.url, seconds)
         wait_until_closed(server)
         yield part, account(part, server.books(), server.read()), server
 
 
-def wait_until_closed(server: Far) -> None:
+def wait_until_closed(server: RemoteServer) -> None:
     until = time.monotonic() + 10
     while server.books().open:
         assert time.monotonic() < until, "a connection is left open"

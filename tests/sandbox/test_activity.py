@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from triverse import ConfigurationError, UserBalance
-from triverse.sandbox import Sandbox
 from triverse.cli.sandbox_accounts import add_accounts
+from triverse.sandbox import Sandbox
 from triverse.sandbox.activity import Activity
 
 

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from support.cancellation import Ending
+from support.cancellation import CancelResult
 from support.clients import KEY
 from support.server import BALANCE, Peer, Script, answer, envelope
 from triverse import AsyncTriverse, DeadlineExceededError, InvalidResponseError, UserBalance
@@ -20,20 +20,20 @@ RIGHT = UserBalance(100.0, 25.0)
 WHOLE = answer(envelope(BALANCE))
 
 Call: TypeAlias = Callable[[], Coroutine[object, object, UserBalance]]
-Cut: TypeAlias = Callable[[Coroutine[object, object, object]], Awaitable[Ending[object]]]
-Scenario: TypeAlias = Callable[[AsyncTriverse, Cut], Awaitable[Ending[object]]]
+Cut: TypeAlias = Callable[[Coroutine[object, object, object]], Awaitable[CancelResult[object]]]
+Scenario: TypeAlias = Callable[[AsyncTriverse, Cut], Awaitable[CancelResult[object]]]
 
 
-async def first_call(client: AsyncTriverse, cut: Cut) -> Ending[object]:
+async def first_call(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
     return await cut(client.users.balance())
 
 
-async def second_call(client: AsyncTriverse, cut: Cut) -> Ending[object]:
+async def second_call(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
     await client.users.balance()
     return await first_call(client, cut)
 
 
-async def call_with_an_async_key(client: AsyncTriverse, cut: Cut) -> Ending[object]:
+async def call_with_an_async_key(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
     async def key() -> str:
         await checkpoint()
         return KEY
@@ -41,29 +41,29 @@ async def call_with_an_async_key(client: AsyncTriverse, cut: Cut) -> Ending[obje
     return await first_call(client.with_options(api_key=key), cut)
 
 
-async def call_with_others_behind(client: AsyncTriverse, cut: Cut) -> Ending[object]:
+async def call_with_others_behind(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
     """Those who wait in line get its place, and an answer each."""
     return await _among(cut, client.users.balance, first=True)
 
 
-async def call_with_others_before(client: AsyncTriverse, cut: Cut) -> Ending[object]:
+async def call_with_others_before(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
     """It leaves the line, and nobody behind it loses a place by that."""
     return await _among(cut, client.users.balance, first=False)
 
 
-async def call_that_others_share(client: AsyncTriverse, cut: Cut) -> Ending[object]:
+async def call_that_others_share(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
     """One of the others asks in its place."""
     return await _among(cut, lambda: client.users.balance(max_age=60), first=True)
 
 
-async def call_that_shares_anothers(client: AsyncTriverse, cut: Cut) -> Ending[object]:
+async def call_that_shares_anothers(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
     return await _among(cut, lambda: client.users.balance(max_age=60), first=False)
 
 
-async def _among(cut: Cut, call: Call, *, first: bool) -> Ending[object]:
+async def _among(cut: Cut, call: Call, *, first: bool) -> CancelResult[object]:
     """One call is cut, and the others that came after or before it get what they asked for."""
     answers: list[UserBalance] = []
-    endings: list[Ending[object]] = []
+    endings: list[CancelResult[object]] = []
 
     async def other(turns: int) -> None:
         for _ in range(turns):
@@ -80,7 +80,7 @@ async def _among(cut: Cut, call: Call, *, first: bool) -> Ending[object]:
     return endings[0]
 
 
-async def balances_of_many(client: AsyncTriverse, cut: Cut) -> Ending[object]:
+async def balances_of_many(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
     """With those that are asked for in the background."""
     keys = {str(number): f"tv-another-key-{number}" for number in range(6)}
 
@@ -92,7 +92,7 @@ async def balances_of_many(client: AsyncTriverse, cut: Cut) -> Ending[object]:
     return await cut(all_of_them())
 
 
-async def wait_for_more_credits(client: AsyncTriverse, cut: Cut) -> Ending[object]:
+async def wait_for_more_credits(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
     """It looks once, and waits to look again."""
 
     async def wait() -> UserBalance:
@@ -103,8 +103,8 @@ async def wait_for_more_credits(client: AsyncTriverse, cut: Cut) -> Ending[objec
     return await cut(wait())
 
 
-async def call_of_a_client_that_closes(client: AsyncTriverse, cut: Cut) -> Ending[object]:
-    endings: list[Ending[object]] = []
+async def call_of_a_client_that_closes(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
+    endings: list[CancelResult[object]] = []
 
     async def close() -> None:
         for _ in range(3):
@@ -117,7 +117,7 @@ async def call_of_a_client_that_closes(client: AsyncTriverse, cut: Cut) -> Endin
     return endings[0]
 
 
-async def closing(client: AsyncTriverse, cut: Cut) -> Ending[object]:
+async def closing(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
     async def close() -> UserBalance:
         await client.aclose()
         return RIGHT
@@ -128,7 +128,7 @@ async def closing(client: AsyncTriverse, cut: Cut) -> Ending[object]:
     return await cut(close())
 
 
-async def call_that_is_refused(client: AsyncTriverse, cut: Cut) -> Ending[object]:
+async def call_that_is_refused(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
     """The error is as good an answer as any."""
 
     async def refused() -> UserBalance:

@@ -12,25 +12,25 @@ import anyio
 
 from triverse.transport.event_loops import running_loop
 
-__all__ = ["WAYS", "WHY", "Ending", "Way", "cancelled_at"]
+__all__ = ["CANCEL_METHODS", "MESSAGE", "CancelMethod", "CancelResult", "cancelled_at"]
 
 T = TypeVar("T")
 
-Way: TypeAlias = Literal["while it waits", "as the wait ends", "again and again", "by its scope"]
+CancelMethod: TypeAlias = Literal["while it waits", "as the wait ends", "again and again", "by its scope"]
 """How the cancellation comes. All but the last are those of asyncio's own `Task.cancel()`."""
 
-WAYS: dict[str, tuple[Way, ...]] = {
+CANCEL_METHODS: dict[str, tuple[CancelMethod, ...]] = {
     "asyncio": ("while it waits", "as the wait ends", "again and again", "by its scope"),
     "trio": ("by its scope",),
 }
 
-WHY = "because I say so"
+MESSAGE = "because I say so"
 
 AtWait: TypeAlias = Callable[[int, object], None]
 
 
 @dataclass(frozen=True)
-class Ending(Generic[T]):
+class CancelResult(Generic[T]):
     """How it ended.
 
     Attributes:
@@ -66,12 +66,12 @@ def _watched(work: Coroutine[object, object, T], at_wait: AtWait) -> Generator[o
             failed = error
 
 
-async def cancelled_at(number: int, way: Way, work: Coroutine[object, object, T]) -> Ending[T]:
+async def cancelled_at(number: int, way: CancelMethod, work: Coroutine[object, object, T]) -> CancelResult[T]:
     """Do the work in a task of its own, and cancel it at the wait of this number, counted from 1."""
     return await (_by_scope(number, work) if way == "by its scope" else _by_task(number, way, work))
 
 
-async def _by_scope(number: int, work: Coroutine[object, object, T]) -> Ending[T]:
+async def _by_scope(number: int, work: Coroutine[object, object, T]) -> CancelResult[T]:
     reached, value = False, None
 
     def at_wait(current: int, _: object) -> None:
@@ -82,10 +82,10 @@ async def _by_scope(number: int, work: Coroutine[object, object, T]) -> Ending[T
 
     with anyio.CancelScope() as scope:
         value = await _watched(work, at_wait)
-    return Ending(reached, scope.cancelled_caught, value, WHY)
+    return CancelResult(reached, scope.cancelled_caught, value, MESSAGE)
 
 
-async def _by_task(number: int, way: Way, work: Coroutine[object, object, T]) -> Ending[T]:
+async def _by_task(number: int, way: CancelMethod, work: Coroutine[object, object, T]) -> CancelResult[T]:
     assert isinstance(running_loop(), asyncio.AbstractEventLoop)
     reached = False
 
@@ -96,9 +96,9 @@ async def _by_task(number: int, way: Way, work: Coroutine[object, object, T]) ->
         reached = True
         if way == "as the wait ends" and isinstance(waited, asyncio.Future):
             # It hears before the task does, which so has its answer and its cancellation at once.
-            cast("asyncio.Future[object]", waited).add_done_callback(lambda _: task.cancel(WHY))
+            cast("asyncio.Future[object]", waited).add_done_callback(lambda _: task.cancel(MESSAGE))
         else:
-            task.cancel(WHY)
+            task.cancel(MESSAGE)
 
     async def watched() -> T:
         return await _watched(work, at_wait)
@@ -107,5 +107,5 @@ async def _by_task(number: int, way: Way, work: Coroutine[object, object, T]) ->
     try:
         value = await task
     except asyncio.CancelledError as cancelled:
-        return Ending(reached, task.cancelled(), None, " ".join(cancelled.args))
-    return Ending(reached, cancelled=False, value=value)
+        return CancelResult(reached, task.cancelled(), None, " ".join(cancelled.args))
+    return CancelResult(reached, cancelled=False, value=value)

@@ -19,7 +19,7 @@ from support.faults import FAULTS, Fault
 from support.server import BALANCE, ME, Server
 from triverse import AsyncTriverse, DeadlineExceededError, Request, Triverse, TriverseError, UserBalance, UserInfo, api
 
-__all__ = ["CELLS", "DEADLINE", "ENDPOINTS", "Cell", "Measured", "expected", "measure"]
+__all__ = ["CASES", "DEADLINE", "ENDPOINTS", "Case", "Measurement", "expected", "measure"]
 
 DEADLINE = 0.4
 # Where a fault does not hang, a busy machine gets the time it needs.
@@ -36,7 +36,7 @@ RIGHT = (
 
 
 @dataclass(frozen=True)
-class Cell:
+class Case:
     """A fault, a client, an endpoint."""
 
     fault: Fault
@@ -48,11 +48,11 @@ class Cell:
         return DEADLINE if self.fault.hangs else PATIENCE
 
 
-CELLS = [Cell(fault, mode, endpoint) for fault in FAULTS for mode in MODES for endpoint in ENDPOINTS]
+CASES = [Case(fault, mode, endpoint) for fault in FAULTS for mode in MODES for endpoint in ENDPOINTS]
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """What came of it, in kind; and how long it took.
 
     Attributes:
@@ -73,10 +73,10 @@ class Measured:
         return self.outcome, self.attempts, self.left_open, self.left_running
 
 
-def expected(cell: Cell) -> tuple[str, int, int, int]:
+def expected(case: Case) -> tuple[str, int, int, int]:
     """A failure is told after one retry at most; a success is asked for twice, so that what lingers would show."""
-    outcome = cell.fault.outcome
-    attempts = 1 + (outcome is None) + cell.fault.retried
+    outcome = case.fault.outcome
+    attempts = 1 + (outcome is None) + case.fault.retried
     return (outcome.__name__ if outcome else SUCCESS), attempts, 0, 0
 
 
@@ -99,11 +99,11 @@ def _nobody(fault: Fault) -> Generator[str]:
             filler.close()
 
 
-class Story:
+class Run:
     """Counts what a call does."""
 
-    def __init__(self, cell: Cell, server: Server | None) -> None:
-        self.cell = cell
+    def __init__(self, case: Case, server: Server | None) -> None:
+        self.case = case
         self.server = server
         self.outcome = SUCCESS
         self.attempts = 0
@@ -137,13 +137,13 @@ class Story:
 
     def hung_up(self) -> None:
         """Let the server hang up after its answer, if it means to."""
-        if self.server is not None and not self.cell.fault.stays:
+        if self.server is not None and not self.case.fault.stays:
             assert self.server.settled()
 
 
-def _sync(story: Story, url: str) -> None:
-    cell, request = story.cell, ENDPOINTS[story.cell.endpoint]()
-    with Triverse(story.key, base_url=url, deadline=cell.deadline, max_retries=1) as client:
+def _sync(story: Run, url: str) -> None:
+    case, request = story.case, ENDPOINTS[story.case.endpoint]()
+    with Triverse(story.key, base_url=url, deadline=case.deadline, max_retries=1) as client:
         with story.told():
             story.check(client.execute(request))
         if story.outcome == SUCCESS:
@@ -153,17 +153,17 @@ def _sync(story: Story, url: str) -> None:
         story.settled_while_open = story.settled()
 
 
-async def _async(story: Story, url: str) -> None:
-    cell, request = story.cell, ENDPOINTS[story.cell.endpoint]()
-    async with AsyncTriverse(story.key, base_url=url, deadline=cell.deadline, max_retries=1) as client:
-        before = _tasks(cell.mode)
+async def _async(story: Run, url: str) -> None:
+    case, request = story.case, ENDPOINTS[story.case.endpoint]()
+    async with AsyncTriverse(story.key, base_url=url, deadline=case.deadline, max_retries=1) as client:
+        before = _tasks(case.mode)
         with story.told():
             story.check(await client.execute(request))
         if story.outcome == SUCCESS:
             await anyio.to_thread.run_sync(story.hung_up)
             with story.told():
                 story.check(await client.execute(request))
-        story.left_running = _tasks(cell.mode) - before
+        story.left_running = _tasks(case.mode) - before
         story.settled_while_open = await anyio.to_thread.run_sync(story.settled)
 
 
@@ -171,27 +171,27 @@ def _tasks(mode: Mode) -> int:
     return trio.lowlevel.current_statistics().tasks_living if mode == "trio" else len(asyncio.all_tasks())
 
 
-def _run(story: Story, url: str) -> None:
-    if story.cell.mode == "sync":
+def _run(story: Run, url: str) -> None:
+    if story.case.mode == "sync":
         return _sync(story, url)
 
     async def main() -> None:
         await _async(story, url)
 
-    return run_async(story.cell.mode, main)
+    return run_async(story.case.mode, main)
 
 
-def measure(cell: Cell) -> Measured:
+def measure(case: Case) -> Measurement:
     """Make the calls."""
-    fault = cell.fault
+    fault = case.fault
     if fault.script is None:
         with _nobody(fault) as url:
-            story = Story(cell, None)
+            story = Run(case, None)
             _run(story, url)
         left_open = 0
     else:
         with Server(fault.script, fault.context and fault.context()) as server:
-            story = Story(cell, server)
+            story = Run(case, server)
             _run(story, server.url)
             left_open = int(not story.settled_while_open) or (0 if server.settled() else server.open_now)
-    return Measured(story.outcome, story.attempts, left_open, story.left_running, story.seconds)
+    return Measurement(story.outcome, story.attempts, left_open, story.left_running, story.seconds)

@@ -12,7 +12,7 @@ from support.faults import FAULTS, Fault
 from support.server import BALANCE, ME, Peer, Received, Server, answer, envelope
 from support.subprocesses import beside
 
-__all__ = ["KEY", "MIXED", "Books", "Far", "mixed_server", "number_of"]
+__all__ = ["KEY", "MIXED", "Counts", "RemoteServer", "faulty_server", "number_of"]
 
 KEY = "tv-soak-key-{:08}"
 ROOM = 4_000_000
@@ -33,7 +33,7 @@ def number_of(key: str) -> int:
 
 
 @dataclass(frozen=True)
-class Books:
+class Counts:
     """What the server counted so far.
 
     Attributes:
@@ -49,7 +49,7 @@ class Books:
     read: int
 
 
-class Brief(Peer):
+class FaultyPeer(Peer):
     """A connection that is to end soon: else those that fail well would be the ones that live."""
 
     left = 1
@@ -63,7 +63,7 @@ class Brief(Peer):
 
 
 @dataclass
-class Mixed(Server):
+class FaultyServer(Server):
     """Plays a fault on some connections; on the others it answers well, until it hangs up on some of them."""
 
     seed: int = 0
@@ -80,13 +80,13 @@ class Mixed(Server):
             self.count += 1
             self.read[number_of(received.header("Authorization"))] += 1
 
-    def books(self) -> Books:
+    def books(self) -> Counts:
         with self._lock:
-            return Books(self.open_now, self.connections, self.unread, self.count)
+            return Counts(self.open_now, self.connections, self.unread, self.count)
 
     def _play(self, peer: Peer) -> None:
         chance = random.Random(f"{self.seed}-{peer.number}")  # noqa: S311 - the same each time, as it should be
-        brief = Brief(peer)
+        brief = FaultyPeer(peer)
         if chance.random() < _SHARE_OF_FAULTS:
             self._play_fault(brief, _some_fault(chance))
         else:
@@ -122,16 +122,16 @@ def _answer_well(peer: Peer) -> None:
 
 
 @dataclass(frozen=True)
-class Far:
+class RemoteServer:
     """The server, as seen from the other process."""
 
     url: str
     _pipe: Connection
 
-    def books(self) -> Books:
+    def books(self) -> Counts:
         self._pipe.send("books")
         books = self._pipe.recv()
-        assert isinstance(books, Books)
+        assert isinstance(books, Counts)
         return books
 
     def read(self) -> bytes:
@@ -141,7 +141,7 @@ class Far:
 
 
 def _serve(pipe: Connection, seed: int) -> None:
-    with Mixed(seed=seed) as server:
+    with FaultyServer(seed=seed) as server:
         pipe.send(server.url)
         while (asked := pipe.recv()) != "end":
             if asked == "books":
@@ -151,7 +151,7 @@ def _serve(pipe: Connection, seed: int) -> None:
 
 
 @contextmanager
-def mixed_server(seed: int) -> Generator[Far]:
+def faulty_server(seed: int) -> Generator[RemoteServer]:
     with beside(_serve, seed) as pipe:
-        yield Far(pipe.recv(), pipe)
+        yield RemoteServer(pipe.recv(), pipe)
         pipe.send("end")

@@ -15,12 +15,12 @@ from rich.traceback import Traceback
 
 import triverse
 
-__all__ = ["our_frames", "shows", "told"]
+__all__ = ["occurrences", "our_frames", "traceback_text"]
 
 OURS = str(Path(triverse.__file__).parent)
 
 
-def forms(key: str) -> set[str]:
+def encodings(key: str) -> set[str]:
     return {key, quote(key), quote(key, safe=""), b64encode(key.encode()).decode().rstrip("=")}
 
 
@@ -32,7 +32,7 @@ def our_frames(error: BaseException) -> TracebackType | None:
     return frames
 
 
-def told(error: BaseException) -> str:
+def traceback_text(error: BaseException) -> str:
     """All that programs print, keep and send of an error, with the variables of every frame but the test's own."""
     frames = our_frames(error)
     error = error.with_traceback(frames)
@@ -47,12 +47,12 @@ def told(error: BaseException) -> str:
             repr(pickle.dumps(error)),
             repr(copy.deepcopy(error)),
             "".join(captured.format()),
-            *told_by_rich(error, frames),
+            *rich_traceback_text(error, frames),
         ]
     )
 
 
-def told_by_rich(error: BaseException, frames: TracebackType | None) -> Iterator[str]:
+def rich_traceback_text(error: BaseException, frames: TracebackType | None) -> Iterator[str]:
     """What rich's tracebacks are made of. To draw them, in colours, takes ten times as long."""
     trace = Traceback.extract(type(error), error, frames, show_locals=True, locals_max_string=100_000)
     yield repr(trace)  # with notes and members of groups, where rich knows them
@@ -62,5 +62,5 @@ def told_by_rich(error: BaseException, frames: TracebackType | None) -> Iterator
             yield from (f"{name} = {value}" for name, value in (frame.locals or {}).items())
 
 
-def shows(key: str, text: str) -> list[str]:
-    return [form for form in forms(key) if form in text]
+def occurrences(key: str, text: str) -> list[str]:
+    return [form for form in encodings(key) if form in text]

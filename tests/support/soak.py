@@ -19,7 +19,7 @@ import anyio
 import trio
 
 from support.clients import Mode, run_async
-from support.faulty_server import KEY, ROOM, Books
+from support.faulty_server import KEY, ROOM, Counts
 from triverse import AsyncTriverse, DeadlineExceededError, Triverse, TriverseError, UserBalance, UserInfo
 
 __all__ = [
@@ -224,7 +224,7 @@ class Account:
     expired: int
 
 
-def account(part: Part, books: Books, read: bytes) -> Account:
+def account(part: Part, books: Counts, read: bytes) -> Account:
     """Compare what the client counted with what the server did: nothing is missing, and nothing came twice."""
     outcomes = part.outcomes
     sums = Account(

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 
 from support.subprocesses import beside
 
-__all__ = ["Tally", "Teller", "key_of", "teller"]
+__all__ = ["Counts", "TenantServer", "key_of", "tenant_server"]
 
 _REQUEST = re.compile(rb"GET /api/v1/tenants/(\d+) HTTP/1\.1\r\n(?s:.*?)Authorization: Bearer tv-tenant-(\d+)\r\n")
 
@@ -21,7 +21,7 @@ def key_of(tenant: int) -> str:
 
 
 @dataclass
-class Tally:
+class Counts:
     """What the server counted: all requests, and those with another's key."""
 
     requests: int = 0
@@ -31,7 +31,7 @@ class Tally:
 class Counter(asyncio.Protocol):
     """Answers each request with the number of the tenant whose key it carries."""
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: Counts) -> None:
         self._tally = tally
         self._buffer = b""
 
@@ -55,7 +55,7 @@ class Counter(asyncio.Protocol):
 
 
 async def _serve(pipe: Connection) -> None:
-    tally, loop = Tally(), asyncio.get_running_loop()
+    tally, loop = Counts(), asyncio.get_running_loop()
     server = await loop.create_server(lambda: Counter(tally), "127.0.0.1", 0)
     async with server:
         pipe.send(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/api/v1")
@@ -68,21 +68,21 @@ def _main(pipe: Connection) -> None:
 
 
 @dataclass(frozen=True)
-class Teller:
+class TenantServer:
     """The server, as seen from the other process."""
 
     url: str
     _pipe: Connection
 
-    def tally(self) -> Tally:
+    def tally(self) -> Counts:
         self._pipe.send(True)  # noqa: FBT003 - another question, please
         tally = self._pipe.recv()
-        assert isinstance(tally, Tally)
+        assert isinstance(tally, Counts)
         return tally
 
 
 @contextmanager
-def teller() -> Generator[Teller]:
+def tenant_server() -> Generator[TenantServer]:
     with beside(_main) as pipe:
-        yield Teller(pipe.recv(), pipe)
+        yield TenantServer(pipe.recv(), pipe)
         pipe.send(False)  # noqa: FBT003 - no more questions
