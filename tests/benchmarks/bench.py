@@ -27,6 +27,7 @@ import certifi
 import trustme
 from benchmarks.plan import ENVIRONMENTS, HOME, ROWS, SCRIPTS, Row, Script
 from benchmarks.report import Entry, chart, page
+from benchmarks.transfers import measure_transfers
 
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
@@ -250,6 +251,7 @@ def main(environments: str, *options: str) -> None:
                 print(entries[-1].title, entries[-1].ratios(), flush=True)
             entries += within_itself(machine)
             entries += [measure_script(machine, script) for script in SCRIPTS]
+            entries += measure_transfers(machine)
         docs = ROOT / "docs"
         (docs / "evidence" / "benchmarks.md").write_text(page(entries, machine.versions()), encoding="utf-8")
         (docs / "assets" / "benchmarks.svg").write_text(chart(entries), encoding="utf-8")

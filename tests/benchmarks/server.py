@@ -86,6 +86,76 @@ class Service(asyncio.Protocol):
                 self._transport.close()
 
 
+UPLOADED: Final = _bytes({"code": 0, "message": "success", "id": "x", "data": {"file_key": "tasks/x"}})
+FILE_SIZE: Final = 300_000_000
+FILE_PART: Final = bytes(range(256)) * 1024
+FILE_HEAD: Final = (
+    f'HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\netag: "x"\r\ncontent-length: {FILE_SIZE}\r\n\r\n'
+).encode()
+
+
+class FileService(asyncio.Protocol):
+    """One connection: sends a file for each GET, and drops what other requests send."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember where to write."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._head = b""
+        self._body_left = 0
+        self._chunked = False
+        self._file_left = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Answer a request once it has come."""
+        if self._chunked:
+            self._head = self._head[-4:] + data[-5:]
+            self._end_body(ended=self._head.endswith(b"0\r\n\r\n"))
+        elif self._body_left:
+            self._body_left -= len(data)
+            self._end_body(ended=self._body_left <= 0)
+        else:
+            self._read_head(data)
+
+    def _read_head(self, data: bytes) -> None:
+        self._head += data
+        head, end, body = self._head.partition(b"\r\n\r\n")
+        if not end:
+            return
+        self._head = b""
+        if head.startswith(b"GET"):
+            self._file_left = FILE_SIZE
+            self._transport.write(FILE_HEAD)
+            self._send_file()
+            return
+        head = head.lower()
+        self._chunked = b"transfer-encoding: chunked" in head
+        if not self._chunked:
+            length = int(head.partition(b"content-length:")[2].split(b"\r\n")[0])
+            self._body_left = length - len(body)
+            self._end_body(ended=self._body_left <= 0)
+
+    def _end_body(self, *, ended: bool) -> None:
+        if ended:
+            self._head, self._body_left, self._chunked = b"", 0, False
+            self._transport.write(UPLOADED)
+
+    def _send_file(self) -> None:
+        self._paused = False
+        while self._file_left and not self._paused:
+            part = FILE_PART[: self._file_left]
+            self._file_left -= len(part)
+            self._transport.write(part)
+
+    def pause_writing(self) -> None:
+        """Wait until the client has read."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._send_file()
+
+
 async def main(core: int, certificate: str) -> None:
     """Serve plain, slow and TLS; say where."""
     os.sched_setaffinity(0, {core})
@@ -101,6 +171,8 @@ async def main(core: int, certificate: str) -> None:
     ):
         server = await loop.create_server(lambda delay=delay: Service(delay), "127.0.0.1", 0, ssl=tls, backlog=4096)
         ports[name] = server.sockets[0].getsockname()[1]
+    server = await loop.create_server(FileService, "127.0.0.1", 0)
+    ports["files"] = server.sockets[0].getsockname()[1]
     sys.stdout.write(json.dumps(ports) + "\n")
     sys.stdout.flush()
     await loop.run_in_executor(None, sys.stdin.read)

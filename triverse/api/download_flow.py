@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from http import HTTPStatus
 from typing import Final, NoReturn, TypeAlias, cast
 
@@ -41,6 +41,7 @@ __all__ = ["DownloadFlow", "download_flow"]
 DownloadFlow: TypeAlias = Generator[DownloadEffect, object, None]
 
 _MAX_CHUNK: Final = 64 * 1024
+_READ: Final = Read()
 # `Accept-Encoding` since ranges and sizes are those of the file, not of a compressed form of it.
 _HEADERS: Final = (("Accept", "*/*"), ("Accept-Encoding", "identity"))
 
@@ -217,7 +218,7 @@ class _Transfer:
         chunks: list[bytes] = []
         size = 0
         while size <= MAX_BODY_BYTES:
-            chunk = yield Read()
+            chunk = yield _READ
             if not isinstance(chunk, bytes) or not chunk:
                 break
             chunks.append(chunk)
@@ -242,7 +243,7 @@ class _Transfer:
     def _read(self, reply: Reply) -> Generator[DownloadEffect, object, TriverseError | None]:
         content = cast("FileContent", self._content)
         try:
-            while chunk := (yield Read()):
+            while chunk := (yield _READ):
                 if isinstance(chunk, AttemptFailed):
                     return self._error(redact_outcome(chunk))
                 data = content.take(cast("bytes", chunk))
@@ -264,8 +265,11 @@ class _Transfer:
             name = safe_filename(self._sent_name, self._fallback_name, content.file_type)
             yield Begin(name, self._content_type, content.total)
         self._has_handed_on = True
-        for chunk in _split(data):
-            yield Data(chunk)
+        if len(data) <= _MAX_CHUNK:
+            yield Data(data)
+        else:
+            for offset in range(0, len(data), _MAX_CHUNK):
+                yield Data(data[offset : offset + _MAX_CHUNK])
         if isinstance(self._plan, Download) and self._plan.on_progress is not None:
             yield Notify(self._plan.on_progress, Progress(content.received, content.expected))
 
@@ -288,11 +292,3 @@ class _Transfer:
         )
         error.method, error.url = self._attempt.request.method, what.partition(" ")[2]
         raise error from None
-
-
-def _split(data: bytes) -> Iterator[bytes]:
-    if len(data) <= _MAX_CHUNK:
-        yield data
-        return
-    for offset in range(0, len(data), _MAX_CHUNK):
-        yield data[offset : offset + _MAX_CHUNK]
