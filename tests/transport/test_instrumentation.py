@@ -76,7 +76,10 @@ def test_opentelemetry_sees_every_call(spans: InMemorySpanExporter) -> None:
                 await client.users.balance()
 
         asyncio.run(main())
-    assert [span.name for span in spans.get_finished_spans()] == ["GET", "GET"]
+    finished = spans.get_finished_spans()
+    assert [span.name for span in finished] == ["GET", "GET"]
+    sent = [received.header("traceparent").split("-")[1] for received in server.requests]
+    assert sent == [f"{span.context.trace_id:032x}" for span in finished if span.context]
 
 
 USER_TEST = f"""

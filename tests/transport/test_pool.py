@@ -15,8 +15,9 @@ from support.internals import idle_connections, process_states
 from support.server import BALANCE, ME, Peer, Server, answer, envelope, serving
 
 from triverse import APIError, AsyncTriverse, InvalidResponseError, Request, Triverse, UserBalance
+from triverse.transport.async_single_connection import AsyncSingleConnectionTransport
 from triverse.transport.pool import IdleConnections
-from triverse.transport.single_connection import AsyncSingleConnectionTransport, SingleConnectionTransport
+from triverse.transport.single_connection import SingleConnectionTransport
 
 each_mode = pytest.mark.parametrize("mode", MODES_AND_UVLOOP)
 

@@ -8,9 +8,9 @@ from typing import cast
 import anyio
 import httpx
 
+from triverse.transport.async_single_connection import AsyncSingleConnectionTransport
 from triverse.transport.environment import Origin, ProxyTable, make_proxy, origin_of, tls_context
 from triverse.transport.pool import DEADLINE, IdleConnections, RedirectResponse
-from triverse.transport.single_connection import AsyncSingleConnectionTransport
 
 __all__ = ["AsyncConnectionPool"]
 

@@ -1,4 +1,4 @@
-"""An httpx transport of one connection. All that this package touches of httpx's and httpcore's insides is here.
+"""An httpx transport of one connection. All private names of httpx and httpcore that this package uses are here.
 
 httpcore's pool looks through all its requests and connections when a request begins and when it ends. That takes an
 eighth of a call, and more with every open connection. So each of our connections is a transport of its own, in
@@ -12,19 +12,29 @@ each: with a proxy httpcore's own pool is used, because respx knows no other.
 from __future__ import annotations
 
 import ssl
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, TypeAlias
 
 import httpcore
 import httpx
 
-from triverse.transport.anyio_backend import AnyioBackend
-from triverse.transport.asyncio_backend import AsyncioBackend, supports_add_reader
-from triverse.transport.event_loops import running_loop
 from triverse.transport.sync_backend import DeadlineBackend
 
-__all__ = ["KEEPALIVE_SECONDS", "AsyncSingleConnectionTransport", "SingleConnectionTransport"]
+__all__ = ["KEEPALIVE_SECONDS", "SingleConnectionPool", "SingleConnectionTransport", "is_reusable", "set_pool"]
+
+Connections: TypeAlias = Sequence[httpcore.ConnectionInterface] | Sequence[httpcore.AsyncConnectionInterface]
 
 KEEPALIVE_SECONDS: Final = 30.0
+
+
+def set_pool(transport: httpx.HTTPTransport | httpx.AsyncHTTPTransport, pool: object) -> None:
+    """Have this transport send its requests through this pool of httpcore's, which httpx has no argument for."""
+    transport._pool = pool  # type: ignore[assignment]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]  # the one private name of httpx
+
+
+def is_reusable(connections: Connections) -> bool:
+    """Whether there is a connection, open and idle, on which nothing was received after the last response."""
+    return bool(connections) and connections[0].is_idle() and not has_trailing_data(connections[0])
 
 
 def has_trailing_data(connection: object) -> bool:
@@ -70,64 +80,17 @@ class SingleConnectionTransport(httpx.HTTPTransport):
     def __init__(self, ssl_context: ssl.SSLContext, proxy: httpcore.Proxy | None) -> None:
         self.backend: Final = DeadlineBackend()
         pool = SingleConnectionPool if proxy is None else httpcore.ConnectionPool
-        self._pool = pool(
+        self._connections: Final = pool(
             ssl_context, proxy, max_connections=1, keepalive_expiry=KEEPALIVE_SECONDS, network_backend=self.backend
         )
+        set_pool(self, self._connections)
 
     @property
     def reusable(self) -> bool:
-        """Whether the connection is open and idle, and nothing was received after the last response."""
-        connections = self._pool.connections
-        return bool(connections) and connections[0].is_idle() and not has_trailing_data(connections[0])
+        """Whether the connection can carry another request."""
+        return is_reusable(self._connections.connections)
 
     def close(self) -> None:
         """Close the connection."""
         super().close()
         self.backend.close()
-
-
-class AsyncSingleConnectionPool(httpcore.AsyncConnectionPool):
-    """A pool for one origin and one request at a time."""
-
-    _current: httpcore.AsyncConnectionInterface | None = None
-
-    @property
-    def connections(self) -> list[httpcore.AsyncConnectionInterface]:
-        """The connection, if there is one."""
-        return [] if self._current is None else [self._current]
-
-    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
-        """Send a request on the open connection, or on a new one."""
-        current = self._current
-        if current is None or not current.is_available() or current.has_expired():
-            await self.aclose()
-            current = self._current = self.create_connection(request.url.origin)
-        return await current.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        """Close the connection."""
-        current, self._current = self._current, None
-        if current is not None:
-            await current.aclose()
-
-
-class AsyncSingleConnectionTransport(httpx.AsyncHTTPTransport):
-    """One connection, which keeps the deadline of its request."""
-
-    def __init__(self, ssl_context: ssl.SSLContext, proxy: httpcore.Proxy | None) -> None:
-        self.backend: Final = AsyncioBackend() if supports_add_reader(running_loop()) else AnyioBackend()
-        pool = AsyncSingleConnectionPool if proxy is None else httpcore.AsyncConnectionPool
-        self._pool = pool(
-            ssl_context, proxy, max_connections=1, keepalive_expiry=KEEPALIVE_SECONDS, network_backend=self.backend
-        )
-
-    @property
-    def reusable(self) -> bool:
-        """Whether the connection is open and idle, and nothing was received after the last response."""
-        connections = self._pool.connections
-        return bool(connections) and connections[0].is_idle() and not has_trailing_data(connections[0])
-
-    async def aclose(self) -> None:
-        """Close the connection."""
-        await super().aclose()
-        await self.backend.aclose()
