@@ -91,7 +91,7 @@ def test_a_problem_document_says_what_the_service_says_where_that_helps_the_call
         "type": "about:blank",
         "title": "Not Found",
         "status": 404,
-        "detail": "No 404. Mend 404.",
+        "detail": "No 404. Correct 404.",
         "code": 1005,
         "request_id": "r-1",
     }

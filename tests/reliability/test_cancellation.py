@@ -75,7 +75,7 @@ def tasks() -> int:
 
 
 async def tasks_end(left: int) -> None:
-    """Wait some turns of the event loop until there are only so many."""
+    """Let the event loop run until this number of tasks is left."""
     for _ in range(100):
         if tasks() == left:
             break
@@ -120,7 +120,7 @@ async def cancelled_everywhere(
             assert not ending.cancelled or make is not own_client or ending.said == MESSAGE
             await tasks_end(before)
             await nothing_is_left(client, server)
-            if not client._closed:  # pyright: ignore[reportPrivateUsage]  # as above
+            if not client._closed:  # pyright: ignore[reportPrivateUsage]  # not public
                 assert await client.users.balance() == RIGHT
         if make is own_client:
             assert await anyio.to_thread.run_sync(server.settled)

@@ -1,4 +1,4 @@
-"""Whatever goes wrong, and whoever looks: the key is not there."""
+"""The key does not show in any error, log, repr or pickle."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_other_arguments_that_are_wrong_do_not_bring_the_key_to_light() -> None:
     with Triverse(KEY) as client, serving() as server:
         for request in ({"json": float("nan")}, {"json": {1, 2}}, {"params": {"a": object()}}):
             with pytest.raises(TriverseError) as broken, Triverse(KEY, base_url=server.url) as other:
-                other.request("POST", "/x", **request)  # pyright: ignore[reportArgumentType,reportCallIssue]  # as above
+                other.request("POST", "/x", **request)  # pyright: ignore[reportArgumentType,reportCallIssue]  # wrong on purpose
             assert not occurrences(KEY, traceback_text(broken.value))
         assert client is not None
 

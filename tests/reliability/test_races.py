@@ -93,7 +93,7 @@ async def race_tasks(url: str, calls: int) -> list[int]:
 
 
 def race(mode: Mode, calls: int) -> tuple[int, Counts]:
-    """So many calls by each worker: how many answers were another's, and what the server saw."""
+    """Let each worker make this number of calls. Return the number of wrong responses, and the server's counts."""
     with tenant_server() as server:
         run: Callable[[], list[int]] = {
             "sync": lambda: race_threads(server.url, calls),

@@ -39,7 +39,7 @@ Scripted: TypeAlias = "Answer | AttemptFailed | Response[Asset] | TriverseError"
 
 
 def answer(body: bytes | object = b"", status: int = 200, *, cut: int | None = None, **headers: str | None) -> Answer:
-    """A response. Headers have underscores; None removes one. With `cut`, the body breaks after so many bytes."""
+    """A response. Headers have underscores; None removes one. With `cut`, the body breaks after that many bytes."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {"content_length": str(len(data)), **headers}
     raw = [

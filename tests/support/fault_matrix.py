@@ -31,7 +31,7 @@ SUCCESS = "the right value"
 BROKEN = ("ConnectionFailedError", "DeadlineExceededError")
 RIGHT = (
     UserInfo(**{**ME, "id": UUID(str(ME["id"]))}),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # it is what its fields say
-    UserBalance(**BALANCE),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as above
+    UserBalance(**BALANCE),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # JSON is untyped
 )
 
 
@@ -131,7 +131,7 @@ class Run:
             self.outcome = "a wrong value"
 
     def settled(self) -> bool:
-        """Whether the server sees no connection any more, but for one that lies idle after a whole answer."""
+        """Whether the server has no open connection, except an idle one after a complete response."""
         idle = 0 if self.outcome in BROKEN else 1
         return self.server is None or self.server.settled(still_open=idle)
 

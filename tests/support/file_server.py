@@ -47,7 +47,7 @@ class Got:
 
 @frozen
 class Cut:
-    """The connection ends after so many bytes of the body."""
+    """The connection ends after this number of bytes of the body."""
 
     after: int
     reset: bool = False
@@ -146,7 +146,7 @@ class FileServer:
             return self._changed.wait_for(lambda: self.open_now == 0, within)
 
     def received(self, requests: int, within: float = 10.0) -> bool:
-        """Wait until so many requests have come."""
+        """Wait until this number of requests was received."""
         with self._changed:
             return self._changed.wait_for(lambda: len(self.requests) >= requests, within)
 

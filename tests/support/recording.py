@@ -18,7 +18,7 @@ from triverse.sandbox.mock_transport import AsyncTransport, Transport
 __all__ = ["Recorder", "no_backoff"]
 
 BASE_URL = "http://127.0.0.1/api/v1"
-# A request without a response is given up after so many seconds.
+# A request without a response is given up after this number of seconds.
 PATIENCE = 0.001
 
 

@@ -209,12 +209,12 @@ class Server:
             self._lock.notify_all()
 
     def heard(self, requests: int = 1, within: float = 10.0) -> bool:
-        """Wait until so many requests have come; False if they never do."""
+        """Wait until this number of requests was received; False if that takes too long."""
         with self._lock:
             return self._lock.wait_for(lambda: len(self.requests) >= requests, within)
 
     def settled(self, *, still_open: int = 0, within: float = 5.0) -> bool:
-        """Wait until no more than so many connections are open; False if that never happens."""
+        """Wait until at most this number of connections is open; False if that takes too long."""
         with self._lock:
             return self._lock.wait_for(lambda: self.open_now <= still_open, within)
 

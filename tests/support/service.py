@@ -29,7 +29,7 @@ def ok(data: Mapping[str, object]) -> httpx.Response:
 
 def failing(status: int, code: int = 0, headers: Mapping[str, str] | None = None) -> httpx.Response:
     """What the service answers when it says no."""
-    body = {"code": code, "message": f"No {status}.", "suggestion": f"Mend {status}."}
+    body = {"code": code, "message": f"No {status}.", "suggestion": f"Correct {status}."}
     return httpx.Response(status, json=body, headers={"X-Request-ID": "r-1", **(headers or {})})
 
 

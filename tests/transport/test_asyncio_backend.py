@@ -42,7 +42,7 @@ class Blind(asyncio.BaseEventLoop):
 
 
 @pytest.mark.asyncio
-async def test_a_loop_that_cannot_watch_sockets_is_left_to_anyio() -> None:
+async def test_a_loop_without_add_reader_uses_anyio() -> None:
     assert supports_add_reader(asyncio.get_running_loop())
     assert not supports_add_reader(Blind())
     assert not supports_add_reader(object())
@@ -58,7 +58,7 @@ def test_the_sockets_of_uvloop_are_watched() -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_next_address_is_tried_where_one_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_next_address_is_tried_if_one_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving() as server, socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         found = [
@@ -71,7 +71,7 @@ async def test_the_next_address_is_tried_where_one_refuses(monkeypatch: pytest.M
 
 
 @pytest.mark.asyncio
-async def test_an_address_that_does_not_answer_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_address_that_does_not_respond_does_not_delay_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving() as server, socket.socket() as silent, socket.socket() as first, socket.socket() as second:
         silent.bind(("127.0.0.1", 0))
         silent.listen(0)
@@ -89,7 +89,7 @@ async def test_an_address_that_does_not_answer_holds_nobody_up(monkeypatch: pyte
 
 
 @pytest.mark.asyncio
-async def test_of_two_connections_that_are_made_at_once_one_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_of_two_connections_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving() as server:
         address = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", server.port))
         _resolve_to(monkeypatch, [address, address])
@@ -162,7 +162,7 @@ async def test_a_connection_that_ended_while_idle_is_noticed_before_anything_is_
 
 
 @pytest.mark.asyncio
-async def test_a_large_body_is_written_bit_by_bit() -> None:
+async def test_a_large_body_is_written_in_parts() -> None:
     text = "x" * 5_000_000
     with serving(lambda received: answer(envelope(len(received.body)))) as server:
         async with client_of(server) as client:
@@ -170,7 +170,7 @@ async def test_a_large_body_is_written_bit_by_bit() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_peer_that_reads_nothing_is_not_written_to_for_ever() -> None:
+async def test_a_write_to_a_peer_that_reads_nothing_times_out() -> None:
     with Server(lambda peer: peer.pause()) as server:
         stream = await backend().connect_tcp("127.0.0.1", server.port, 5.0)
         with pytest.raises(httpcore.WriteTimeout):
@@ -199,7 +199,7 @@ async def test_a_closed_connection_neither_reads_nor_writes() -> None:
 
 
 @pytest.mark.asyncio
-async def test_it_tells_about_its_socket() -> None:
+async def test_a_stream_gives_details_of_its_socket() -> None:
     with serving() as server:
         stream = await backend().connect_tcp("127.0.0.1", server.port, 5.0)
         sock = stream.get_extra_info("socket")
@@ -262,7 +262,7 @@ async def test_garbage_in_place_of_tls_breaks_the_connection(tmp_path: Path, mon
 
 
 @pytest.mark.asyncio
-async def test_tls_that_cannot_be_agreed_on_closes_the_socket() -> None:
+async def test_a_failed_tls_handshake_closes_the_socket() -> None:
     with Server(lambda peer: peer.send(b"not TLS\r\n\r\n")) as server:
         stream = await backend().connect_tcp("127.0.0.1", server.port, 5.0)
         with pytest.raises(httpcore.ConnectError):
@@ -333,7 +333,7 @@ def _connect_after(monkeypatch: pytest.MonkeyPatch, *waits: Callable[[], Awaitab
 
 
 @pytest.mark.asyncio
-async def test_where_one_fails_late_the_other_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_second_address_is_used_if_the_first_fails_late(monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail() -> None:
         await asyncio.sleep(0.3)
         raise OSError
@@ -348,7 +348,7 @@ async def test_where_one_fails_late_the_other_is_waited_for(monkeypatch: pytest.
 
 
 @pytest.mark.asyncio
-async def test_of_two_that_are_there_at_the_same_moment_one_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_of_two_connections_made_at_the_same_moment_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     both = asyncio.Event()
 
     async def release() -> None:
@@ -365,7 +365,7 @@ async def test_of_two_that_are_there_at_the_same_moment_one_is_closed(monkeypatc
 
 
 @pytest.mark.asyncio
-async def test_a_false_alarm_of_the_loop_ends_no_wait() -> None:
+async def test_a_wake_up_without_data_does_not_end_a_read() -> None:
     def late(peer: Peer) -> None:
         peer.pause(0.1)
         peer.send(b"there")
@@ -387,7 +387,7 @@ async def _connected(server: Server) -> socket.socket:
 
 
 @pytest.mark.asyncio
-async def test_bytes_that_come_with_the_end_of_the_time_are_kept() -> None:
+async def test_bytes_that_arrive_as_the_time_runs_out_are_kept() -> None:
     arrival: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
     arrival.set_result(b"there")
     fail_read(arrival)
@@ -395,7 +395,7 @@ async def test_bytes_that_come_with_the_end_of_the_time_are_kept() -> None:
 
 
 @pytest.mark.asyncio
-async def test_nothing_is_written_before_tls_is_agreed_on() -> None:
+async def test_nothing_is_written_before_the_tls_handshake() -> None:
     with serving() as server:
         plain = await backend().connect_tcp("127.0.0.1", server.port, 5.0)
         with pytest.raises(httpcore.WriteError):

@@ -207,7 +207,7 @@ def test_closing_a_response_twice_gives_the_connection_back_once() -> None:
 
 
 @pytest.mark.anyio
-async def test_so_it_is_for_tasks() -> None:
+async def test_closing_an_async_response_twice_gives_the_connection_back_once() -> None:
     with serving() as server:
         pool = AsyncConnectionPool(ProxyTable(httpx.URL(server.url)))
         response = await pool.handle_async_request(httpx.Request("GET", f"{server.url}/users/me"))

@@ -27,7 +27,7 @@ from triverse.transport.sync import Transport
         ("http://[::1]:8787/api", "http://[::1]:8787/api"),
     ],
 )
-def test_these_are_taken(given: str, used: str) -> None:
+def test_these_base_urls_are_accepted(given: str, used: str) -> None:
     assert str(parse_base_url(given)) == used
 
 
@@ -64,7 +64,7 @@ def test_these_are_taken(given: str, used: str) -> None:
         ("https://[::1", "is not a URL"),
     ],
 )
-def test_these_are_refused_and_the_reason_is_given(given: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_these_base_urls_are_refused_with_a_reason(given: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in (Transport, AsyncTransport):
         with pytest.raises(ConfigurationError, match=why):
             kind(given, 1, None)

@@ -73,7 +73,7 @@ def async_call(url: str) -> int:
 
 @pytest.mark.skipif(sys.version_info[:2] not in BUDGET, reason="bytecodes differ from version to version")
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_a_call_does_not_get_heavier_bit_by_bit(kind: str) -> None:
+def test_a_call_stays_within_its_bytecode_budget(kind: str) -> None:
     with serving() as server:
         count = sync_call if kind == "sync" else async_call
         count(server.url)  # Python 3.12 begins to count with the second trace

@@ -25,7 +25,7 @@ def name_in_a_folder(certificate: x509.Certificate) -> str:
 
 
 @pytest.mark.parametrize("mode", MODES_AND_UVLOOP)
-def test_a_folder_of_certificates_is_believed(mode: Mode, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_directory_of_certificates_is_trusted(mode: Mode, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pem = authority().cert_pem.bytes()
     (tmp_path / name_in_a_folder(x509.load_pem_x509_certificate(pem))).write_bytes(pem)
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
@@ -43,7 +43,7 @@ def test_a_folder_of_certificates_is_believed(mode: Mode, monkeypatch: pytest.Mo
     ("context", "said"),
     [(wrong_name, "not valid for 'localhost'"), (expired, "has expired"), (self_signed, "unable to get local issuer")],
 )
-def test_what_is_wrong_with_a_certificate_is_said(
+def test_the_error_names_what_is_wrong_with_a_certificate(
     mode: Mode, context: Callable[[], ssl.SSLContext], said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     trust(monkeypatch, tmp_path)

@@ -43,7 +43,7 @@ def test_respx_sees_every_call() -> None:
         assert route.call_count == 2
 
 
-def test_respx_sees_every_call_also_where_the_environment_names_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_respx_sees_every_call_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     test_respx_sees_every_call()
 

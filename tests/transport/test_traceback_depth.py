@@ -85,7 +85,7 @@ async def test_an_async_call_is_at_most_three_frames_deep() -> None:
 
 
 @pytest.mark.anyio
-async def test_nor_is_the_body_of_an_async_call() -> None:
+async def test_the_body_of_an_async_call_is_read_no_deeper_than_that() -> None:
     body = CountingBody()
     transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=body))
     async with httpx.AsyncClient(transport=transport) as own, AsyncTriverse(KEY, http_client=own) as client:

@@ -74,7 +74,9 @@ def test_a_users_client_keeps_the_deadline_against_a_server_that_trickles(
         assert seconds(client.with_options(deadline=DEADLINE).users.balance) < 5
 
 
-def test_so_it_does_over_tls(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_users_client_keeps_the_deadline_over_tls(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trust(monkeypatch, tmp_path_factory.mktemp("tls"))
     with Server(trickled_head, server_context()) as server, httpx.Client() as own:
         client = Triverse(KEY, base_url=server.url, http_client=own, max_retries=0, deadline=DEADLINE)

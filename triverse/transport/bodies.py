@@ -1,6 +1,6 @@
 """Request bodies that are read while they are sent, as streams of httpx.
 
-Both can be iterated anew, which some of httpx's auth flows do. The async one reads in threads, several chunks at a
+Both can be iterated again, which some of httpx's auth flows do. The async one reads in threads, several chunks at a
 time: a step to a thread and back takes some 50 us, as long as sending a chunk.
 """
 

@@ -1,7 +1,7 @@
 """Stop calls that other threads are making.
 
 Tasks can be cancelled, threads cannot. To stop worker threads, their sockets are shut down, so that the blocked call
-fails, and pauses end. Whoever starts such threads passes one `CancelToken` to all of their attempts.
+fails, and pauses end. Code that starts such threads passes one `CancelToken` to all of their attempts.
 """
 
 from __future__ import annotations
