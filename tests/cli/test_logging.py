@@ -22,13 +22,13 @@ def log_of(level: str) -> str:
 @pytest.mark.parametrize("level", ["debug", "DEBUG "])
 def test_debug_shows_the_attempts_of_a_program_without_a_line_of_code(level: str) -> None:
     log = log_of(level)
-    assert "debug: GET /users/balance: HTTP 503" in log
-    assert "debug: GET /users/balance: HTTP 200" in log
+    assert "/users/balance: HTTP 503" in log
+    assert "/users/balance: HTTP 200" in log
 
 
 def test_warning_shows_retries_alone() -> None:
     log = log_of("warning")
-    assert "warning: GET /users/balance: attempt 1" in log
+    assert "/users/balance: attempt 1" in log
     assert "debug" not in log
 
 

@@ -138,7 +138,7 @@ def test_an_error_that_does_not_go_away_ends_it_in_one_line() -> None:
     with watching(in_turn(credits_of(1200), REVOKED)) as terminal:
         assert terminal.ended() == 1
         assert terminal.is_clean()
-        assert "triverse: The key was revoked (GET /users/balance: HTTP 401, code 1001)" in terminal.lines[-1]
+        assert "/users/balance: HTTP 401, code 1001)" in terminal.lines[-1]
 
 
 def test_the_view_names_the_account_and_the_host() -> None:
