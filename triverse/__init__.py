@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     # For type checkers and editors. At run time the table below says the same; a test compares the two.
     __all__: list[str]
     from triverse import api as api
-    from triverse.api.accounts import AccountBalance as AccountBalance
     from triverse.api.assets import Asset as Asset
     from triverse.api.balance_change import BalanceChange as BalanceChange
     from triverse.api.tasks.quotes import Quote as Quote
     from triverse.api.tasks.task import Task as Task
     from triverse.api.tasks.task import TaskQueue as TaskQueue
     from triverse.api.uploads import UploadedFile as UploadedFile
+    from triverse.api.users import AccountBalance as AccountBalance
     from triverse.api.users import UserBalance as UserBalance
     from triverse.api.users import UserInfo as UserInfo
     from triverse.clients.asynchronous import AsyncTriverse as AsyncTriverse
@@ -50,16 +50,16 @@ if TYPE_CHECKING:
     from triverse.core.errors import TaskFailedError as TaskFailedError
     from triverse.core.errors import TransportError as TransportError
     from triverse.core.errors import TriverseError as TriverseError
-    from triverse.core.exchange import Response as Response
     from triverse.core.options import Timeout as Timeout
     from triverse.core.progress import Progress as Progress
     from triverse.core.request import Request as Request
+    from triverse.core.response import Response as Response
 else:
     # A module is imported when one of its names is first used (PEP 562). `import triverse` itself must stay fast: the
     # pytest plugin is part of this package, and pytest imports it in every test run of an environment.
     _MODULE_OF = {
         "APIError": "triverse.core.api_errors",
-        "AccountBalance": "triverse.api.accounts",
+        "AccountBalance": "triverse.api.users",
         "Asset": "triverse.api.assets",
         "AsyncTriverse": "triverse.clients.asynchronous",
         "AuthenticationError": "triverse.core.api_errors",
@@ -78,7 +78,7 @@ else:
         "RateLimitError": "triverse.core.api_errors",
         "Request": "triverse.core.request",
         "RequestTimeoutError": "triverse.core.errors",
-        "Response": "triverse.core.exchange",
+        "Response": "triverse.core.response",
         "ServerError": "triverse.core.api_errors",
         "ServiceUnavailableError": "triverse.core.api_errors",
         "Task": "triverse.api.tasks.task",

@@ -22,7 +22,7 @@ def exact(amount: float) -> Fraction:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "story"),
+    ("before", "after", "amounts"),
     [
         ((100, 0), (100, 0), {}),
         ((100, 0), (70, 30), {"frozen": 30}),
@@ -35,46 +35,54 @@ def exact(amount: float) -> Fraction:
         ((70, 30), (110, 40), {"frozen": 10, "topped_up": 50}),
     ],
 )
-def test_each_turn_in_the_life_of_a_credit_is_told_by_its_name(
-    before: tuple[float, float], after: tuple[float, float], story: dict[str, float]
+def test_a_change_names_what_happened_to_the_credits(
+    before: tuple[float, float], after: tuple[float, float], amounts: dict[str, float]
 ) -> None:
-    told = change(before, after)
-    amounts = {name: getattr(told, name) for name in ("frozen", "deducted", "released", "topped_up")}
-    assert {name: amount for name, amount in amounts.items() if amount} == story
+    result = change(before, after)
+    found = {name: getattr(result, name) for name in ("frozen", "deducted", "released", "topped_up")}
+    assert {name: amount for name, amount in found.items() if amount} == amounts
 
 
-def test_deltas_have_the_digits_that_the_service_sends_and_no_noise_of_floats() -> None:
-    told = change((100.1, 0.0), (99.8, 0.3))
-    assert (told.balance_delta, told.frozen_delta, told.frozen, told.total_delta) == (-0.3, 0.3, 0.3, 0.0)
+def test_deltas_have_no_float_noise() -> None:
+    result = change((100.1, 0.0), (99.8, 0.3))
+    assert (result.balance_delta, result.frozen_delta, result.frozen, result.total_delta) == (-0.3, 0.3, 0.3, 0.0)
 
 
 @given(cents, cents, cents, cents)
 def test_the_sums_of_a_change_agree_to_the_last_digit(a: float, b: float, c: float, d: float) -> None:
-    told = change((a, b), (c, d))
-    assert exact(a) + exact(told.released) + exact(told.topped_up) - exact(told.frozen) == exact(c)
-    assert exact(b) + exact(told.frozen) - exact(told.deducted) - exact(told.released) == exact(d)
-    assert exact(told.total_delta) == exact(told.balance_delta) + exact(told.frozen_delta)
+    result = change((a, b), (c, d))
+    assert exact(a) + exact(result.released) + exact(result.topped_up) - exact(result.frozen) == exact(c)
+    assert exact(b) + exact(result.frozen) - exact(result.deducted) - exact(result.released) == exact(d)
+    assert exact(result.total_delta) == exact(result.balance_delta) + exact(result.frozen_delta)
 
 
 events = st.lists(st.tuples(st.sampled_from(["freeze", "deduct", "release", "top up"]), st.integers(0, 1000)))
 
 
 @given(st.integers(0, 1000), st.integers(0, 1000), events)
-def test_no_story_is_larger_than_what_really_happened(start: int, held: int, happened: list[tuple[str, int]]) -> None:
+def test_a_change_never_reports_more_than_happened(start: int, held: int, happened: list[tuple[str, int]]) -> None:
     effects = {"freeze": (-1, 1), "deduct": (0, -1), "release": (1, -1), "top up": (1, 0)}
     balance = start + sum(effects[kind][0] * amount for kind, amount in happened)
     frozen = held + sum(effects[kind][1] * amount for kind, amount in happened)
-    told = change((start, held), (balance, frozen))
+    result = change((start, held), (balance, frozen))
     really = sum(amount for _, amount in happened)
-    assert told.frozen + told.deducted + told.released + told.topped_up <= really
+    assert result.frozen + result.deducted + result.released + result.topped_up <= really
 
 
 @given(finite, finite, finite, finite)
 @example(1.7e308, 0.0, -1.7e308, 0.0)
-def test_any_two_balances_have_a_change_and_no_amount_in_it_is_below_zero(
-    a: float, b: float, c: float, d: float
-) -> None:
-    told = change((a, b), (c, d))
-    amounts = (told.frozen, told.deducted, told.released, told.topped_up)
+def test_no_amount_of_a_change_is_negative(a: float, b: float, c: float, d: float) -> None:
+    result = change((a, b), (c, d))
+    amounts = (result.frozen, result.deducted, result.released, result.topped_up)
     assert all(amount >= 0 for amount in amounts)
-    assert not any(math.isnan(number) for number in (told.balance_delta, told.frozen_delta, told.total_delta))
+    assert not any(math.isnan(number) for number in (result.balance_delta, result.frozen_delta, result.total_delta))
+
+
+def test_the_total_has_no_float_noise() -> None:
+    assert UserBalance(0.1, 0.2).total == 0.3
+    assert UserBalance(1e308, 1e308).total == math.inf
+
+
+@given(cents, cents)
+def test_the_total_is_the_exact_sum_of_the_digits(available: float, frozen: float) -> None:
+    assert exact(UserBalance(available, frozen).total) == exact(available) + exact(frozen)

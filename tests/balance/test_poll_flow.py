@@ -1,9 +1,10 @@
-"""When a watch looks, what it tells, and what it rides out: proved without a clock, a loop or a network."""
+"""When a balance is polled, which results are emitted and which errors are tolerated, without clock, loop or network."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 from attrs import define, field
@@ -25,8 +26,12 @@ from triverse import (
     TriverseError,
     UserBalance,
 )
-from triverse.api.polling import Poll, PollFlow, PollSchedule, poll_balance
-from triverse.core.exchange import Runtime
+from triverse.api.polling import PollFlow, PollSchedule, PollTask, poll
+from triverse.api.users import balance
+from triverse.core.flow import Call, Emit, Notify
+from triverse.core.headers import Headers
+from triverse.core.response import Response
+from triverse.core.runtime import Runtime
 
 QUIET = UserBalance(100, 0)
 BUSY = UserBalance(70, 30)
@@ -49,174 +54,197 @@ FINAL: list[TriverseError] = [
 ]
 
 
-@define
-class World:
-    """A clock that only waiting moves, a chance that is told, and one watch."""
+def found(result: UserBalance) -> Response[UserBalance]:
+    return Response(result, 200, Headers(()), 1, 0.0)
 
-    pace: PollSchedule = field(factory=lambda: PollSchedule.of(5.0, 1.0, 60.0))
+
+def timed_out(timeout: float, last: UserBalance | None) -> TriverseError:
+    return DeadlineExceededError(f"timed out after {timeout:g} s", balance=last)
+
+
+@define
+class Simulation:
+    """One polling flow, with a clock that only pauses and calls move, and jitter that the test chooses."""
+
+    schedule: PollSchedule = field(factory=lambda: PollSchedule.of(5.0, 1.0, 60.0))
     timeout: float = math.inf
     jitter: Iterator[float] = field(factory=lambda: iter(lambda: 0.0, 1.0))
+    done: Callable[[UserBalance], bool] | None = None
+    on_error: bool = True
     now: float = 1000.0
     waits: list[float] = field(factory=list[float])
     errors: list[TriverseError] = field(factory=list[TriverseError])
 
-    def flow(self) -> PollFlow:
+    def flow(self) -> PollFlow[UserBalance]:
         runtime = Runtime(lambda: self.now, lambda: 0.0, lambda: next(self.jitter), str)
-        return poll_balance(self.pace, runtime, timeout=self.timeout, on_error=self.errors.append)
+        task = PollTask(
+            request=balance(),
+            busy=lambda now: now.frozen > 0,
+            done=self.done,
+            timeout=self.timeout,
+            timeout_error=timed_out,
+            on_error=self.errors.append if self.on_error else None,
+        )
+        return poll(task, self.schedule, runtime)
 
     def run(self, *outcomes: UserBalance | TriverseError, took: float = 0.0) -> list[UserBalance]:
-        """Answer each poll with the next outcome; gives what was news."""
-        told: list[UserBalance] = []
-        flow, answers = self.flow(), iter(outcomes)
+        """Give each call the next outcome; return what was emitted until there are no more outcomes."""
+        emitted: list[UserBalance] = []
+        flow, remaining = self.flow(), iter(outcomes)
         effect = next(flow)
         while True:
-            if isinstance(effect, UserBalance):
-                told.append(effect)
-                effect = next(flow)
-                continue
-            self.waits.append(effect.after)
-            answer = next(answers, None)
-            if answer is None:
-                return told
-            self.now += effect.after + took
-            effect = flow.send(answer)
+            outcome = None
+            if isinstance(effect, Emit):
+                emitted.append(effect.value)
+            elif isinstance(effect, Notify):
+                effect.callback(effect.value)
+            else:
+                self.waits.append(effect.after)
+                result = next(remaining, None)
+                if result is None:
+                    return emitted
+                self.now += effect.after + min(took, effect.within)
+                outcome = result if isinstance(result, TriverseError) else found(result)
+            effect = flow.send(outcome)
 
 
-def test_the_first_balance_is_asked_for_at_once_and_is_news() -> None:
-    flow = World().flow()
-    assert next(flow) == Poll(after=0.0)
-    assert flow.send(QUIET) is QUIET
+def test_the_first_poll_is_immediate_and_its_result_is_emitted() -> None:
+    flow = Simulation().flow()
+    assert next(flow) == Call(balance(), after=0.0)
+    assert flow.send(found(QUIET)) == Emit(QUIET)
 
 
-def test_only_a_balance_that_differs_is_news() -> None:
-    assert World().run(QUIET, QUIET, BUSY, BUSY, QUIET) == [QUIET, BUSY, QUIET]
+def test_only_results_that_differ_are_emitted() -> None:
+    assert Simulation().run(QUIET, QUIET, BUSY, BUSY, QUIET) == [QUIET, BUSY, QUIET]
 
 
-def test_looks_are_frequent_while_credits_are_frozen_and_rarer_while_nothing_moves() -> None:
-    world = World()
-    world.run(QUIET, QUIET, QUIET, BUSY, BUSY, QUIET, QUIET)
-    assert world.waits == [0, 5, 7.5, 11.25, 1, 1, 5, 7.5]
+def test_polls_are_frequent_while_credits_are_frozen_and_rarer_without_changes() -> None:
+    simulation = Simulation()
+    simulation.run(QUIET, QUIET, QUIET, BUSY, BUSY, QUIET, QUIET)
+    assert simulation.waits == [0, 5, 7.5, 11.25, 1, 1, 5, 7.5]
 
 
-def test_a_quiet_account_is_looked_at_no_less_than_once_in_the_longest_interval() -> None:
-    world = World()
-    world.run(*[QUIET] * 20)
-    assert world.waits[-1] == 60
+def test_polls_without_changes_are_at_most_max_interval_apart() -> None:
+    simulation = Simulation()
+    simulation.run(*[QUIET] * 20)
+    assert simulation.waits[-1] == 60
 
 
-def test_chance_makes_a_pause_up_to_a_quarter_longer() -> None:
-    world = World(jitter=iter([0.0, 0.5, 1.0]))
-    world.run(BUSY, BUSY, BUSY)
-    assert world.waits == [0, 1, 1.125, 1.25]
+def test_jitter_makes_a_pause_up_to_a_quarter_longer() -> None:
+    simulation = Simulation(jitter=iter([0.0, 0.5, 1.0]))
+    simulation.run(BUSY, BUSY, BUSY)
+    assert simulation.waits == [0, 1, 1.125, 1.25]
 
 
 @pytest.mark.parametrize("error", TRANSIENT, ids=lambda error: type(error).__name__)
-def test_an_error_that_may_pass_is_ridden_out_with_a_pause_that_doubles_and_is_told_to_whoever_asks(
-    error: TriverseError,
-) -> None:
-    world = World()
-    assert world.run(QUIET, error, error, error, error, error, QUIET, BUSY) == [QUIET, BUSY]
-    assert world.waits[:7] == [0, 5, 10, 20, 40, 60, 60]
-    assert world.errors == [error] * 5
+def test_retryable_errors_double_the_pause_and_are_passed_to_on_error(error: TriverseError) -> None:
+    simulation = Simulation()
+    assert simulation.run(QUIET, error, error, error, error, error, QUIET, BUSY) == [QUIET, BUSY]
+    assert simulation.waits[:7] == [0, 5, 10, 20, 40, 60, 60]
+    assert simulation.errors == [error] * 5
+
+
+def test_retryable_errors_are_tolerated_without_on_error_too() -> None:
+    assert Simulation(on_error=False).run(QUIET, TRANSIENT[0], BUSY) == [QUIET, BUSY]
 
 
 @pytest.mark.parametrize("error", FINAL, ids=lambda error: type(error).__name__)
-def test_an_error_that_will_not_pass_ends_the_watch(error: TriverseError) -> None:
+def test_any_other_error_is_raised(error: TriverseError) -> None:
     with pytest.raises(type(error)) as caught:
-        World().run(QUIET, error)
+        Simulation().run(QUIET, error)
     assert caught.value is error
 
 
-def test_the_service_says_how_long_to_wait_but_not_for_years() -> None:
-    world = World()
+def test_log_records_contain_no_text_of_the_service(caplog: pytest.LogCaptureFixture) -> None:
+    private = ServiceUnavailableError("the account of ada@example.com is being moved", status_code=503)
+    Simulation().run(private, ConnectionFailedError("no route to ada@example.com"), QUIET)
+    assert [record.getMessage() for record in caplog.records] == [
+        "Polling failed (HTTP 503); polling again in 10.00 s",
+        "Polling failed (ConnectionFailedError); polling again in 20.00 s",
+    ]
+
+
+def test_retry_after_is_kept_up_to_an_hour() -> None:
+    simulation = Simulation()
     patient = RateLimitError("wait", status_code=429, retry_after=90.0)
     confused = RateLimitError("wait", status_code=429, retry_after=1e9)
-    world.run(patient, confused, QUIET)
-    assert world.waits[1:3] == [90.0, 3600.0]
+    simulation.run(patient, confused, QUIET)
+    assert simulation.waits[1:3] == [90.0, 3600.0]
 
 
-def test_a_timeout_leaves_room_for_a_last_look_and_then_tells_the_last_balance() -> None:
-    world = World(timeout=12.0)
-    with pytest.raises(DeadlineExceededError, match=r"within 12 s \(last seen: 100 available, 0 frozen\)") as caught:
-        world.run(*[QUIET] * 9, took=0.4)
+def test_a_result_that_ends_the_polling_is_returned_and_nothing_is_emitted() -> None:
+    simulation = Simulation(done=lambda now: now == QUIET)
+    with pytest.raises(StopIteration) as end:
+        simulation.run(BUSY, BUSY, QUIET)
+    assert end.value.value == QUIET
+    assert simulation.waits == [0, 1, 1]
+
+
+def test_a_timeout_leaves_time_for_a_last_poll_and_its_error_has_the_last_result() -> None:
+    simulation = Simulation(timeout=12.0)
+    with pytest.raises(DeadlineExceededError, match="timed out after 12 s") as caught:
+        simulation.run(*[QUIET] * 9, took=0.4)
     assert caught.value.balance == QUIET
-    assert sum(world.waits) + 0.4 * len(world.waits) == pytest.approx(1012 - 1000, abs=0.5)
+    assert sum(simulation.waits) + 0.4 * len(simulation.waits) == pytest.approx(12, abs=0.5)
 
 
-def test_a_timeout_without_any_balance_is_chained_to_the_error_that_came_instead() -> None:
+def test_a_timeout_without_any_result_has_the_last_error_as_its_cause() -> None:
     error = ConnectionFailedError("no route")
-    with pytest.raises(DeadlineExceededError, match="no balance came") as caught:
-        World(timeout=3.0).run(*[error] * 9)
+    with pytest.raises(DeadlineExceededError) as caught:
+        Simulation(timeout=3.0).run(*[error] * 9)
     assert caught.value.balance is None
     assert caught.value.__cause__ is error
 
 
-def test_a_wait_that_the_service_asks_for_and_that_does_not_fit_ends_it_at_once() -> None:
-    world = World(timeout=30.0)
+def test_a_retry_after_that_does_not_fit_into_the_timeout_ends_polling_at_once() -> None:
+    simulation = Simulation(timeout=30.0)
     with pytest.raises(DeadlineExceededError):
-        world.run(QUIET, RateLimitError("wait", status_code=429, retry_after=60.0))
-    assert world.waits == [0, 5]
+        simulation.run(QUIET, RateLimitError("wait", status_code=429, retry_after=60.0))
+    assert simulation.waits == [0, 5]
 
 
-def test_news_that_comes_at_the_last_moment_is_told_before_time_is_up() -> None:
-    world = World(timeout=0.001)
-    flow = world.flow()
-    assert next(flow) == Poll(within=0.001)
-    assert flow.send(QUIET) is QUIET
+def test_a_result_of_the_last_moment_is_emitted_before_the_timeout_error() -> None:
+    flow = Simulation(timeout=0.001).flow()
+    assert next(flow) == Call(balance(), within=0.001)
+    assert flow.send(found(QUIET)) == Emit(QUIET)
     with pytest.raises(DeadlineExceededError):
-        next(flow)
+        flow.send(None)
 
 
 balances = st.builds(UserBalance, st.sampled_from([0.0, 50.0, 100.0]), st.sampled_from([0.0, 30.0]))
 outcomes = st.lists(balances | st.sampled_from(TRANSIENT), max_size=30)
-chances = st.floats(0, 1, exclude_max=True)
+jitters = st.floats(0, 1, exclude_max=True)
 
 
-@given(outcomes, chances, st.floats(0, 3))
-def test_whatever_happens_pauses_stay_within_their_bounds_and_news_is_each_change(
-    seen: list[UserBalance | TriverseError], chance: float, took: float
+@given(outcomes, jitters, st.floats(0, 3))
+def test_pauses_stay_within_their_limits_and_each_change_is_emitted(
+    results: list[UserBalance | TriverseError], jitter: float, took: float
 ) -> None:
-    world = World(jitter=iter(lambda: chance, 2.0))
-    told = world.run(*seen, took=took)
-    assert all(1.0 <= wait <= 60.0 for wait in world.waits[1:])
-    read = [outcome for outcome in seen if isinstance(outcome, UserBalance)]
-    assert told == [now for before, now in zip([None, *read], read, strict=False) if before != now]
+    simulation = Simulation(jitter=iter(lambda: jitter, 2.0))
+    emitted = simulation.run(*results, took=took)
+    assert all(1.0 <= wait <= 60.0 for wait in simulation.waits[1:])
+    read = [outcome for outcome in results if isinstance(outcome, UserBalance)]
+    assert emitted == [now for before, now in zip([None, *read], read, strict=False) if before != now]
 
 
-@given(outcomes, chances, st.floats(0, 3), st.floats(0.01, 100))
-def test_no_wait_and_no_call_goes_on_past_the_timeout(
-    seen: list[UserBalance | TriverseError], chance: float, took: float, timeout: float
+@given(outcomes, jitters, st.floats(0, 3), st.floats(0.01, 100))
+def test_no_pause_and_no_call_continues_past_the_timeout(
+    results: list[UserBalance | TriverseError], jitter: float, took: float, timeout: float
 ) -> None:
-    world = World(jitter=iter(lambda: chance, 2.0), timeout=timeout)
-    end = world.now + timeout
-    flow, answers = world.flow(), iter(seen)
-    effect = next(flow)
-    while True:
-        if isinstance(effect, UserBalance):
-            try:
-                effect = next(flow)
-            except DeadlineExceededError:
-                break
-            continue
-        assert world.now + effect.after + effect.within <= end + 1e-6
-        assert effect.within > 0
-        answer = next(answers, None)
-        if answer is None:
-            break
-        world.now += effect.after + min(took, effect.within)
-        try:
-            effect = flow.send(answer)
-        except DeadlineExceededError:
-            break
+    simulation = Simulation(jitter=iter(lambda: jitter, 2.0), timeout=timeout)
+    end = simulation.now + timeout
+    with suppress(DeadlineExceededError):
+        simulation.run(*results, took=took)
+    assert simulation.now <= end + 1e-6
 
 
 @pytest.mark.parametrize(
     ("interval", "least", "most"),
     [
-        *((useless, None, None) for useless in (0, -1, math.nan, math.inf, True)),
+        *((invalid, None, None) for invalid in (0, -1, math.nan, math.inf, True)),
         *((5, 6, None), (5, None, 4), (5, 0, None), (5, None, math.inf)),
     ],
 )
-def test_a_pace_that_makes_no_sense_is_refused(interval: float, least: float | None, most: float | None) -> None:
+def test_invalid_intervals_are_configuration_errors(interval: float, least: float | None, most: float | None) -> None:
     with pytest.raises(ConfigurationError):
         PollSchedule.of(interval, least, most)

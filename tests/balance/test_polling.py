@@ -7,7 +7,7 @@ from contextlib import aclosing, closing
 
 import anyio
 import pytest
-from support.fake_transport import Bank
+from support.fake_transport import FakeApi
 
 from triverse import (
     AsyncTriverse,
@@ -24,23 +24,23 @@ from triverse.api.polling import PollSchedule
 SOON = 0.004
 
 
-def test_a_watch_gives_the_first_balance_and_then_each_change() -> None:
-    bank = Bank()
-    bank.script.extend([(100, 0), (100, 0), (70, 30), 503, (70, 0)])
+def test_watching_yields_the_first_balance_and_each_change() -> None:
+    api = FakeApi()
+    api.script.extend([(100, 0), (100, 0), (70, 30), 503, (70, 0)])
     errors: list[TriverseError] = []
-    with bank.client() as client, closing(client.users.watch_balance(interval=SOON, on_error=errors.append)) as watch:
+    with api.client() as client, closing(client.users.watch_balance(interval=SOON, on_error=errors.append)) as watch:
         seen = [next(watch) for _ in range(3)]
     assert seen == [UserBalance(100, 0), UserBalance(70, 30), UserBalance(70, 0)]
     assert [type(error) for error in errors] == [ServiceUnavailableError]
 
 
 @pytest.mark.anyio
-async def test_an_async_watch_gives_the_first_balance_and_then_each_change() -> None:
-    bank = Bank()
-    bank.script.extend([(100, 0), (100, 0), (70, 30), 503, (70, 0)])
+async def test_async_watching_yields_the_first_balance_and_each_change() -> None:
+    api = FakeApi()
+    api.script.extend([(100, 0), (100, 0), (70, 30), 503, (70, 0)])
     errors: list[TriverseError] = []
     async with (
-        bank.async_client() as client,
+        api.async_client() as client,
         aclosing(client.users.watch_balance(interval=SOON, on_error=errors.append)) as watch,
     ):
         seen = [await anext(watch) for _ in range(3)]
@@ -49,7 +49,7 @@ async def test_an_async_watch_gives_the_first_balance_and_then_each_change() -> 
 
 
 @pytest.mark.parametrize("bounds", [(9, None), (None, 1)])
-def test_a_pace_that_makes_no_sense_is_refused_when_the_watch_is_made(bounds: tuple[float, float]) -> None:
+def test_invalid_intervals_are_refused_before_the_first_poll(bounds: tuple[float, float]) -> None:
     least, most = bounds
     with Triverse("key-of-one") as client, pytest.raises(ConfigurationError):
         client.users.watch_balance(min_interval=least, max_interval=most)
@@ -57,16 +57,16 @@ def test_a_pace_that_makes_no_sense_is_refused_when_the_watch_is_made(bounds: tu
         AsyncTriverse("key-of-one").users.watch_balance(min_interval=least, max_interval=most)
 
 
-def test_a_key_that_is_revoked_ends_the_watch() -> None:
-    bank = Bank()
-    bank.script.append(bank.accounts.clear)
-    with bank.client() as client, pytest.raises(AuthenticationError):
+def test_a_revoked_key_ends_watching_with_its_error() -> None:
+    api = FakeApi()
+    api.script.append(api.accounts.clear)
+    with api.client() as client, pytest.raises(AuthenticationError):
         list(client.users.watch_balance(interval=SOON))
 
 
 @pytest.mark.anyio
-async def test_a_cancelled_watch_stops_at_once() -> None:
-    async with Bank().async_client() as client:
+async def test_cancelling_ends_watching_at_once() -> None:
+    async with FakeApi().async_client() as client:
         with anyio.move_on_after(0.05) as scope:
             async for _ in client.users.watch_balance(interval=3600):
                 pass
@@ -74,51 +74,51 @@ async def test_a_cancelled_watch_stops_at_once() -> None:
         assert await client.users.balance() == UserBalance(100, 0)
 
 
-def test_a_closed_watch_asks_no_more() -> None:
-    bank = Bank()
-    with bank.client() as client:
+def test_a_closed_watch_sends_nothing_more() -> None:
+    api = FakeApi()
+    with api.client() as client:
         watch = client.users.watch_balance(interval=SOON)
         next(watch)
         watch.close()
         assert list(watch) == []
-    assert bank.asked.total() == 1
+    assert api.requests.total() == 1
 
 
 def test_waiting_for_credits_ends_when_there_are_enough() -> None:
-    bank = Bank()
-    bank.script.extend([(10, 0), (10, 0), 503, (60, 0)])
-    with bank.client() as client:
+    api = FakeApi()
+    api.script.extend([(10, 0), (10, 0), 503, (60, 0)])
+    with api.client() as client:
         assert client.users.wait_for_balance(50, timeout=30, interval=SOON) == UserBalance(60, 0)
         assert client.users.wait_for_balance(100) == UserBalance(100, 0)
 
 
 @pytest.mark.anyio
-async def test_waiting_for_credits_in_a_task_ends_when_there_are_enough() -> None:
-    bank = Bank()
-    bank.script.extend([(10, 0), (10, 0), 503, (60, 0)])
-    async with bank.async_client() as client:
+async def test_async_waiting_for_credits_ends_when_there_are_enough() -> None:
+    api = FakeApi()
+    api.script.extend([(10, 0), (10, 0), 503, (60, 0)])
+    async with api.async_client() as client:
         assert await client.users.wait_for_balance(50, timeout=30, interval=SOON) == UserBalance(60, 0)
         assert await client.users.wait_for_balance(100) == UserBalance(100, 0)
 
 
 def test_waiting_until_settled_ends_when_nothing_is_frozen() -> None:
-    bank = Bank()
-    bank.script.extend([(70, 30), (50, 50), (70, 0)])
-    with bank.client() as client:
+    api = FakeApi()
+    api.script.extend([(70, 30), (50, 50), (70, 0)])
+    with api.client() as client:
         assert client.users.wait_until_settled(timeout=30, interval=SOON) == UserBalance(70, 0)
 
 
 @pytest.mark.anyio
 async def test_waiting_until_settled_in_a_task_ends_when_nothing_is_frozen() -> None:
-    bank = Bank()
-    bank.script.extend([(70, 30), (50, 50), (70, 0)])
-    async with bank.async_client() as client:
+    api = FakeApi()
+    api.script.extend([(70, 30), (50, 50), (70, 0)])
+    async with api.async_client() as client:
         assert await client.users.wait_until_settled(timeout=30, interval=SOON) == UserBalance(70, 0)
 
 
 def test_a_wait_that_takes_too_long_ends_with_the_last_balance_in_an_error_that_pickles() -> None:
-    bank = Bank({"key-of-one": (12.0, 8.0)})
-    with bank.client() as client, pytest.raises(DeadlineExceededError, match="12 available, 8 frozen") as caught:
+    api = FakeApi({"key-of-one": (12.0, 8.0)})
+    with api.client() as client, pytest.raises(DeadlineExceededError, match="12 available, 8 frozen") as caught:
         client.users.wait_for_balance(50, timeout=0.1, interval=0.01)
     assert caught.value.balance == UserBalance(12, 8)
     pickled: DeadlineExceededError = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - made one call earlier
@@ -128,16 +128,16 @@ def test_a_wait_that_takes_too_long_ends_with_the_last_balance_in_an_error_that_
 
 
 @pytest.mark.anyio
-async def test_a_wait_in_a_task_that_takes_too_long_ends_with_the_last_balance_in_the_error() -> None:
-    bank = Bank({"key-of-one": (12.0, 8.0)})
-    async with bank.async_client() as client:
+async def test_an_async_timeout_error_has_the_last_balance() -> None:
+    api = FakeApi({"key-of-one": (12.0, 8.0)})
+    async with api.async_client() as client:
         with pytest.raises(DeadlineExceededError) as caught:
             await client.users.wait_until_settled(timeout=0.1, interval=0.01)
     assert caught.value.balance == UserBalance(12, 8)
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), 1.1e9, 10**400, True])
-def test_a_timeout_that_makes_no_sense_is_refused(timeout: float) -> None:
+def test_invalid_arguments_of_waiting_are_configuration_errors(timeout: float) -> None:
     with Triverse("key-of-one") as client:
         with pytest.raises(ConfigurationError, match="timeout"):
             client.users.wait_until_settled(timeout=timeout)
@@ -147,12 +147,12 @@ def test_a_timeout_that_makes_no_sense_is_refused(timeout: float) -> None:
             client.users.wait_for_balance(float("nan"))
 
 
-def test_an_interval_of_half_a_life_is_no_more_than_timers_take() -> None:
+def test_the_longest_interval_is_what_timers_accept() -> None:
     assert PollSchedule.of(1e9, None, None).max_interval == 1e9
     assert PollSchedule.for_waiting(1e9).max_interval == 1e9
 
 
-def test_a_call_that_hangs_does_not_outlast_the_wait() -> None:
+def test_a_call_that_hangs_ends_with_the_timeout_of_the_wait() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         base_url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with Triverse("key-of-one", base_url=base_url) as client, pytest.raises(DeadlineExceededError) as caught:

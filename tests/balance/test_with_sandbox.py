@@ -1,4 +1,4 @@
-"""The credits of accounts whose ledger is known."""
+"""Balances of sandbox accounts, whose ledger the tests know."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def exact(number: float) -> Fraction:
 
 
 @given(steps)
-def test_whatever_happens_to_an_account_the_sums_of_each_change_agree(happened: list[tuple[str, float]]) -> None:
+def test_the_sums_of_each_change_agree_with_the_ledger(happened: list[tuple[str, float]]) -> None:
     account = Sandbox().add_account(api_credits=500)
     holds: list[Hold] = []
     settle: dict[str, Callable[[Hold], None]] = {"succeed": Hold.succeed, "fail": Hold.fail, "cancel": Hold.cancel}
@@ -43,46 +43,46 @@ def test_whatever_happens_to_an_account_the_sums_of_each_change_agree(happened: 
 
 
 def assert_the_sums_agree(before: UserBalance, after: UserBalance) -> None:
-    told = after.change_since(before)
-    gained = exact(told.released) + exact(told.topped_up) - exact(told.frozen)
-    assert exact(after.balance) - exact(before.balance) == gained == exact(told.balance_delta)
-    held = exact(told.frozen) - exact(told.deducted) - exact(told.released)
-    assert exact(after.frozen) - exact(before.frozen) == held == exact(told.frozen_delta)
+    change = after.change_since(before)
+    gained = exact(change.released) + exact(change.topped_up) - exact(change.frozen)
+    assert exact(after.balance) - exact(before.balance) == gained == exact(change.balance_delta)
+    held = exact(change.frozen) - exact(change.deducted) - exact(change.released)
+    assert exact(after.frozen) - exact(before.frozen) == held == exact(change.frozen_delta)
 
 
 @given(amounts)
-def test_each_event_is_told_as_what_it_was(cost: float) -> None:
+def test_a_single_event_is_reported_under_its_own_name(cost: float) -> None:
     account = Sandbox().add_account(api_credits=5000)
 
-    def story(happen: Callable[[], object]) -> tuple[float, float, float, float]:
+    def change_by(event: Callable[[], object]) -> tuple[float, float, float, float]:
         before = account.balance
-        happen()
-        told = account.balance.change_since(before)
-        return told.frozen, told.deducted, told.released, told.topped_up
+        event()
+        change = account.balance.change_since(before)
+        return change.frozen, change.deducted, change.released, change.topped_up
 
     first, second = account.freeze(cost), account.freeze(cost)
-    assert story(first.succeed) == (0, cost, 0, 0)
-    assert story(second.cancel) == (0, 0, cost, 0)
-    assert story(lambda: account.top_up(cost)) == (0, 0, 0, cost)
-    assert story(lambda: account.freeze(cost)) == (cost, 0, 0, 0)
-    assert story(lambda: account.freeze(cost / 2).fail()) == (0, 0, 0, 0)
+    assert change_by(first.succeed) == (0, cost, 0, 0)
+    assert change_by(second.cancel) == (0, 0, cost, 0)
+    assert change_by(lambda: account.top_up(cost)) == (0, 0, 0, cost)
+    assert change_by(lambda: account.freeze(cost)) == (cost, 0, 0, 0)
+    assert change_by(lambda: account.freeze(cost / 2).fail()) == (0, 0, 0, 0)
 
 
-def test_hundreds_of_accounts_on_a_served_sandbox_finish_with_none_lost(anyio_backend: str) -> None:
+def test_hundreds_of_accounts_are_fetched_and_none_is_lost(anyio_backend: str) -> None:
     sandbox = Sandbox()
     keys = {str(number): sandbox.add_account(api_credits=number).key for number in range(500)}
 
-    async def ask(url: str) -> dict[str, UserBalance | None]:
+    async def fetch(url: str) -> dict[str, UserBalance | None]:
         async with AsyncTriverse("no-key-of-ours", base_url=url) as client:
             return {account.name: account.balance async for account in client.balances(keys)}
 
     with sandbox.serve() as url:
-        balances = anyio.run(ask, url, backend=anyio_backend)
+        balances = anyio.run(fetch, url, backend=anyio_backend)
     assert balances == {str(number): UserBalance(number, 0) for number in range(500)}
 
 
 @pytest.mark.anyio
-async def test_a_watch_tells_the_life_of_a_task() -> None:
+async def test_watching_shows_that_a_task_froze_and_deducted_credits() -> None:
     sandbox = Sandbox()
     account = sandbox.add_account(api_credits=100)
     async with sandbox.async_client(account) as client:
@@ -96,7 +96,7 @@ async def test_a_watch_tells_the_life_of_a_task() -> None:
     assert [running.change_since(start).frozen, done.change_since(running).deducted] == [30, 30]
 
 
-def test_accounts_are_known_by_the_key_that_they_have_now() -> None:
+def test_an_account_is_found_by_its_present_key() -> None:
     sandbox = Sandbox()
     account = sandbox.add_account(api_credits=1)
     old, account.key = account.key, "a-key-set-by-hand"

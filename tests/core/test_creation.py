@@ -11,9 +11,10 @@ from support.exchange_driver import Call, reply, unreachable
 from triverse import ConfigurationError, ConflictError, InvalidResponseError, Request, Response, TriverseError
 from triverse.core.attempt import AttemptFailed, FailureKind, Outcome
 from triverse.core.creation import CreationRecord
-from triverse.core.exchange import CallFlow, Runtime, exchange
+from triverse.core.exchange import CallFlow, exchange
 from triverse.core.options import Policy
 from triverse.core.request import CLIENT_ORDER_ID, Creation
+from triverse.core.runtime import Runtime
 
 TASK = "7d0f2c4e-1b3a-4c5d-8e6f-9a0b1c2d3e4f"
 BODY = {"prompt": "a helmet"}

@@ -31,8 +31,9 @@ from triverse import (
 )
 from triverse.api import users
 from triverse.core.attempt import FailureKind, Outcome
-from triverse.core.exchange import Runtime, exchange
+from triverse.core.exchange import exchange
 from triverse.core.options import Policy
+from triverse.core.runtime import Runtime
 from triverse.core.secret import Secret
 
 POST = Request("POST", "/tasks", object, json={"prompt": "a chair"})

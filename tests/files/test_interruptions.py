@@ -145,7 +145,7 @@ def keep_downloading(pipe: Connection, url: str, target: str) -> None:
 def test_a_killed_process_leaves_the_old_file_or_the_whole_new_one(tmp_path: Path) -> None:
     target, versions = tmp_path / "x.glb", itertools.cycle([OLD, NEW])
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["triverse.clients.flow_engine"])
+    context.set_forkserver_preload(["triverse.clients.engine"])
     chance = random.Random(20)  # noqa: S311 - the same each time
     with serving_files(lambda got: file_response(next(versions), got, ranges=False)) as server:
         for _ in range(50):

@@ -24,10 +24,10 @@ from triverse.api import uploads
 from triverse.api.transfers import TransferLimits
 from triverse.api.upload_flow import upload_flow
 from triverse.clients.upload_window import UploadWindows
-from triverse.core.exchange import Runtime
 from triverse.core.flow import Call
 from triverse.core.headers import Headers
 from triverse.core.multipart import MultipartBody
+from triverse.core.runtime import Runtime
 from triverse.core.secret import Secret
 
 DONE = Response(uploads.UploadedFile("tasks/x.png"), 200, Headers(), 1, 0.1)

@@ -22,9 +22,10 @@ from support.exchange_driver import NEW_YEAR, Call, reply, unreachable
 from triverse import APIError, BadRequestError, Request, Response, Triverse, TriverseError, UserBalance
 from triverse.api import users
 from triverse.core.attempt import AttemptFailed, FailureKind, Outcome, Reply
-from triverse.core.exchange import Runtime, exchange
+from triverse.core.exchange import exchange
 from triverse.core.headers import Headers
 from triverse.core.options import Policy
+from triverse.core.runtime import Runtime
 from triverse.core.secret import Secret
 from triverse.sandbox import Sandbox
 from triverse.sandbox.http import Received

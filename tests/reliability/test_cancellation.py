@@ -30,7 +30,7 @@ from support.server import Script, Server, serving
 from support.tls import server_context, trust
 
 from triverse import AsyncTriverse
-from triverse.core.exchange import Runtime
+from triverse.core.runtime import Runtime
 
 
 class Options(TypedDict, total=False):
@@ -54,7 +54,7 @@ each_way = pytest.mark.parametrize(
 @pytest.fixture(autouse=True)
 def _short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     runtime = Runtime(time.monotonic, time.time, lambda: 0.004, str)
-    monkeypatch.setattr("triverse.clients.calls.SYSTEM", runtime)
+    monkeypatch.setattr("triverse.clients.system.SYSTEM", runtime)
 
 
 @pytest.fixture(autouse=True)

@@ -34,7 +34,7 @@ from support.fault_matrix import CASES, DEADLINE, Case, Measurement, expected, m
 from support.tls import trust
 
 import triverse
-from triverse.core.exchange import Runtime
+from triverse.core.runtime import Runtime
 
 AT_ONCE = 12
 EVIDENCE = Path(__file__).parents[2] / "docs" / "evidence" / "fault-matrix.md"
@@ -46,7 +46,7 @@ def hasty(folder: Path) -> Generator[None]:
     with pytest.MonkeyPatch.context() as patch:
         trust(patch, folder)
         runtime = Runtime(time.monotonic, time.time, lambda: 0.0, str)
-        patch.setattr("triverse.clients.calls.SYSTEM", runtime)
+        patch.setattr("triverse.clients.system.SYSTEM", runtime)
         yield
 
 

@@ -38,7 +38,7 @@ from support.soak import (
 )
 
 import triverse
-from triverse.core.exchange import Runtime
+from triverse.core.runtime import Runtime
 
 SEED = 8
 USUAL_SECONDS = 180.0
@@ -51,7 +51,7 @@ def soaked(mode: Mode, seconds: float) -> Generator[tuple[Part, Account, RemoteS
     chance = random.Random(SEED)  # noqa: S311 - the same each time, as it should be
     runtime = Runtime(time.monotonic, time.time, lambda: chance.random() / 20, str)
     with pytest.MonkeyPatch.context() as patch, faulty_server(SEED) as server:
-        patch.setattr("triverse.clients.calls.SYSTEM", runtime)
+        patch.setattr("triverse.clients.system.SYSTEM", runtime)
         part = run(mode, server.url, seconds)
         wait_until_closed(server)
         yield part, account(part, server.books(), server.read()), server

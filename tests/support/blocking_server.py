@@ -1,4 +1,4 @@
-"""A service on a real socket that can hold requests back, and sees when a client hangs up."""
+"""A service on a real socket that can hold requests back, and notices when a client closes its connection."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
-__all__ = ["HeldService"]
+__all__ = ["BlockingServer"]
 
 
-class HeldService(ThreadingHTTPServer):
-    """Answers `GET /users/balance` with 1 credit, except by keys that begin with `hold`: those wait for `release`.
+class BlockingServer(ThreadingHTTPServer):
+    """Answers `GET /users/balance` with 1 credit, except to keys that begin with `hold`: those wait for `release`.
 
     Attributes:
-        asked: how often each key asked.
-        hung_up: how many clients left while they were held.
-        release: answers those that are held.
+        requests: how many requests each key sent.
+        closed: how many clients closed their connection while their request was held.
+        release: set to answer the requests that are held.
     """
 
     daemon_threads = True
@@ -33,8 +33,8 @@ class HeldService(ThreadingHTTPServer):
         self.scheme = "https" if tls else "http"
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_side=True)
-        self.asked: Counter[str] = Counter()
-        self.hung_up = 0
+        self.requests: Counter[str] = Counter()
+        self.closed = 0
         self.release = threading.Event()
         self.lock = threading.Lock()
 
@@ -44,33 +44,33 @@ class HeldService(ThreadingHTTPServer):
 
     @property
     def held(self) -> int:
-        """How many requests wait for an answer."""
+        """How many requests are held."""
         with self.lock:
-            return sum(n for key, n in self.asked.items() if key.startswith("hold")) - self.hung_up
+            return sum(n for key, n in self.requests.items() if key.startswith("hold")) - self.closed
 
     @classmethod
     @contextmanager
     def running(cls, tls: ssl.SSLContext | None = None) -> Generator[Self, None, None]:
-        with cls(tls) as service:
-            thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        with cls(tls) as server:
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
             thread.start()
             try:
-                yield service
+                yield server
             finally:
-                service.release.set()
-                service.shutdown()
+                server.release.set()
+                server.shutdown()
                 thread.join()
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # head and body in one packet
-    server: HeldService  # pyright: ignore[reportIncompatibleVariableOverride]  # the one server that has this handler
+    server: BlockingServer  # pyright: ignore[reportIncompatibleVariableOverride]  # the one server that has this handler
 
     def do_GET(self) -> None:
         key = str(self.headers["Authorization"]).removeprefix("Bearer ")
         with self.server.lock:
-            self.server.asked[key] += 1
+            self.server.requests[key] += 1
         if key.startswith("hold") and not self._released():
             return
         known = key != "unknown-key"
@@ -82,15 +82,15 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def _released(self) -> bool:
-        """Whether the answer may go out; False if the client hung up first."""
+        """Whether the response may be sent; False if the client closed the connection first."""
         connection: socket.socket = self.connection
         while not self.server.release.wait(0.005):
             if select.select([connection], [], [], 0)[0]:
                 with self.server.lock:
-                    self.server.hung_up += 1
+                    self.server.closed += 1
                 self.close_connection = True
                 return False
         return True
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's name for it
-        """Keep quiet."""
+        """Write no log."""

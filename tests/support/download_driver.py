@@ -16,10 +16,10 @@ from triverse.api.download_flow import download_flow
 from triverse.api.downloads import Begin, Data, Download, Open, Read, Stream
 from triverse.api.transfers import TransferLimits
 from triverse.core.attempt import Attempt, AttemptFailed, FailureKind, Reply
-from triverse.core.exchange import Runtime
 from triverse.core.flow import Call, Notify
 from triverse.core.headers import Headers
 from triverse.core.options import Policy
+from triverse.core.runtime import Runtime
 
 __all__ = ["TASK", "Answer", "Run", "Scripted", "answer", "asset", "broken", "download", "rest", "stream"]
 

@@ -9,9 +9,10 @@ from typing import Generic, TypeVar
 from triverse import Request, Response, TriverseError
 from triverse.api import users
 from triverse.core.attempt import Attempt, AttemptFailed, FailureKind, Outcome, Reply
-from triverse.core.exchange import Runtime, exchange
+from triverse.core.exchange import exchange
 from triverse.core.headers import Headers
 from triverse.core.options import Policy
+from triverse.core.runtime import Runtime
 from triverse.core.secret import Secret
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""Accounts behind an httpx transport: no sockets, and nothing happens but what a test makes happen."""
+"""A fake service behind an httpx transport: no sockets, and each response is what the test has scripted."""
 
 from __future__ import annotations
 
@@ -14,34 +14,37 @@ from attrs import define, field
 from triverse import AsyncTriverse, Triverse
 from triverse.core.secret import AsyncKeySource, KeySource
 
+__all__ = ["BASE_URL", "FakeApi"]
+
 BASE_URL = "http://127.0.0.1:1/api/v1"
 
 Step = int | tuple[float, float] | Callable[[], object]
 
 
 @define
-class Bank:
+class FakeApi:
     """Answers `GET /users/balance`.
 
     Attributes:
         accounts: available and frozen credits of each key. Any other key gets a 401.
-        script: what comes before the accounts: a status to fail with, credits to answer, or something to do first.
-        asked: how often each key asked.
-        pause: what an async request waits for before it is answered.
-        hold: what a sync request waits for before it is answered.
+        script: overrides the accounts, one step for each request: a status to fail with, credits to return, or a
+            function to call first.
+        requests: how many requests each key sent.
+        pause: what an async response waits for.
+        hold: what a sync response waits for.
     """
 
     accounts: dict[str, tuple[float, float]] = field(factory=lambda: {"key-of-one": (100.0, 0.0)})
     script: deque[Step] = field(factory=deque[Step])
-    asked: Counter[str] = field(factory=Counter[str])
+    requests: Counter[str] = field(factory=Counter[str])
     pause: Callable[[], Awaitable[object]] | None = None
     hold: Callable[[], object] | None = None
     lock: threading.Lock = field(factory=threading.Lock)
 
-    def answer(self, request: httpx.Request) -> httpx.Response:
+    def respond(self, request: httpx.Request) -> httpx.Response:
         key = request.headers["authorization"].removeprefix("Bearer ")
         with self.lock:
-            self.asked[key] += 1
+            self.requests[key] += 1
             step = self.script.popleft() if self.script else None
         if callable(step):
             step()
@@ -53,14 +56,14 @@ class Bank:
         data = {"balance": owned[0], "frozen": owned[1]}
         return httpx.Response(200, json={"code": 0, "message": "success", "data": data})
 
-    def answer_held(self, request: httpx.Request) -> httpx.Response:
-        response = self.answer(request)
+    def respond_held(self, request: httpx.Request) -> httpx.Response:
+        response = self.respond(request)
         if self.hold is not None:
             self.hold()
         return response
 
-    async def answer_paused(self, request: httpx.Request) -> httpx.Response:
-        response = self.answer(request)
+    async def respond_paused(self, request: httpx.Request) -> httpx.Response:
+        response = self.respond(request)
         await (anyio.lowlevel.checkpoint() if self.pause is None else self.pause())
         return response
 
@@ -68,7 +71,7 @@ class Bank:
     def client(
         self, key: KeySource = "key-of-one", *, max_connections: int = 100, deadline: float | None = 60
     ) -> Generator[Triverse, None, None]:
-        transport = httpx.MockTransport(self.answer_held)
+        transport = httpx.MockTransport(self.respond_held)
         with (
             httpx.Client(transport=transport) as http_client,
             Triverse(
@@ -86,7 +89,7 @@ class Bank:
     async def async_client(
         self, key: AsyncKeySource = "key-of-one", *, max_connections: int = 100, deadline: float | None = 60
     ) -> AsyncGenerator[AsyncTriverse, None]:
-        transport = httpx.MockTransport(self.answer_paused)
+        transport = httpx.MockTransport(self.respond_paused)
         async with (
             httpx.AsyncClient(transport=transport) as http_client,
             AsyncTriverse(

@@ -4,19 +4,18 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from triverse import AsyncTriverse, Triverse
 from triverse.transport.asynchronous import AsyncTransport, LoopState
 from triverse.transport.sync import ProcessState, Transport
 
-__all__ = ["idle_connections", "loop_states", "max_connections_of", "permits", "process_states", "transport_of"]
+__all__ = ["idle_connections", "loop_states", "max_connections_of", "permits", "process_states", "transport_of", "waiting_callers"]
 
 
 def transport_of(client: Triverse | AsyncTriverse) -> Any:
     """The transport below a client."""
-    inside = cast("Any", client)
-    return inside._transport if hasattr(inside, "_transport") else inside._engine.transport
+    return client._engine.transport
 
 
 def process_states(client: Triverse) -> list[ProcessState]:
@@ -45,3 +44,9 @@ def max_connections_of(client: AsyncTriverse) -> int:
     """How many permits there are in each event loop."""
     transport: AsyncTransport = transport_of(client)
     return transport._max_connections
+
+
+def waiting_callers(client: Triverse) -> int:
+    """Return how many callers of a client and its views wait for the shared requests of others."""
+    pending = client._engine.shared.here()._pending
+    return sum(len(call.wake_ups) for call in tuple(pending.values()))

@@ -12,9 +12,9 @@ from triverse import Response, Task, TriverseError
 from triverse.api import tasks
 from triverse.api.tasks.checks import TaskReference
 from triverse.api.tasks.waiting import OnUpdate, wait_flow
-from triverse.core.exchange import Runtime
 from triverse.core.flow import Call, Notify
 from triverse.core.headers import Headers
+from triverse.core.runtime import Runtime
 from triverse.core.structure import structurer
 
 __all__ = ["UUID_TEXT", "Answer", "Progress", "SimulatedTask", "Wait", "created", "found", "state"]

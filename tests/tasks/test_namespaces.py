@@ -15,8 +15,8 @@ from triverse import ConfigurationError, Request, Response, Task, UploadedFile, 
 from triverse.api.downloads import Download, Stream
 from triverse.api.tasks.async_namespace import AsyncTasks
 from triverse.api.tasks.namespace import Tasks
-from triverse.core.exchange import Runtime
 from triverse.core.flow import Call, Flow
+from triverse.core.runtime import Runtime
 
 T = TypeVar("T")
 

@@ -25,7 +25,7 @@ from triverse.core.api_errors import APIError, AuthenticationError, NotFoundErro
 from triverse.core.attempt import Attempt, AttemptFailed, FailureKind, Outcome, Reply
 from triverse.core.content_range import content_length, continues_at, is_encoded, range_headers, strong_etag
 from triverse.core.errors import DeadlineExceededError, InvalidResponseError, TriverseError
-from triverse.core.exchange import Response, log_attempt, log_retry, outcome_error, redact_outcome, request_text
+from triverse.core.exchange import log_attempt, log_retry, outcome_error, redact_outcome, request_text
 from triverse.core.file_content import ContentError, FileContent
 from triverse.core.filenames import safe_filename, sent_filename
 from triverse.core.flow import Call, Notify
@@ -33,6 +33,7 @@ from triverse.core.options import Policy
 from triverse.core.progress import Progress
 from triverse.core.redirects import MAX_REDIRECTS, RedirectError, check_storage_url, is_redirect, redirect_target
 from triverse.core.request import Request
+from triverse.core.response import Response
 from triverse.core.response_body import MAX_BODY_BYTES
 from triverse.core.retry import MAX_RETRY_DELAY, backoff, is_transient
 

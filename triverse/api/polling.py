@@ -1,13 +1,15 @@
-"""Looking at a balance again and again: when to look, what is news, and which errors to ride out.
+"""Polling one request: when to send it, which results to hand on, and which errors to tolerate.
 
-`poll_balance()` is a generator like the exchange. It yields a `Poll`: wait, ask once, and send in the balance or the error
-that came. And it yields balances: each is news, to be handed on to the user. The rules:
+`poll()` is a flow of the effects in `core.flow`. The rules:
 
-- The first balance is news, and so is each one that differs from the one before.
-- While credits are frozen, looks are `min_interval` apart. After other news they are `interval` apart, and each look
-  that finds nothing new makes the pause half as long again, up to `max_interval`. Up to a quarter is added by chance.
-- An error that the client would retry is ridden out: each one doubles the pause. Any other error ends the watch.
-- With a timeout: the last wait is cut so that one more look fits in. A `Retry-After` that does not fit ends the watch.
+- The first result is emitted, and so is each one that differs from the one before.
+- While a result is busy (credits are frozen), polls are `min_interval` apart. After any other change they are
+  `interval` apart, and each poll without a change makes the pause half as long again, up to `max_interval`. Up to a
+  quarter is added at random, so that many pollers do not run in step.
+- Errors that a call would retry are passed to `on_error`, and each one doubles the pause. Any other error is raised.
+- With a timeout, the last pause is shortened so that one more poll fits in. If a `Retry-After` does not fit, polling
+  ends at once.
+- Log records contain no text of the service: it may be private.
 """
 
 from __future__ import annotations
@@ -16,48 +18,49 @@ import logging
 import math
 import sys
 from collections.abc import Callable, Generator
-from typing import Final, NoReturn, TypeAlias
+from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
 
-from attrs import frozen
+from attrs import field, frozen
 
-from triverse.api.users import UserBalance
 from triverse.core.api_errors import APIError
-from triverse.core.errors import (
-    ConfigurationError,
-    ConnectionFailedError,
-    DeadlineExceededError,
-    RequestTimeoutError,
-    TriverseError,
-)
-from triverse.core.exchange import Runtime
+from triverse.core.errors import ConfigurationError, TriverseError
+from triverse.core.flow import Call, CallResult, Effect, Emit, Notify
 from triverse.core.options import MAX_SECONDS, positive_seconds
-from triverse.core.retry import RETRYABLE_STATUS_CODES
+from triverse.core.request import Request
+from triverse.core.response import Response
+from triverse.core.retry import is_transient
+from triverse.core.runtime import Runtime
 from triverse.core.text import safe_repr
 
 __all__ = [
     "OnError",
-    "Poll",
     "PollFlow",
     "PollSchedule",
-    "poll_balance",
+    "PollTask",
+    "poll",
     "validate_amount",
     "validate_max_age",
     "validate_timeout",
 ]
 
+T = TypeVar("T")
+
+OnError: TypeAlias = Callable[[TriverseError], object]
+PollFlow: TypeAlias = Generator[Effect[T], "CallResult[object] | None", T]
+
 _logger = logging.getLogger("triverse")
 
-# Up to this much longer is each pause than it need be, lest many watchers look at once.
+# Random extra on each pause.
 _MAX_JITTER: Final = 0.25
-# `Retry-After` is honoured up to here; a watch should not sleep for years because a server got its units wrong.
+# A larger `Retry-After` is more likely a mistake of units than meant.
 _MAX_RETRY_AFTER: Final = 3600.0
-# No look is begun with less than this many seconds left.
+# No poll is sent with fewer seconds left.
 _MIN_TIME_LEFT: Final = 0.02
 
 
 @frozen
 class PollSchedule:
-    """How often to look: seconds between two looks, usually, at least and at most."""
+    """Seconds between two polls: normally, at least and at most."""
 
     interval: float
     min_interval: float
@@ -65,10 +68,10 @@ class PollSchedule:
 
     @classmethod
     def of(cls, interval: float, min_interval: float | None, max_interval: float | None) -> PollSchedule:
-        """The pace around an interval; by default up to five times as fast, and twelve times as slow.
+        """Return the schedule around an interval; by default up to five times as fast, and twelve times as slow.
 
         Raises:
-            ConfigurationError: not in that order, or no positive numbers.
+            ConfigurationError: an interval is not a positive number, or they are not in order.
         """
         positive_seconds("interval", interval)
         least = interval / 5 if min_interval is None else positive_seconds("min_interval", min_interval)
@@ -82,110 +85,101 @@ class PollSchedule:
 
     @classmethod
     def for_waiting(cls, interval: float) -> PollSchedule:
-        """The pace of someone who waits: never much slower than the interval.
+        """Return the schedule of a wait: never much slower than the interval.
 
         Raises:
-            ConfigurationError: no positive number.
+            ConfigurationError: the interval is not a positive number.
         """
         return cls.of(interval, None, min(positive_seconds("interval", interval) * (1 + _MAX_JITTER), MAX_SECONDS))
 
-    def next_pause(self, pause: float, outcome: UserBalance | TriverseError, *, news: bool) -> float:
-        """The pause after this outcome, before chance has its say."""
-        if isinstance(outcome, TriverseError):
-            return min(self.max_interval, pause * 2)
-        if outcome.frozen > 0:
-            return self.min_interval
-        return self.interval if news else min(self.max_interval, pause * 1.5)
+    def pause_after_error(self, pause: float) -> float:
+        """Return the next pause after an error, before jitter."""
+        return min(self.max_interval, pause * 2)
 
-    def wait(self, pause: float, jitter: float) -> float:
-        """The pause, and some more by chance."""
+    def pause_after_result(self, pause: float, *, busy: bool, changed: bool) -> float:
+        """Return the next pause after a result, before jitter."""
+        if busy:
+            return self.min_interval
+        return self.interval if changed else min(self.max_interval, pause * 1.5)
+
+    def with_jitter(self, pause: float, jitter: float) -> float:
+        """Return the pause with a random extra."""
         return min(self.max_interval, pause * (1 + jitter * _MAX_JITTER))
 
 
-@frozen
-class Poll:
-    """Wait, then ask for the balance once.
+@frozen(kw_only=True)
+class PollTask(Generic[T]):
+    """What to poll, and until when.
 
     Attributes:
-        after: seconds to wait first.
-        within: seconds that the asking may take, infinite where the client's own deadline is the only limit.
+        request: the request to send each time.
+        busy: whether a result is likely to change soon.
+        done: whether a result ends the polling, which then returns it; by default, none does and all are emitted.
+        timeout: seconds until the polling fails.
+        timeout_error: the error of a timeout, made from the timeout and the last result.
+        on_error: called with each tolerated error.
     """
 
-    after: float = 0.0
-    within: float = math.inf
+    request: Request[T]
+    busy: Callable[[T], bool]
+    done: Callable[[T], bool] | None = None
+    timeout: float = math.inf
+    timeout_error: Callable[[float, T | None], TriverseError] = field()
+    on_error: OnError | None = None
 
 
-PollFlow: TypeAlias = Generator[Poll | UserBalance, UserBalance | TriverseError, NoReturn]
-OnError: TypeAlias = Callable[[TriverseError], object]
-
-
-def poll_balance(
-    pace: PollSchedule, runtime: Runtime, *, timeout: float = math.inf, on_error: OnError | None = None
-) -> PollFlow:
-    """Look at a balance for as long as it takes, or until the timeout.
+def poll(task: PollTask[T], schedule: PollSchedule, runtime: Runtime) -> PollFlow[T]:
+    """Poll until a result ends it, or until the timeout.
 
     Raises:
-        TriverseError: as the module says.
+        TriverseError: by the rules at the head of this module.
     """
     now = runtime.monotonic
-    limit = now() + timeout
-    seen, pause, poll = None, pace.interval, Poll(within=timeout)
+    limit = now() + task.timeout
+    last, seen, pause, call = None, False, schedule.interval, Call(task.request, within=task.timeout)
     while True:
-        due = now() + poll.after
-        outcome = yield poll
-        room = max(_MIN_TIME_LEFT, min(pace.min_interval, 2 * (now() - due)))
-        news = not isinstance(outcome, TriverseError) and outcome != seen
-        pause = pace.next_pause(pause, outcome, news=news)
-        wait = pace.wait(pause, runtime.jitter())
+        due = now() + call.after
+        outcome = yield call
+        reserve = max(_MIN_TIME_LEFT, min(schedule.min_interval, 2 * (now() - due)))
         if isinstance(outcome, TriverseError):
-            asked = _retry_after(outcome)
-            wait, room = max(wait, asked), room + asked
-            _report_or_raise(outcome, wait, on_error)
+            pause = schedule.pause_after_error(pause)
+            requested = _requested_wait(outcome)
+            wait, reserve = max(schedule.with_jitter(pause, runtime.jitter()), requested), reserve + requested
+            yield from _report_or_raise(outcome, wait, task.on_error)
         else:
-            seen = outcome
-            if news:
-                yield outcome
+            result = cast("Response[T]", outcome).data
+            changed, last, seen = not seen or result != last, result, True
+            if task.done is not None and task.done(result):
+                return result
+            pause = schedule.pause_after_result(pause, busy=task.busy(result), changed=changed)
+            wait = schedule.with_jitter(pause, runtime.jitter())
+            if changed and task.done is None:
+                yield Emit(result)
         left = limit - now()
-        if left <= room:
-            raise _timeout_error(timeout, seen) from (outcome if isinstance(outcome, TriverseError) else None)
-        wait = min(wait, left - room)
-        poll = Poll(wait, left - wait)
+        if left <= reserve:
+            raise task.timeout_error(task.timeout, last) from (outcome if isinstance(outcome, TriverseError) else None)
+        wait = min(wait, left - reserve)
+        call = Call(task.request, wait, left - wait)
 
 
-def _retry_after(error: TriverseError) -> float:
-    asked = error.retry_after if isinstance(error, APIError) else None
-    return min(asked or 0.0, _MAX_RETRY_AFTER)
+def _requested_wait(error: TriverseError) -> float:
+    requested = error.retry_after if isinstance(error, APIError) else None
+    return min(requested or 0.0, _MAX_RETRY_AFTER)
 
 
-def _report_or_raise(error: TriverseError, wait: float, on_error: OnError | None) -> None:
-    """Tell of an error that will pass.
-
-    Raises:
-        TriverseError: this very one, if it will not.
-    """
-    if not _is_transient(error):
+def _report_or_raise(
+    error: TriverseError, wait: float, on_error: OnError | None
+) -> Generator[Notify, Any, None]:  # Any: nothing that is sent in is used
+    if not is_transient(error):
         raise error
-    _logger.warning("The balance could not be read; asking again in %.2f s: %s", wait, error)
+    kind = f"HTTP {error.status_code}" if isinstance(error, APIError) else type(error).__name__
+    _logger.warning("Polling failed (%s); polling again in %.2f s", kind, wait)
     if on_error is not None:
-        on_error(error)
-
-
-def _is_transient(error: TriverseError) -> bool:
-    if isinstance(error, APIError):
-        return error.status_code in RETRYABLE_STATUS_CODES
-    return isinstance(error, (ConnectionFailedError, RequestTimeoutError))
-
-
-def _timeout_error(timeout: float, seen: UserBalance | None) -> DeadlineExceededError:
-    last = (
-        "no balance came at all" if seen is None else f"last seen: {seen.balance:g} available, {seen.frozen:g} frozen"
-    )
-    message = f"the credits were not as awaited within {timeout:g} s ({last}). Allow more time, or buy credits"
-    return DeadlineExceededError(message, balance=seen)
+        yield Notify(on_error, error)
 
 
 def validate_max_age(max_age: float) -> float:
-    """The age, if it is 0 or a positive number of seconds.
+    """Return the age if it is 0 or a positive number of seconds.
 
     Raises:
         ConfigurationError: it is not.
@@ -197,19 +191,19 @@ def validate_max_age(max_age: float) -> float:
 
 
 def validate_timeout(timeout: float | None) -> float:
-    """The timeout in seconds, infinite for none.
+    """Return the timeout in seconds, infinite for None.
 
     Raises:
-        ConfigurationError: it is no positive number.
+        ConfigurationError: it is not a positive number.
     """
     return math.inf if timeout is None else positive_seconds("timeout", timeout)
 
 
 def validate_amount(at_least: float) -> float:
-    """The credits to wait for, if some balance could have them.
+    """Return the number of credits to wait for.
 
     Raises:
-        ConfigurationError: it is no number.
+        ConfigurationError: it is not a number.
     """
     if _is_number(at_least):
         return at_least

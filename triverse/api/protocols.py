@@ -1,75 +1,66 @@
-"""What the namespaces need of a client. A resource knows no more of the clients than this."""
+"""What the namespaces require of a client."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
 from typing import Protocol, TypeVar
 
-from triverse.api.polling import OnError
-from triverse.api.users import UserBalance
-from triverse.core.exchange import Response
+from triverse.core.flow import Flow
 from triverse.core.request import Request
+from triverse.core.response import Response
+from triverse.core.runtime import Runtime
 
-__all__ = ["AsyncPurse", "AsyncSender", "Purse", "Sender"]
+__all__ = ["AsyncSender", "Sender"]
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 
 class Sender(Protocol):
-    """What `Users` needs of a client."""
+    """What a namespace of `Triverse` requires."""
+
+    @property
+    def runtime(self) -> Runtime:
+        """Clocks and randomness."""
+        ...
 
     def send(self, request: Request[T]) -> Response[T]:
         """Make one call."""
         ...
 
+    def shared(self, request: Request[T], max_age: float) -> T:
+        """Return a result that is at most this many seconds old, from one request for all concurrent callers."""
+        ...
+
+    def run(self, flow: Flow[V, T]) -> T:
+        """Run a flow to its end."""
+        ...
+
+    def iterate(self, flow: Flow[V, object]) -> Generator[V, None, None]:
+        """Run a flow, and yield what it emits."""
+        ...
+
 
 class AsyncSender(Protocol):
-    """What `AsyncUsers` needs of a client."""
+    """What a namespace of `AsyncTriverse` requires."""
+
+    @property
+    def runtime(self) -> Runtime:
+        """Clocks and randomness."""
+        ...
 
     async def send(self, request: Request[T]) -> Response[T]:
         """Make one call."""
         ...
 
-
-class Purse(Protocol):
-    """What `Users` needs for the balance beyond a single call."""
-
-    def shared(self, max_age: float) -> UserBalance:
-        """The balance, from one request for all who ask."""
+    async def shared(self, request: Request[T], max_age: float) -> T:
+        """Return a result that is at most this many seconds old, from one request for all concurrent callers."""
         ...
 
-    def watch(
-        self, interval: float, min_interval: float | None, max_interval: float | None, on_error: OnError | None
-    ) -> Generator[UserBalance, None, None]:
-        """The balance, and then each that differs from the one before."""
+    async def run(self, flow: Flow[V, T]) -> T:
+        """Run a flow to its end."""
         ...
 
-    def wait_for(self, at_least: float, timeout: float | None, interval: float) -> UserBalance:
-        """The first balance with so many credits available."""
-        ...
-
-    def wait_until_settled(self, timeout: float | None, interval: float) -> UserBalance:
-        """The first balance with nothing frozen."""
-        ...
-
-
-class AsyncPurse(Protocol):
-    """What `AsyncUsers` needs for the balance beyond a single call."""
-
-    async def shared(self, max_age: float) -> UserBalance:
-        """The balance, from one request for all who ask."""
-        ...
-
-    def watch(
-        self, interval: float, min_interval: float | None, max_interval: float | None, on_error: OnError | None
-    ) -> AsyncGenerator[UserBalance, None]:
-        """The balance, and then each that differs from the one before."""
-        ...
-
-    async def wait_for(self, at_least: float, timeout: float | None, interval: float) -> UserBalance:
-        """The first balance with so many credits available."""
-        ...
-
-    async def wait_until_settled(self, timeout: float | None, interval: float) -> UserBalance:
-        """The first balance with nothing frozen."""
+    def iterate(self, flow: Flow[V, object]) -> AsyncGenerator[V, None]:
+        """Run a flow, and yield what it emits."""
         ...

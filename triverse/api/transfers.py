@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
-from triverse.core.exchange import Runtime
 from triverse.core.progress import Progress
 from triverse.core.request import Request
+from triverse.core.runtime import Runtime
 
 __all__ = [
     "AsyncFileSender",

@@ -19,11 +19,12 @@ from attrs import evolve
 from triverse.api.transfers import TransferLimits
 from triverse.core.api_errors import APIError, RateLimitError
 from triverse.core.errors import DeadlineExceededError, TriverseError
-from triverse.core.exchange import Response, Runtime
 from triverse.core.flow import Call, Flow
 from triverse.core.multipart import MultipartBody
 from triverse.core.request import Request
+from triverse.core.response import Response
 from triverse.core.retry import MAX_RETRY_DELAY, backoff, is_transient
+from triverse.core.runtime import Runtime
 
 __all__ = ["UploadWindow", "upload_flow"]
 

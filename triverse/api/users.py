@@ -1,26 +1,35 @@
-"""User management: who the key belongs to, and how many credits there are.
+"""User management: the account that the key belongs to, and its credits.
 
-Its page in the service's own documentation is "User Management".
+The page of the service's documentation is "User Management".
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator
-from typing import TYPE_CHECKING, Final
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from attrs import frozen
 
+from triverse.api.balance_change import BalanceChange, compute_change, exact_sum
+from triverse.api.polling import (
+    OnError,
+    PollSchedule,
+    PollTask,
+    poll,
+    validate_amount,
+    validate_max_age,
+    validate_timeout,
+)
+from triverse.api.protocols import AsyncSender, Sender
+from triverse.core.errors import DeadlineExceededError, TriverseError
 from triverse.core.request import Request
-from triverse.core.result import Result
+from triverse.core.result import Result, Serializable
 
-if TYPE_CHECKING:
-    # Whoever imports this package waits for what it loads: what few calls need is loaded by them.
-    from triverse.api.balance_change import BalanceChange
-    from triverse.api.polling import OnError
-    from triverse.api.protocols import AsyncPurse, AsyncSender, Purse, Sender
+__all__ = ["AccountBalance", "AsyncUsers", "UserBalance", "UserInfo", "Users", "balance", "me"]
 
-__all__ = ["AsyncUsers", "UserBalance", "UserInfo", "Users", "balance", "me"]
+AsyncOnError: TypeAlias = Callable[[TriverseError], Awaitable[object] | object]
 
 
 @frozen
@@ -30,7 +39,7 @@ class UserInfo(Result):
     Attributes:
         id: unique identifier of the user.
         email: the user's e-mail address.
-        web_credits_balance: credits for the web platform. A purse of its own: API tasks cannot use it.
+        web_credits_balance: credits for the web platform. API tasks cannot use them.
         api_credits_balance: API credits that are available, without the frozen ones.
         plan_name: name of the active subscription plan; None without one.
     """
@@ -57,17 +66,30 @@ class UserBalance(Result):
     @property
     def total(self) -> float:
         """Available and frozen credits together."""
-        return self.balance + self.frozen
+        return exact_sum(self.balance, self.frozen)
 
     def covers(self, cost: float) -> bool:
         """Whether the available credits pay for a task of this cost."""
         return self.balance >= cost
 
     def change_since(self, previous: UserBalance) -> BalanceChange:
-        """What happened to the credits since an earlier balance, as far as two balances can tell."""
-        from triverse.api.balance_change import compute_change  # noqa: PLC0415 - as above
-
+        """Return what happened to the credits since an earlier balance, as far as two balances show it."""
         return compute_change((previous.balance, self.balance), (previous.frozen, self.frozen))
+
+
+@frozen
+class AccountBalance(Serializable):
+    """The result for one account of `client.balances()`: its balance, or the error of its call.
+
+    Attributes:
+        name: the name of the account in the mapping of keys.
+        balance: its credits; None if there was an error.
+        error: why there is no balance; None if there is one.
+    """
+
+    name: str
+    balance: UserBalance | None = None
+    error: TriverseError | None = None
 
 
 _ME: Final = Request("GET", "/users/me", UserInfo)
@@ -84,37 +106,65 @@ def balance() -> Request[UserBalance]:
     return _BALANCE
 
 
+def _watch(
+    done: Callable[[UserBalance], bool] | None, timeout: float, on_error: OnError | None
+) -> PollTask[UserBalance]:
+    return PollTask(
+        request=_BALANCE,
+        busy=lambda now: now.frozen > 0,
+        done=done,
+        timeout=timeout,
+        timeout_error=_timeout_error,
+        on_error=on_error,
+    )
+
+
+def _timeout_error(timeout: float, last: UserBalance | None) -> DeadlineExceededError:
+    seen = (
+        "no balance received" if last is None else f"last balance: {last.balance:g} available, {last.frozen:g} frozen"
+    )
+    message = f"timed out after {timeout:g} s waiting for credits ({seen}). Allow more time, or buy credits"
+    return DeadlineExceededError(message, balance=last)
+
+
+def _wait_for_balance(at_least: float, timeout: float | None) -> PollTask[UserBalance]:
+    goal = validate_amount(at_least)
+    return _watch(lambda now: now.covers(goal), validate_timeout(timeout), None)
+
+
+def _wait_until_settled(timeout: float | None) -> PollTask[UserBalance]:
+    return _watch(lambda now: now.frozen <= 0, validate_timeout(timeout), None)
+
+
 class Users:
     """User management, as `client.users`."""
 
-    __slots__ = ("_client", "_purse")
+    __slots__ = ("_client",)
 
-    def __init__(self, client: Sender, purse: Callable[[], Purse]) -> None:
+    def __init__(self, client: Sender) -> None:
         self._client = client
-        self._purse = purse
 
     def me(self) -> UserInfo:
-        """Ask who the key belongs to: `GET /users/me`.
+        """Return the account that the key belongs to: `GET /users/me`.
 
         Raises:
             TriverseError: see `triverse.core.errors` for the whole tree.
         """
-        return self._client.send(me()).data
+        return self._client.send(_ME).data
 
     def balance(self, *, max_age: float | None = None) -> UserBalance:
-        """Ask for the API credits, available and frozen: `GET /users/balance`.
+        """Return the API credits, available and frozen: `GET /users/balance`.
 
         Args:
-            max_age: share the answer with others who ask so, by the same key and over the same connections: one that is
-                at most this many seconds old serves again, and who asks while a request is under way waits for its
-                answer. None: a request of your own.
+            max_age: accept a balance up to this many seconds old, and share one request among concurrent callers that
+                use the same key. None (default): always send a request.
 
         Raises:
             TriverseError: see `triverse.core.errors` for the whole tree.
         """
         if max_age is None:
-            return self._client.send(balance()).data
-        return self._purse().shared(max_age)
+            return self._client.send(_BALANCE).data
+        return self._client.shared(_BALANCE, validate_max_age(max_age))
 
     def watch_balance(
         self,
@@ -124,16 +174,16 @@ class Users:
         max_interval: float | None = None,
         on_error: OnError | None = None,
     ) -> Generator[UserBalance, None, None]:
-        """Give the balance, and from then on each that differs from the one before.
+        """Yield the balance, and then each balance that differs from the one before.
 
-        It looks more often while credits are frozen, and less often while nothing happens. Errors that the client would
-        retry are ridden out; any other ends the watch. Closing it ends it at once.
+        Polls faster while credits are frozen, slower while nothing changes. Retryable errors are passed to `on_error`
+        and polling goes on; any other error is raised. Leaving the loop, or closing the generator, ends it at once.
 
         Args:
-            interval: seconds between two looks, usually.
-            min_interval: at least so many seconds, while credits are frozen. Default: a fifth of `interval`.
-            max_interval: at most so many seconds, while nothing happens. Default: twelve times `interval`.
-            on_error: is called with each error that is ridden out.
+            interval: seconds between two polls after a change.
+            min_interval: seconds between two polls while credits are frozen. Default: a fifth of `interval`.
+            max_interval: most seconds between two polls. Default: twelve times `interval`.
+            on_error: called with each error after which polling goes on.
 
         Raises:
             TriverseError: see `triverse.core.errors` for the whole tree.
@@ -146,67 +196,68 @@ class Users:
                     break
             ```
         """
-        return self._purse().watch(interval, min_interval, max_interval, on_error)
+        schedule = PollSchedule.of(interval, min_interval, max_interval)
+        return self._client.iterate(poll(_watch(None, math.inf, on_error), schedule, self._client.runtime))
 
     def wait_for_balance(self, at_least: float, *, timeout: float | None = None, interval: float = 5.0) -> UserBalance:
-        """Wait until so many credits are available, and give the balance.
+        """Wait until at least this many credits are available, and return the balance.
 
         Args:
             at_least: available credits to wait for.
-            timeout: seconds to wait, calls included. None: as long as it takes.
-            interval: seconds between two looks; a fifth of that while credits are frozen.
+            timeout: seconds to wait, calls included; None for no limit.
+            interval: seconds between two polls; a fifth of that while credits are frozen.
 
         Raises:
-            DeadlineExceededError: the timeout ran out; `.balance` is the last balance that was seen.
-            TriverseError: what ends a watch; see `watch_balance()`.
+            DeadlineExceededError: the timeout ran out; `.balance` is the last balance that was received.
+            TriverseError: an error that is not retryable; see `watch_balance()`.
         """
-        return self._purse().wait_for(at_least, timeout, interval)
+        task, schedule = _wait_for_balance(at_least, timeout), PollSchedule.for_waiting(interval)
+        return self._client.run(poll(task, schedule, self._client.runtime))
 
     def wait_until_settled(self, *, timeout: float | None = None, interval: float = 5.0) -> UserBalance:
-        """Wait until no credits are frozen, and give the balance.
+        """Wait until no credits are frozen, and return the balance.
 
         Args:
-            timeout: seconds to wait, calls included. None: as long as it takes.
-            interval: seconds between two looks; a fifth of that while credits are frozen.
+            timeout: seconds to wait, calls included; None for no limit.
+            interval: seconds between two polls; a fifth of that while credits are frozen.
 
         Raises:
-            DeadlineExceededError: the timeout ran out; `.balance` is the last balance that was seen.
-            TriverseError: what ends a watch; see `watch_balance()`.
+            DeadlineExceededError: the timeout ran out; `.balance` is the last balance that was received.
+            TriverseError: an error that is not retryable; see `watch_balance()`.
         """
-        return self._purse().wait_until_settled(timeout, interval)
+        task, schedule = _wait_until_settled(timeout), PollSchedule.for_waiting(interval)
+        return self._client.run(poll(task, schedule, self._client.runtime))
 
 
 class AsyncUsers:
     """User management, as `client.users`."""
 
-    __slots__ = ("_client", "_purse")
+    __slots__ = ("_client",)
 
-    def __init__(self, client: AsyncSender, purse: Callable[[], AsyncPurse]) -> None:
+    def __init__(self, client: AsyncSender) -> None:
         self._client = client
-        self._purse = purse
 
     async def me(self) -> UserInfo:
-        """Ask who the key belongs to: `GET /users/me`.
+        """Return the account that the key belongs to: `GET /users/me`.
 
         Raises:
             TriverseError: see `triverse.core.errors` for the whole tree.
         """
-        return (await self._client.send(me())).data
+        return (await self._client.send(_ME)).data
 
     async def balance(self, *, max_age: float | None = None) -> UserBalance:
-        """Ask for the API credits, available and frozen: `GET /users/balance`.
+        """Return the API credits, available and frozen: `GET /users/balance`.
 
         Args:
-            max_age: share the answer with others who ask so, by the same key and over the same connections: one that is
-                at most this many seconds old serves again, and who asks while a request is under way waits for its
-                answer. None: a request of your own.
+            max_age: accept a balance up to this many seconds old, and share one request among concurrent callers that
+                use the same key. None (default): always send a request.
 
         Raises:
             TriverseError: see `triverse.core.errors` for the whole tree.
         """
         if max_age is None:
-            return (await self._client.send(balance())).data
-        return await self._purse().shared(max_age)
+            return (await self._client.send(_BALANCE)).data
+        return await self._client.shared(_BALANCE, validate_max_age(max_age))
 
     def watch_balance(
         self,
@@ -214,18 +265,19 @@ class AsyncUsers:
         interval: float = 5.0,
         min_interval: float | None = None,
         max_interval: float | None = None,
-        on_error: OnError | None = None,
-    ) -> AsyncGenerator[UserBalance, None]:
-        """Give the balance, and from then on each that differs from the one before.
+        on_error: AsyncOnError | None = None,
+    ) -> AsyncIterator[UserBalance]:
+        """Yield the balance, and then each balance that differs from the one before.
 
-        It looks more often while credits are frozen, and less often while nothing happens. Errors that the client would
-        retry are ridden out; any other ends the watch. Closing it ends it at once.
+        Polls faster while credits are frozen, slower while nothing changes. Retryable errors are passed to `on_error`
+        and polling goes on; any other error is raised. Between two polls nothing is running, so the loop can be left at
+        any time.
 
         Args:
-            interval: seconds between two looks, usually.
-            min_interval: at least so many seconds, while credits are frozen. Default: a fifth of `interval`.
-            max_interval: at most so many seconds, while nothing happens. Default: twelve times `interval`.
-            on_error: is called with each error that is ridden out.
+            interval: seconds between two polls after a change.
+            min_interval: seconds between two polls while credits are frozen. Default: a fifth of `interval`.
+            max_interval: most seconds between two polls. Default: twelve times `interval`.
+            on_error: called with each error after which polling goes on. It may be async.
 
         Raises:
             TriverseError: see `triverse.core.errors` for the whole tree.
@@ -238,33 +290,36 @@ class AsyncUsers:
                     break
             ```
         """
-        return self._purse().watch(interval, min_interval, max_interval, on_error)
+        schedule = PollSchedule.of(interval, min_interval, max_interval)
+        return self._client.iterate(poll(_watch(None, math.inf, on_error), schedule, self._client.runtime))
 
     async def wait_for_balance(
         self, at_least: float, *, timeout: float | None = None, interval: float = 5.0
     ) -> UserBalance:
-        """Wait until so many credits are available, and give the balance.
+        """Wait until at least this many credits are available, and return the balance.
 
         Args:
             at_least: available credits to wait for.
-            timeout: seconds to wait, calls included. None: as long as it takes.
-            interval: seconds between two looks; a fifth of that while credits are frozen.
+            timeout: seconds to wait, calls included; None for no limit.
+            interval: seconds between two polls; a fifth of that while credits are frozen.
 
         Raises:
-            DeadlineExceededError: the timeout ran out; `.balance` is the last balance that was seen.
-            TriverseError: what ends a watch; see `watch_balance()`.
+            DeadlineExceededError: the timeout ran out; `.balance` is the last balance that was received.
+            TriverseError: an error that is not retryable; see `watch_balance()`.
         """
-        return await self._purse().wait_for(at_least, timeout, interval)
+        task, schedule = _wait_for_balance(at_least, timeout), PollSchedule.for_waiting(interval)
+        return await self._client.run(poll(task, schedule, self._client.runtime))
 
     async def wait_until_settled(self, *, timeout: float | None = None, interval: float = 5.0) -> UserBalance:
-        """Wait until no credits are frozen, and give the balance.
+        """Wait until no credits are frozen, and return the balance.
 
         Args:
-            timeout: seconds to wait, calls included. None: as long as it takes.
-            interval: seconds between two looks; a fifth of that while credits are frozen.
+            timeout: seconds to wait, calls included; None for no limit.
+            interval: seconds between two polls; a fifth of that while credits are frozen.
 
         Raises:
-            DeadlineExceededError: the timeout ran out; `.balance` is the last balance that was seen.
-            TriverseError: what ends a watch; see `watch_balance()`.
+            DeadlineExceededError: the timeout ran out; `.balance` is the last balance that was received.
+            TriverseError: an error that is not retryable; see `watch_balance()`.
         """
-        return await self._purse().wait_until_settled(timeout, interval)
+        task, schedule = _wait_until_settled(timeout), PollSchedule.for_waiting(interval)
+        return await self._client.run(poll(task, schedule, self._client.runtime))

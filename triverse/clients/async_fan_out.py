@@ -1,180 +1,122 @@
-"""The balances of many accounts, as the answers come. For tasks.
+"""The balances of many accounts in tasks, for `AsyncTriverse.balances()`.
 
-A loop over an iterator may end at any point: by `break`, by an exception in its body, by cancellation. A task group
-cannot be left open while that happens. So the workers live in a task of their own, which ends when they are done, when
-the iteration is closed, or when nobody holds the iterator any more.
+A loop over an asynchronous iterator may end at any point: by `break`, by an exception in its body, by cancellation. A
+task group cannot be left open while that happens. So the workers run in a background task, which ends when they are
+done, when the iterator is closed, or when the iterator is garbage-collected.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import os
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from typing import TypeAlias
 
-from triverse.api.accounts import AccountBalance
-from triverse.core.errors import TransportError
+import anyio
+
+from triverse.api.users import AccountBalance
+from triverse.core.errors import ConfigurationError, TransportError
 from triverse.core.secret import AsyncKeySource
+from triverse.transport.event_loops import BackgroundTask, start_background_task
 
-if TYPE_CHECKING:
-    from types import TracebackType
+__all__ = ["AsyncFetchBalance", "BalanceWorkers"]
 
-    import anyio
-
-    from triverse.transport.event_loops import BackgroundTask
-
-__all__ = ["AsyncBalances"]
+AsyncFetchBalance: TypeAlias = Callable[[str, AsyncKeySource], Awaitable[AccountBalance]]
 
 
-class AsyncBalances(AsyncIterator[AccountBalance]):
-    """What `client.balances()` gives: each account's balance or error, in the order in which they come.
-
-    Leaving the loop early cancels what is under way as soon as nothing refers to this object. `async with` says when
-    that is: at the end of the block, all is over.
-    """
-
-    def __init__(self, crew: Crew) -> None:
-        self._crew = crew
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> AccountBalance:
-        try:
-            return await self._crew.take()
-        except BaseException:
-            await self.aclose()
-            raise
-
-    async def aclose(self) -> None:
-        """Cancel what is under way, and end the iteration."""
-        await self._crew.dismiss()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    def __del__(self) -> None:
-        self._crew.abandon()
-
-
-class Crew:
-    """Workers that ask for one account after another, and what they brought so far.
+class BalanceWorkers:
+    """Tasks that make the call for one account after another, and their results.
 
     Args:
-        ask: asks for one account. It raises nothing but what cancels it.
+        fetch: makes the call for one account. It raises nothing but what cancels it.
         keys: the accounts; read as they are needed.
-        size: how many may be asked for at once, and how many answers may lie ready before the workers pause.
+        size: number of tasks, and how many results may be waiting for the loop.
     """
 
     _scope: anyio.CancelScope
+    _finished: anyio.Event
 
-    def __init__(
-        self,
-        ask: Callable[[str, AsyncKeySource], Awaitable[AccountBalance]],
-        keys: Mapping[str, AsyncKeySource],
-        size: int,
-    ) -> None:
-        self._ask = ask
+    def __init__(self, fetch: AsyncFetchBalance, keys: Mapping[str, AsyncKeySource], size: int) -> None:
+        self._fetch = fetch
         self._accounts = iter(keys.items())
-        self._size = size
-        self._workers = min(size, len(keys))
-        self._ready: deque[AccountBalance] = deque()
-        self._failure: Exception | None = None
+        self._size = min(size, len(keys))
+        self._process = os.getpid()
         self._background: BackgroundTask | None = None
-        self._working = self._over = False
-        self._room, self._news = Bell(), Bell()
+        self._running = self._closed = False
+        self._failure: Exception | None = None
 
-    async def take(self) -> AccountBalance:
-        """The next that is ready.
+    async def next_result(self) -> AccountBalance:
+        """Return the next result.
 
         Raises:
             StopAsyncIteration: there are no more.
         """
-        if self._background is None and not self._over:
-            self._begin()
-        while not self._ready:
-            if self._over:
-                raise self._failure or StopAsyncIteration
-            await self._news.wait()
-        self._room.ring()
-        return self._ready.popleft()
+        if self._closed:
+            raise StopAsyncIteration
+        if self._process != os.getpid():
+            message = "a loop over balances() cannot be continued in a forked child. Call balances() again there"
+            raise ConfigurationError(message)
+        if self._background is None:
+            self._start()
+        try:
+            return await self._receiver.receive()
+        except (anyio.EndOfStream, anyio.ClosedResourceError):  # the latter if another task has closed the iterator
+            raise self._failure or StopAsyncIteration from None
 
-    def _begin(self) -> None:
-        import anyio  # noqa: PLC0415 - loaded with the wire, and not before
-
-        from triverse.transport.event_loops import start_background_task  # noqa: PLC0415 - as above
-
-        self._scope = anyio.CancelScope()
+    def _start(self) -> None:
+        self._scope, self._finished = anyio.CancelScope(), anyio.Event()
+        self._sender, self._receiver = anyio.create_memory_object_stream[AccountBalance](self._size)
         self._background = start_background_task(self._run)
 
     async def _run(self) -> None:
-        import anyio  # noqa: PLC0415 - loaded with the wire, and not before
-
-        self._working = True
-        self._failure = TransportError("the tasks that ask for balances were cancelled before they were done")
+        self._running = True
+        self._failure = TransportError("the tasks of balances() were cancelled before they were done")
         try:
             with self._scope:
                 async with anyio.create_task_group() as tasks:
-                    for _ in range(self._workers):
+                    for _ in range(0 if self._closed else self._size):
                         tasks.start_soon(self._work)
             self._failure = None
         except ExceptionGroup as group:
-            # Whatever the user's mapping raised. Those who iterate are told, when they have had the rest.
+            # Whatever the user's mapping raised. The loop gets it after the results that are ready.
             self._failure = group.exceptions[0]
         finally:
-            self._working, self._over = False, True
-            self._news.ring()
+            self._running = False
+            self._sender.close()
+            self._finished.set()
 
     async def _work(self) -> None:
         for name, key in self._accounts:
-            self._ready.append(await self._ask(name, key))
-            self._news.ring()
-            while len(self._ready) >= self._size:
-                await self._room.wait()
+            await self._sender.send(await self._fetch(name, key))
 
-    async def dismiss(self) -> None:
-        """Cancel the workers, wait for their end, and drop what they brought."""
-        import anyio  # noqa: PLC0415 - loaded with the wire, and not before
+    async def cancel_and_wait(self) -> None:
+        """Cancel the workers, wait for their end, and drop their results."""
+        self._closed = True
+        if self._background is None or self._process != os.getpid():
+            return
+        self._scope.cancel()
+        if self._running:
+            with anyio.CancelScope(shield=True):
+                await self._finished.wait()
+        self._close_streams()
 
-        if self._background is not None:
-            self._scope.cancel()
-        with anyio.CancelScope(shield=True):
-            while self._working:
-                await self._news.wait()
-        self._over, self._failure = True, None
-        self._ready.clear()
+    def _close_streams(self) -> None:
+        # Otherwise anyio warns of each when it is garbage-collected.
+        self._sender.close()
+        self._receiver.close()
 
-    def abandon(self) -> None:
-        """Cancel the workers, from any thread, and do not wait."""
-        if self._background is not None and not self._over:
-            # Where the event loop is gone, so are they.
-            with suppress(RuntimeError):
-                self._background.call_soon(self._scope.cancel)
+    def cancel_soon(self) -> None:
+        """Cancel the workers from any thread, and do not wait."""
+        if self._background is None or self._closed:
+            return
+        self._closed = True
+        if self._process == os.getpid():
+            with suppress(RuntimeError):  # the event loop is closed, and with it the tasks
+                self._background.call_soon(self._cancel)
+                return
+        with suppress(RuntimeError):  # a task of that loop is waiting in the stream
+            self._close_streams()
 
-
-class Bell:
-    """Wakes all who wait for it, again and again."""
-
-    _event: anyio.Event | None = None
-
-    async def wait(self) -> None:
-        """Sleep until it rings."""
-        import anyio  # noqa: PLC0415 - loaded with the wire, and not before
-
-        if self._event is None:
-            self._event = anyio.Event()
-        await self._event.wait()
-
-    def ring(self) -> None:
-        """Wake them."""
-        if self._event is not None:
-            self._event.set()
-            self._event = None
+    def _cancel(self) -> None:
+        self._scope.cancel()
+        self._close_streams()

@@ -19,10 +19,11 @@ from triverse.clients.transfers import single_call, transfer_limits
 from triverse.clients.upload_window import UploadWindows
 from triverse.core.attempt import Attempt, AttemptFailed, Outcome
 from triverse.core.callbacks import call_async, check_callback
-from triverse.core.exchange import Response, Runtime
 from triverse.core.flow import Flow, Notify
 from triverse.core.options import Policy
 from triverse.core.request import Request
+from triverse.core.response import Response
+from triverse.core.runtime import Runtime
 from triverse.core.secret import Secret
 from triverse.files.targets import Target
 from triverse.files.uploads import OpenedUpload, open_uploads

@@ -1,44 +1,38 @@
-"""The client for asyncio and trio."""
+"""The client for asyncio and trio: signatures and docstrings over the engine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import closing
-from functools import cached_property
-from typing import TYPE_CHECKING, Self, TypeVar, overload
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar, cast, overload
 
 from attrs import evolve
 
-from triverse.api.users import AsyncUsers, UserBalance, balance
+from triverse.api.tasks.async_namespace import AsyncTasks
+from triverse.api.uploads import AsyncUploads
+from triverse.api.users import AccountBalance, AsyncUsers, balance
+from triverse.clients.async_balances import AsyncBalances
 from triverse.clients.config import (
     DEFAULT_MAX_CONNECTIONS,
-    account_options,
-    base_url_or_default,
-    client_closed,
-    key_from,
+    PickledEngine,
+    account_key,
+    check_accounts,
+    client_repr,
     make_policy,
-    policy_within,
-    shown,
+    make_settings,
+    resolve_key,
+    with_options,
 )
-from triverse.clients.keys import await_for_key
-from triverse.clients.upload_window import UploadWindows
+from triverse.clients.lazy_httpx import httpx
 from triverse.core.errors import TriverseError
-from triverse.core.options import UNSET, Policy, Timeout, Unset, positive_int
+from triverse.core.options import UNSET, Policy, Timeout, Unset
 from triverse.core.request import JSON, Param, Request
-from triverse.core.secret import AsyncKeySource, Secret
+from triverse.core.response import Response
+from triverse.core.secret import AsyncKeySource
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    import httpx
-
-    from triverse.api.accounts import AccountBalance
-    from triverse.api.tasks.async_namespace import AsyncTasks
-    from triverse.api.uploads import AsyncUploads
-    from triverse.clients.async_fan_out import AsyncBalances
-    from triverse.clients.async_purse import AsyncDesk, AsyncPurse
-    from triverse.core.exchange import Response
-
+    from triverse.clients.async_calls import AsyncCalls
+    from triverse.clients.async_engine import AsyncEngine
 
 __all__ = ["AsyncTriverse"]
 
@@ -50,16 +44,18 @@ class AsyncTriverse:
 
     Args:
         api_key: the key, or a callable, plain or async, that returns one; it is called for each attempt, and once more
-            after a 401. Default: `TRIVERSE_API_KEY`.
+            after a 401. Default: `TRIVERSE_API_KEY`, read now.
         base_url: default: `TRIVERSE_BASE_URL`, else the service. Plain `http://` only for a loopback address.
         timeout: seconds for each phase of one attempt, or a `Timeout`.
         deadline: seconds for the whole call: every attempt, every backoff, every wait for a connection. None: no limit.
         max_retries: extra attempts after the first.
-        max_connections: how many requests may be on the wire at once; the rest wait their turn.
-        http_client: your own `httpx.AsyncClient`, which you close. Where no `timeout` is given here, its own holds.
+        max_connections: how many requests may be sent at once in each event loop; the rest wait their turn.
+        http_client: your own `httpx.AsyncClient`, which you close. If no `timeout` is given here, its own applies.
+        allow_http: allow plain `http://` to any host, for a mock or a gateway on a private network; also
+            `TRIVERSE_ALLOW_HTTP=1`.
 
     Raises:
-        ConfigurationError: an argument or the environment is of no use.
+        ConfigurationError: an argument or a value of the environment is wrong.
 
     Example:
         ```python
@@ -68,10 +64,9 @@ class AsyncTriverse:
         ```
     """
 
-    users: AsyncUsers
-    """User management: who the key belongs to, and its credits."""
+    _engine: AsyncEngine
 
-    def __init__(  # noqa: PLR0913 - each is one thing that users set
+    def __init__(  # noqa: PLR0913 - each is one option of a client
         self,
         api_key: AsyncKeySource | None = None,
         *,
@@ -81,20 +76,36 @@ class AsyncTriverse:
         max_retries: int = Policy().max_retries,
         max_connections: int = DEFAULT_MAX_CONNECTIONS,
         http_client: httpx.AsyncClient | None = None,
+        allow_http: bool = False,
     ) -> None:
-        # Whoever imports this package waits for what it loads: not before it is needed.
-        from triverse.transport.asynchronous import AsyncTransport  # noqa: PLC0415 - as above
+        # Imported here to keep `import triverse` fast. All that the first call needs is imported now: a child that is
+        # forked during an import would wait for the import lock for ever.
+        from triverse.clients.async_engine import make_engine  # noqa: PLC0415 - for the reason above
 
-        self._key = key_from(api_key)
-        del api_key  # else a traceback that shows variables shows it
-        self._policy = make_policy(Policy(), self._key, timeout=timeout, deadline=deadline, max_retries=max_retries)
-        self._max_connections = positive_int("max_connections", max_connections)
-        self._transport = AsyncTransport(base_url_or_default(base_url), self._max_connections, http_client)
-        self._owns_transport = True
-        self._closed = False
-        self._desks: dict[str, AsyncDesk] = {}
-        self._upload_windows = UploadWindows()
-        self._make_namespaces()
+        key, key_source = resolve_key(api_key)
+        del api_key  # otherwise a traceback that shows variables would show the key
+        policy = make_policy(Policy(), key, key_source, timeout=timeout, deadline=deadline, max_retries=max_retries)
+        settings = make_settings(base_url, max_connections, allow_http=allow_http)
+        self._engine = make_engine(key, policy, settings, http_client)
+
+    @property
+    def users(self) -> AsyncUsers:
+        """User management: the account that the key belongs to, and its credits."""
+        return AsyncUsers(self._calls)
+
+    @property
+    def tasks(self) -> AsyncTasks:
+        """Tasks: quote, create, wait, download."""
+        return AsyncTasks(self._calls)
+
+    @property
+    def uploads(self) -> AsyncUploads:
+        """Uploads of images and models."""
+        return AsyncUploads(self._calls)
+
+    @property
+    def _calls(self) -> AsyncCalls:
+        return self._engine.calls(self)
 
     def with_options(
         self,
@@ -104,65 +115,30 @@ class AsyncTriverse:
         deadline: float | Unset | None = UNSET,
         max_retries: int | Unset = UNSET,
     ) -> Self:
-        """A client with other options over the same connections. Cheap; closing it leaves the connections open.
+        """Return a client with other options over the same connections. Cheap; closing it leaves the connections open.
 
         Raises:
-            ConfigurationError: an argument is of no use.
+            ConfigurationError: an option is wrong, or `api_key` is None.
         """
-        key = self._key if isinstance(api_key, Unset) else key_from(api_key)
-        del api_key  # as above
-        policy = make_policy(self._policy, key, timeout=timeout, deadline=deadline, max_retries=max_retries)
-        return self._view(key, policy)
+        engine = self._engine
+        key, policy = with_options(
+            engine.key, engine.policy, api_key, timeout=timeout, deadline=deadline, max_retries=max_retries
+        )
+        del api_key  # otherwise a traceback that shows variables would show the key
+        return self._with_engine(engine.view(key=key, policy=policy))
 
-    def _view(self, key: Secret | Callable[[], object], policy: Policy) -> Self:
+    def _with_engine(self, engine: AsyncEngine) -> Self:
+        # Not by the constructor, so that subclasses keep their own state.
         view = type(self).__new__(type(self))
-        view._key = key
-        view._policy = policy
-        view._max_connections = self._max_connections
-        view._transport = self._transport
-        view._owns_transport = False
-        view._closed = self._closed
-        view._desks = self._desks
-        view._upload_windows = self._upload_windows
-        view._make_namespaces()
+        vars(view).update(vars(self))
+        view._engine = engine
         return view
 
-    def _make_namespaces(self) -> None:
-        self.users = AsyncUsers(self, self._purse)
-
-    @cached_property
-    def tasks(self) -> AsyncTasks:
-        """Tasks: quote, create, wait for and download them."""
-        return self._flow_namespaces[0]
-
-    @cached_property
-    def uploads(self) -> AsyncUploads:
-        """Uploads of images and models."""
-        return self._flow_namespaces[1]
-
-    @cached_property
-    def _flow_namespaces(self) -> tuple[AsyncTasks, AsyncUploads]:
-        from triverse.api.tasks.async_namespace import AsyncTasks  # noqa: PLC0415 - loaded on first use
-        from triverse.api.uploads import AsyncUploads  # noqa: PLC0415 - loaded on first use
-        from triverse.clients.async_flow_engine import AsyncFlowEngine  # noqa: PLC0415 - loaded on first use
-
-        engine = AsyncFlowEngine(self)
-        return AsyncTasks(engine), AsyncUploads(engine)
-
-    def _purse(self) -> AsyncPurse:
-        from triverse.clients.async_purse import AsyncDesk, AsyncPurse  # noqa: PLC0415 - as the wire
-
-        # Of threads that come here at once, all get the first one's.
-        desk = self._desks.get("balance") or self._desks.setdefault("balance", AsyncDesk())
-        return AsyncPurse(self._policy, desk, self._current_key, self._ask_balance)
-
-    async def _ask_balance(self, within: float, key: Secret | None = None) -> UserBalance:
-        policy = policy_within(self._policy, within)
-        view = self._view(self._key, policy) if key is None else self._view(key, evolve(policy, refreshes_key=False))
-        return await view.execute(balance())
+    def __copy__(self) -> Self:
+        return self._with_engine(self._engine.view())
 
     async def execute(self, request: Request[T]) -> T:
-        """Run a request, such as `triverse.api.users.me()`, and give its result.
+        """Run a request, such as `triverse.api.users.me()`, and return its result.
 
         Raises:
             TriverseError: see `triverse.core.errors` for the whole tree.
@@ -170,43 +146,27 @@ class AsyncTriverse:
         return (await self.send(request)).data
 
     async def send(self, request: Request[T]) -> Response[T]:
-        """Run a request, and give its result with the whole story: status, headers, attempts, time.
+        """Run a request, and return its result together with status, headers, number of attempts and time.
 
         Raises:
             TriverseError: see `triverse.core.errors` for the whole tree.
         """
-        from triverse.clients.calls import begin  # noqa: PLC0415 - as the wire
-
-        if self._closed or self._transport.closed:
-            raise client_closed()
-        if getattr(request, "file", None) is not None:
-            from triverse.clients.async_flow_engine import AsyncFlowEngine  # noqa: PLC0415 - loaded on first use
-            from triverse.clients.async_transfers import send_files  # noqa: PLC0415 - loaded on first use
-
-            return (await send_files(AsyncFlowEngine(self), [request]))[0]
-        with closing(begin(request, self._policy)) as flow:
-            attempt = next(flow)
-            while True:
-                if attempt.after:
-                    await _sleep(attempt.after)
-                outcome = await self._transport.attempt(attempt, await self._current_key(attempt.deadline))
-                try:
-                    attempt = flow.send(outcome)
-                except StopIteration as done:
-                    response: Response[T] = done.value
-                    return response
+        if getattr(request, "file", None) is not None:  # callers are not all type checked
+            return await self._calls.send_file(request)
+        return await self._engine.send(request)
 
     def balances(self, keys: Mapping[str, AsyncKeySource]) -> AsyncBalances:
-        """Ask for the balance of many accounts, and give each as its answer comes.
+        """Request the balances of many accounts, and yield each as its response arrives.
 
-        At most `max_connections` requests are under way at once. What is wrong with one account is its own error.
-        Leaving the loop early cancels the rest; `async with` around the iteration waits until that is done.
+        At most `max_connections` requests are made at once. The error of one account does not affect the others.
+        Breaking out of the loop cancels the pending requests when this object is garbage-collected. Use `async with`
+        to cancel and wait at the end of the block.
 
         Args:
-            keys: the key of each account, by whatever name you give it. Read bit by bit, as the answers come.
+            keys: the key of each account under a name of your choice. It is read while the responses arrive.
 
         Raises:
-            ConfigurationError: the client is closed.
+            ConfigurationError: the client is closed, or `keys` is not a mapping.
 
         Example:
             ```python
@@ -214,17 +174,14 @@ class AsyncTriverse:
                 print(account.name, account.balance or account.error)
             ```
         """
-        from triverse.clients.async_fan_out import AsyncBalances, Crew  # noqa: PLC0415 - as the wire
+        self._engine.check_open()
+        return AsyncBalances(self._engine.balance_workers(self._account_balance, check_accounts(keys)))
 
-        if self._closed or self._transport.closed:
-            raise client_closed()
-        return AsyncBalances(Crew(self._ask_account, keys, self._max_connections))
-
-    async def _ask_account(self, name: str, key: AsyncKeySource) -> AccountBalance:
-        from triverse.api.accounts import AccountBalance  # noqa: PLC0415 - as the wire
-
+    async def _account_balance(self, name: str, source: AsyncKeySource) -> AccountBalance:
         try:
-            view = self._view(*account_options(self._policy, key))
+            key, policy = account_key(self._engine.policy, name, source)
+            del source  # otherwise a traceback that shows variables would show the key
+            view = self._with_engine(evolve(self._engine, key=key, policy=policy))
             return AccountBalance(name, await view.execute(balance()))
         except TriverseError as error:
             return AccountBalance(name, error=error.with_traceback(None))
@@ -266,27 +223,36 @@ class AsyncTriverse:
             path: below the base URL, such as `/tasks/pricing/quote`.
             params: query parameters; those that are None are left out.
             json: JSON body.
-            into: what the answer's `data` becomes: an attrs class or dataclass, `dict[str, float]`, `list[str]`, …
+            into: the type of the result: an attrs class or dataclass, `dict[str, float]`, `list[str]`, …
 
         Raises:
             TriverseError: see `triverse.core.errors` for the whole tree.
         """
         return (await self.send(Request(method, path, into, params, json))).data
 
-    async def _current_key(self, deadline: float | None) -> Secret:
-        key = self._key
-        return key if isinstance(key, Secret) else await await_for_key(key, deadline)
-
     def __repr__(self) -> str:
-        if not hasattr(self, "users"):  # a traceback that shows variables asks while it is being built, too
+        if "_engine" not in vars(self):  # a traceback that shows variables needs a repr while the client is being built
             return super().__repr__()
-        return shown(self, self._key, self._transport.base_url, closed=self._closed or self._transport.closed)
+        engine = self._engine
+        return client_repr(self, engine.key, engine.transport.base_url, closed=engine.closed)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return the state of a pickle, which has the source of the key instead of the key, and no connections."""
+        engine = self._engine
+        return {
+            **vars(self),
+            "_engine": PickledEngine.of(engine.key, engine.policy, engine.settings, engine.user_client),
+        }
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        from triverse.clients.async_engine import make_engine  # noqa: PLC0415 - as late as in the constructor
+
+        vars(self).update(state)
+        self._engine = make_engine(*cast("PickledEngine", state["_engine"]).restore(), None)
 
     async def aclose(self) -> None:
-        """Close the connections. Requests that are under way end first; closing twice is fine."""
-        self._closed = True
-        if self._owns_transport:
-            await self._transport.close()
+        """Close the connections. Requests that are being made end first; closing twice is fine."""
+        await self._engine.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -298,9 +264,3 @@ class AsyncTriverse:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
-
-
-async def _sleep(seconds: float) -> None:
-    import anyio  # noqa: PLC0415 - loaded with the wire, and not before
-
-    await anyio.sleep(seconds)

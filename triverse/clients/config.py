@@ -1,69 +1,110 @@
-"""What a client is built from: arguments first, then the environment."""
+"""The configuration of a client: arguments first, then the environment."""
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Callable
-from typing import Final, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias, TypeVar
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from triverse.core.errors import ConfigurationError
-from triverse.core.options import UNSET, Policy, Timeout, Unset, as_timeout, value_or
+from triverse.core.options import DEFAULT_TIMEOUT, UNSET, Policy, Timeout, Unset, as_timeout, positive_int, value_or
 from triverse.core.secret import Secret
+from triverse.core.text import safe_repr
 
 __all__ = [
     "DEFAULT_MAX_CONNECTIONS",
-    "account_options",
-    "base_url_or_default",
-    "client_closed",
-    "key_from",
+    "Key",
+    "PickledEngine",
+    "Settings",
+    "account_key",
+    "check_accounts",
+    "client_repr",
     "make_policy",
-    "policy_within",
-    "shown",
+    "make_settings",
+    "resolve_key",
+    "with_options",
 ]
+
+Key: TypeAlias = Secret | Callable[[], object]
+"""A key, or the user's callable that returns one."""
+
+S = TypeVar("S")
 
 DEFAULT_MAX_CONNECTIONS: Final = 100
 
 _DEFAULT_BASE_URL: Final = "https://api.triverse.ai/api/v1"
+_KEY_VARIABLE: Final = "TRIVERSE_API_KEY"
 
-F = TypeVar("F", bound=Callable[[], object])
-
-
-def base_url_or_default(base_url: str | None) -> str:
-    """The argument, else `TRIVERSE_BASE_URL`, else the service."""
-    return base_url or os.environ.get("TRIVERSE_BASE_URL") or _DEFAULT_BASE_URL
+_FROM_ENVIRONMENT: Final = f"the environment variable {_KEY_VARIABLE}"
+_FROM_ARGUMENT: Final = "the argument api_key"
+_FROM_CALLABLE: Final = "the api_key callable"
 
 
-def key_from(source: str | F | None) -> Secret | F:
-    """The argument, else `TRIVERSE_API_KEY`: as a key, or as what gives one.
+@frozen
+class Settings:
+    """What all views of a client have in common.
+
+    Attributes:
+        base_url: as it was given, or from the environment.
+        max_connections: how many requests may be sent at once.
+        allow_http: whether plain `http://` to any host is allowed.
+    """
+
+    base_url: str
+    max_connections: int
+    allow_http: bool
+
+
+def make_settings(base_url: str | None, max_connections: int, *, allow_http: bool) -> Settings:
+    """Return the settings of a new client.
 
     Raises:
-        ConfigurationError: there is no key. Whether it can be one, `make_policy` asks, when no frame holds it plain.
+        ConfigurationError: an argument is wrong.
     """
-    if callable(source):
-        return source
-    if source is not None:
-        return Secret(source)
-    if "TRIVERSE_API_KEY" not in os.environ:
-        message = "no API key: pass api_key=… or set TRIVERSE_API_KEY"
+    if not isinstance(allow_http, bool):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are not all type checked
+        message = f"allow_http must be True or False, not {safe_repr(allow_http)}"
         raise ConfigurationError(message)
-    return Secret(os.environ["TRIVERSE_API_KEY"])
+    if base_url is None:
+        base_url = os.environ.get("TRIVERSE_BASE_URL") or _DEFAULT_BASE_URL
+    allowed = allow_http or os.environ.get("TRIVERSE_ALLOW_HTTP") == "1"
+    return Settings(base_url, positive_int("max_connections", max_connections), allowed)
 
 
-def make_policy(
+def resolve_key(source: object) -> tuple[Key, str]:
+    """Return the key of the argument or of the environment, and in words where it came from.
+
+    Its format is checked in `make_policy()`, when no frame holds the plain text any more.
+
+    Raises:
+        ConfigurationError: no key was given.
+    """
+    if source is None:
+        if _KEY_VARIABLE not in os.environ:
+            message = f"no API key: pass api_key=… or set {_KEY_VARIABLE}"
+            raise ConfigurationError(message)
+        return Secret(os.environ[_KEY_VARIABLE]), _FROM_ENVIRONMENT
+    return _given_key(source)
+
+
+def _given_key(source: object) -> tuple[Key, str]:
+    return (source, _FROM_CALLABLE) if callable(source) else (Secret(source), _FROM_ARGUMENT)
+
+
+def make_policy(  # noqa: PLR0913 - each is one option of a client
     base: Policy,
-    key: Secret | Callable[[], object],
+    key: Key,
+    key_source: str,
     *,
     timeout: float | Timeout | Unset = UNSET,
     deadline: float | Unset | None = UNSET,
     max_retries: int | Unset = UNSET,
 ) -> Policy:
-    """The base policy with what was given put in its place.
+    """Return the base policy with these options.
 
     Raises:
-        ConfigurationError: a value is of no use, or the key cannot be one.
+        ConfigurationError: an option is wrong, or the key cannot be a bearer token.
     """
     if isinstance(key, Secret):
         key.validated()
@@ -72,35 +113,105 @@ def make_policy(
         deadline=value_or(deadline, base.deadline),
         max_retries=value_or(max_retries, base.max_retries),
         refreshes_key=not isinstance(key, Secret),
+        key_source=key_source,
     )
 
 
-def account_options(policy: Policy, key: str | F) -> tuple[Secret | F, Policy]:
-    """Key and policy for one account of many.
+def with_options(  # noqa: PLR0913 - each is one option of a view
+    key: Key,
+    policy: Policy,
+    api_key: object,
+    *,
+    timeout: float | Timeout | Unset,
+    deadline: float | Unset | None,
+    max_retries: int | Unset,
+) -> tuple[Key, Policy]:
+    """Return key and policy of a view.
 
     Raises:
-        ConfigurationError: this cannot be a key. Nothing stands in for it, least of all the environment's key.
+        ConfigurationError: an option is wrong.
     """
-    refreshes = callable(key)
-    if policy.refreshes_key is not refreshes:
-        policy = evolve(policy, refreshes_key=refreshes)
-    return key if callable(key) else Secret(key).validated(), policy
+    key_source = policy.key_source
+    if api_key is None:
+        message = "with_options(api_key=None): pass a key, or leave api_key out to use the key of this client"
+        raise ConfigurationError(message)
+    if not isinstance(api_key, Unset):
+        key, key_source = _given_key(api_key)
+        del api_key  # otherwise a traceback that shows variables would show the key
+    return key, make_policy(policy, key, key_source, timeout=timeout, deadline=deadline, max_retries=max_retries)
 
 
-def client_closed() -> ConfigurationError:
-    """The error of a call that comes too late."""
-    return ConfigurationError("the client is closed: make a new one")
+def account_key(policy: Policy, name: str, source: object) -> tuple[Key, Policy]:
+    """Return key and policy for one account of many. A missing key is an error, never the key of another account.
+
+    Raises:
+        ConfigurationError: this cannot be a key.
+    """
+    key, _ = _given_key(source)
+    if isinstance(key, Secret):
+        key.validated()
+    refreshes = not isinstance(key, Secret)
+    return key, evolve(policy, refreshes_key=refreshes, key_source=f"the mapping passed to balances(), under {name!r}")
 
 
-def shown(client: object, key: Secret | Callable[[], object], base_url: str, *, closed: bool) -> str:
-    """A client as one reads it in a log or a debugger: never with its key, not even where the URL has it as well."""
+def check_accounts(keys: Mapping[str, S]) -> Mapping[str, S]:
+    """Return the accounts if they are a mapping. The message does not show them, because they are keys.
+
+    Raises:
+        ConfigurationError: they are not.
+    """
+    if isinstance(keys, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are not all type checked
+        return keys
+    message = f"balances() needs a mapping from names of accounts to their API keys, not {type(keys).__name__}"
+    raise ConfigurationError(message)
+
+
+@frozen
+class PickledEngine:
+    """What a pickle of a client contains.
+
+    Attributes:
+        key: the callable that returns the key; None for the environment of the other process.
+        policy: limits of each call.
+        has_default_timeout: whether no timeout was given, which is recognised by identity.
+        settings: the other options.
+    """
+
+    key: Callable[[], object] | None
+    policy: Policy
+    has_default_timeout: bool
+    settings: Settings
+
+    @classmethod
+    def of(cls, key: Key, policy: Policy, settings: Settings, user_client: object) -> PickledEngine:
+        """Return the state of a client.
+
+        Raises:
+            TypeError: the client has a key as text, which must not get into a pickle, or an `http_client`.
+        """
+        if user_client is not None:
+            message = "a client with an http_client cannot be pickled: make the client in the other process"
+            raise TypeError(message)
+        if isinstance(key, Secret) and policy.key_source != _FROM_ENVIRONMENT:
+            message = (
+                "this client was given its API key as text, which must not get into a pickle: set "
+                f"{_KEY_VARIABLE} in each process and leave out api_key, or pass a function that returns the key"
+            )
+            raise TypeError(message)
+        return cls(None if isinstance(key, Secret) else key, policy, policy.timeout is DEFAULT_TIMEOUT, settings)
+
+    def restore(self) -> tuple[Key, Policy, Settings]:
+        """Return key, policy and settings in the other process.
+
+        Raises:
+            ConfigurationError: there is no key in the environment.
+        """
+        key, key_source = resolve_key(self.key)
+        base = evolve(self.policy, timeout=DEFAULT_TIMEOUT) if self.has_default_timeout else self.policy
+        return key, make_policy(base, key, key_source), self.settings
+
+
+def client_repr(client: object, key: Key, base_url: str, *, closed: bool) -> str:
+    """Return the repr of a client. The key is redacted, even if the base URL contains it."""
     url = key.redact(base_url) if isinstance(key, Secret) else base_url
     return f"<{type(client).__name__} {url}{', closed' * closed}>"
-
-
-def policy_within(policy: Policy, seconds: float) -> Policy:
-    """The policy with its deadline brought down to so many seconds, if it is not that short already."""
-    if seconds >= (policy.deadline or math.inf):
-        return policy
-    # No time at all is no deadline: the call fails by itself.
-    return evolve(policy, deadline=max(seconds, 0.001))

@@ -1,120 +1,163 @@
-"""The balances of many accounts, as the answers come. For threads."""
+"""The balances of many accounts in threads, for `Triverse.balances()`.
+
+Each worker takes a slot, reads an account, sends its request and puts the result into a queue. The rules:
+
+- The loop gives a slot back with each result that it takes, so at most `2 * size` accounts are read ahead of it.
+- Each worker starts the next one. If the system cannot start another thread, there are fewer workers.
+- When the loop is left, requests are aborted, nothing more is sent, and the workers end.
+- A forked child has no workers: it cannot continue the loop, and leaving the loop there changes nothing.
+
+The loop may run in the main thread, where a KeyboardInterrupt can arrive inside of any function written in Python. In
+Event, Condition or `queue.Queue` it can leave a lock locked, or release one that is not held. So both queues are
+`queue.SimpleQueue`, which is written in C, and `Thread.start()`, which uses an Event, is called in a thread of its own.
+"""
 
 from __future__ import annotations
 
+import _thread
+import os
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Final
+from queue import SimpleQueue
+from typing import Final, TypeAlias
 
-from triverse.api.accounts import AccountBalance
+from triverse.api.users import AccountBalance
+from triverse.core.errors import ConfigurationError, TransportError
 from triverse.core.secret import KeySource
+from triverse.transport.cancel import AbortedError, CancelToken
 
-if TYPE_CHECKING:
-    from triverse.transport.cancel import CancelToken
+__all__ = ["FetchBalance", "iter_balances"]
 
-__all__ = ["each_balance"]
+FetchBalance: TypeAlias = Callable[[str, KeySource, CancelToken], AccountBalance]
 
-# How long to wait for threads to end after they were cut off. They do so at once, but for those that are just
-# connecting or that use an HTTP client which is not ours to cut; these end by themselves, without sending any more.
-_PATIENCE: Final = 0.5
+# Seconds to wait for cancelled workers. They normally stop at once. One that uses a user's httpx.Client may take
+# longer, but it sends nothing more.
+_JOIN_TIMEOUT: Final = 0.5
 
 
-def each_balance(
-    ask: Callable[[str, KeySource], AccountBalance], keys: Mapping[str, KeySource], size: int, cancel: CancelToken
+def iter_balances(
+    fetch: FetchBalance, keys: Mapping[str, KeySource], size: int
 ) -> Generator[AccountBalance, None, None]:
-    """Each account's balance or error, in the order in which they come.
+    """Yield each account's balance or error, in the order in which they arrive.
 
     Args:
-        ask: asks for one account. It raises nothing but what cuts it off.
+        fetch: makes the call for one account. It raises nothing but `AbortedError`.
         keys: the accounts; read as they are needed.
-        size: how many may be asked for at once, and how many answers may lie ready before the workers pause.
-        cancel: ends what the workers do on the wire.
+        size: number of threads, and how many results may be waiting for the loop.
     """
-    crew = Crew(ask, keys, size)
+    workers = _Workers(fetch, keys, size)
     try:
-        crew.begin()
-        yield from crew
+        workers.start()
+        yield from workers.results()
     finally:
-        crew.stop()
-        cancel.cancel()
-        crew.join()
+        try:
+            workers.stop()
+        except BaseException:  # KeyboardInterrupt, at the last moment
+            workers.stop()
+            raise
 
 
-class Crew:
-    """Threads that ask for one account after another, and what they brought so far."""
+class _Slot:
+    """Permission to read one account."""
 
-    def __init__(
-        self, ask: Callable[[str, KeySource], AccountBalance], keys: Mapping[str, KeySource], size: int
-    ) -> None:
-        self._ask = ask
+
+class _Workers:
+    def __init__(self, fetch: FetchBalance, keys: Mapping[str, KeySource], size: int) -> None:
+        self._fetch = fetch
         self._accounts = iter(keys.items())
-        self._size = size
-        self._working = min(size, len(keys))
-        # A thread has its own copy of the context, for the user's callables that look there.
-        self._threads = [
-            threading.Thread(target=copy_context().run, args=(self._work,), name="triverse-balances", daemon=True)
-            for _ in range(self._working)
-        ]
-        self._ready: deque[AccountBalance] = deque()
-        self._failure: Exception | None = None
-        self._stopped = False
-        lock = threading.Lock()
-        self._room, self._news = threading.Condition(lock), threading.Condition(lock)
+        self._size = min(size, len(keys))
+        self._process = os.getpid()
+        self._context = copy_context()  # for the user's callables, which may read context variables
+        self._cancel = CancelToken()
+        self._threads: list[threading.Thread] = []
+        self._reading = threading.Lock()
+        self._failure: BaseException | None = None
+        self._slots = SimpleQueue[_Slot | None]()  # None ends a worker
+        self._results = SimpleQueue[AccountBalance | None]()  # None is put by a worker that ends
 
-    def begin(self) -> None:
-        """Start the threads."""
-        for thread in self._threads:
+    def start(self) -> None:
+        """Start the first worker.
+
+        Raises:
+            TransportError: the system cannot start a thread.
+        """
+        for _ in range(2 * self._size):
+            self._slots.put(_Slot())
+        try:
+            _thread.start_new_thread(self._start_first, ())
+        except RuntimeError as error:
+            raise _no_thread(error) from error
+
+    def _start_first(self) -> None:  # pragma: no cover - coverage does not trace threads of the `_thread` module
+        try:
+            self._start_next()
+        except RuntimeError as error:
+            self._failure = _no_thread(error)
+            self._results.put(None)
+
+    def _start_next(self) -> None:
+        if len(self._threads) >= self._size or self._cancel.cancelled:
+            return
+        run = self._context.copy().run
+        thread = threading.Thread(target=run, args=(self._work,), name="triverse-balances", daemon=True)
+        self._threads.append(thread)
+        try:
             thread.start()
+        except RuntimeError:
+            self._threads.remove(thread)
+            raise
 
-    def __iter__(self) -> Iterator[AccountBalance]:
-        while True:
-            with self._news:
-                self._news.wait_for(lambda: self._ready or not self._working)
-                if not self._ready:
-                    break
-                account = self._ready.popleft()
-                self._room.notify()
-            yield account
+    def results(self) -> Generator[AccountBalance, None, None]:
+        ended = 0
+        while self._size and ended < max(1, len(self._threads)):
+            if self._process != os.getpid():
+                message = "a loop over balances() cannot be continued in a forked child. Call balances() again there"
+                raise ConfigurationError(message)
+            result = self._results.get()
+            if result is None:
+                ended += 1
+            else:
+                self._slots.put(_Slot())
+                yield result
         if self._failure is not None:
             raise self._failure
 
     def _work(self) -> None:
-        from triverse.transport.cancel import AbortedError  # noqa: PLC0415 - loaded with the wire, and not before
-
         try:
-            while (account := self._next()) is not None:
-                self._bring(self._ask(*account))
+            with suppress(RuntimeError):  # this and the earlier workers do the work
+                self._start_next()
+            while self._slots.get() and (account := self._next()) is not None:
+                self._results.put(self._fetch(*account, self._cancel))
         except AbortedError:
             pass
-        except Exception as error:  # noqa: BLE001 - whatever the user's mapping raised; the user is told
+        except BaseException as error:  # noqa: BLE001 - whatever the user's mapping raises is raised in the user's loop
             self._failure = error
-            self.stop()
         finally:
-            with self._news:
-                self._working -= 1
-                self._news.notify()
+            self._results.put(None)
 
     def _next(self) -> tuple[str, KeySource] | None:
-        with self._room:
-            self._room.wait_for(lambda: self._stopped or len(self._ready) < self._size)
-            return None if self._stopped else next(self._accounts, None)
-
-    def _bring(self, account: AccountBalance) -> None:
-        with self._news:
-            self._ready.append(account)
-            self._news.notify()
+        with self._reading:
+            if self._cancel.cancelled or self._failure is not None:
+                return None
+            return next(self._accounts, None)
 
     def stop(self) -> None:
-        """Begin nothing more."""
-        with self._room:
-            self._stopped = True
-            self._room.notify_all()
+        """Abort what the workers do, and wait for their end."""
+        if self._process != os.getpid():
+            return
+        self._cancel.cancel()
+        for _ in range(self._size):
+            self._slots.put(None)
+        until = time.monotonic() + _JOIN_TIMEOUT
+        for thread in tuple(self._threads):
+            # The garbage collector may close the loop's generator in a worker.
+            if thread.is_alive() and thread is not threading.current_thread():
+                thread.join(max(0.0, until - time.monotonic()))
 
-    def join(self) -> None:
-        """Wait for the threads to end, within reason."""
-        until = time.monotonic() + _PATIENCE
-        for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
+
+def _no_thread(error: RuntimeError) -> TransportError:
+    how = "Allow this process more threads, or use AsyncTriverse, which needs none"
+    return TransportError(f"balances() could not start a thread ({error}). {how}", cause=error)

@@ -1,4 +1,4 @@
-"""The key that a callable of the user's gives."""
+"""Keys that a callable of the user's returns."""
 
 from __future__ import annotations
 
@@ -7,40 +7,41 @@ import math
 import time
 from collections.abc import Callable
 
+import anyio
+
 from triverse.core.errors import ConfigurationError, DeadlineExceededError
 from triverse.core.secret import Secret
 
-__all__ = ["await_for_key", "call_for_key"]
+__all__ = ["key_from_async_callable", "key_from_callable"]
 
 
-def call_for_key(source: Callable[[], object]) -> Secret:
-    """The key that the user's callable gives.
+def key_from_callable(source: Callable[[], object]) -> Secret:
+    """Return the key that the user's callable returns.
 
     Raises:
-        ConfigurationError: it failed, or gave what cannot be a key. The message does not show what.
+        ConfigurationError: it raised, or returned a value that cannot be a key. The message does not show the value.
     """
     try:
         value = source()
     except Exception as error:
         raise _failed(error) from error
-    if inspect.iscoroutine(value):
-        value.close()
+    if inspect.isawaitable(value):
+        if inspect.iscoroutine(value):
+            value.close()
         message = "the api_key callable is async: use AsyncTriverse, or a plain function"
         raise ConfigurationError(message)
     key = Secret(value)
-    del value  # else a traceback that shows variables shows it
+    del value  # otherwise a traceback that shows variables would show the key
     return key.validated()
 
 
-async def await_for_key(source: Callable[[], object], deadline: float | None) -> Secret:
-    """The key that the user's callable gives, at once or when awaited.
+async def key_from_async_callable(source: Callable[[], object], deadline: float | None) -> Secret:
+    """Return the key that the user's callable returns, at once or when awaited.
 
     Raises:
-        ConfigurationError: it failed, or gave what cannot be a key. The message does not show what.
+        ConfigurationError: it raised, or returned a value that cannot be a key. The message does not show the value.
         DeadlineExceededError: it took too long.
     """
-    import anyio  # noqa: PLC0415 - loaded with the wire, and not before
-
     left = math.inf if deadline is None else deadline - time.monotonic()
     try:
         value = source()
@@ -50,10 +51,10 @@ async def await_for_key(source: Callable[[], object], deadline: float | None) ->
     except Exception as error:
         raise _failed(error) from error
     if waiting.cancelled_caught:
-        message = "the api_key callable gave no key before the call's deadline"
+        message = "the api_key callable returned no key before the call's deadline"
         raise DeadlineExceededError(message)
     key = Secret(value)
-    del value  # as there
+    del value  # otherwise a traceback that shows variables would show the key
     return key.validated()
 
 

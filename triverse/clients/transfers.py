@@ -16,10 +16,11 @@ from triverse.api.upload_flow import upload_flow
 from triverse.clients.upload_window import UploadWindows
 from triverse.core.attempt import Attempt, AttemptFailed, Outcome
 from triverse.core.callbacks import call_sync, check_callback
-from triverse.core.exchange import Response, Runtime
 from triverse.core.flow import Call, Flow, Notify
 from triverse.core.options import Policy, positive_seconds
 from triverse.core.request import Request
+from triverse.core.response import Response
+from triverse.core.runtime import Runtime
 from triverse.core.secret import Secret
 from triverse.files.targets import Target
 from triverse.files.uploads import OpenedUpload, open_uploads

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator
-from typing import Generic, NamedTuple, TypeAlias, TypeVar, cast
+from typing import TypeAlias, TypeVar, cast
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from triverse.core.api_errors import APIError, AuthenticationError
 from triverse.core.attempt import Attempt, AttemptFailed, FailureKind, Outcome, Reply
@@ -31,20 +31,19 @@ from triverse.core.errors import (
     TransportError,
     TriverseError,
 )
-from triverse.core.headers import Headers
 from triverse.core.options import Policy, Unset
 from triverse.core.request import Request
+from triverse.core.response import Response
 from triverse.core.response_body import unwrap
 from triverse.core.result import Result
 from triverse.core.retry import MAX_RETRY_DELAY, RETRYABLE_STATUS_CODES, backoff
+from triverse.core.runtime import Runtime
 from triverse.core.structure import structurer
 from triverse.core.text import exception_chain, exception_message, safe_repr
 from triverse.core.validation import MismatchError
 
 __all__ = [
     "CallFlow",
-    "Response",
-    "Runtime",
     "exchange",
     "log_attempt",
     "log_retry",
@@ -54,56 +53,11 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 _logger = logging.getLogger("triverse")
 
 # Timers may fire this many seconds early.
 _CLOCK_RESOLUTION = 0.005
-
-
-class Runtime(NamedTuple):
-    """Clocks and randomness, passed in so that the core is deterministic.
-
-    Attributes:
-        monotonic: seconds on a clock that never goes back.
-        wall_clock: seconds since the epoch.
-        jitter: a random number, 0 up to 1.
-        new_id: a new unique id for one call.
-    """
-
-    monotonic: Callable[[], float]
-    wall_clock: Callable[[], float]
-    jitter: Callable[[], float]
-    new_id: Callable[[], str]
-
-
-@frozen
-class Response(Generic[T_co]):
-    """The result of a call, and how it was obtained.
-
-    Attributes:
-        data: what `client.execute()` returns.
-        status_code: HTTP status of the last response.
-        headers: headers of the last response.
-        attempts: how many times the request was sent.
-        elapsed: seconds from the start of the call, waits included.
-        client_order_id: for a call that creates a task: the id that was sent; None if none was sent.
-        url: URL of the request, without query and key.
-    """
-
-    data: T_co
-    status_code: int
-    headers: Headers
-    attempts: int
-    elapsed: float
-    client_order_id: str | None = None
-    url: str | None = None
-
-    @property
-    def request_id(self) -> str | None:
-        """The service's id of the request, to quote to support; None if it sent none."""
-        return self.headers.request_id
 
 
 CallFlow: TypeAlias = Generator[Attempt, Outcome, Response[T]]

@@ -20,8 +20,8 @@ from typing import Generic, NamedTuple, TypeAlias, TypeVar
 from attrs import frozen
 
 from triverse.core.errors import TriverseError
-from triverse.core.exchange import Response
 from triverse.core.request import Request
+from triverse.core.response import Response
 
 __all__ = ["Call", "CallResult", "Effect", "Emit", "Flow", "Notify"]
 

@@ -2,6 +2,9 @@
 
 Tasks can be cancelled, threads cannot. To stop worker threads, their sockets are shut down, so that the blocked call
 fails, and pauses end. Code that starts such threads passes one `CancelToken` to all of their attempts.
+
+The main thread may be interrupted by Ctrl-C inside of `cancel()` and then calls it again. So it uses nothing but an
+RLock and queues, which are written in C: an Event or a Condition can be left locked by a KeyboardInterrupt.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 
 __all__ = ["AbortedError", "CancelToken"]
 
@@ -24,13 +28,8 @@ class CancelToken:
         self._process = os.getpid()
         # The garbage collector may call cancel() in a thread that is inside of on_cancel().
         self._lock = threading.RLock()
-        self._cancelled = threading.Event()
-        self._callbacks: set[Callable[[], None]] = set()
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether `cancel()` was called."""
-        return self._cancelled.is_set()
+        self._callbacks: set[Callable[[], object]] = set()
+        self.cancelled: bool = False
 
     def check(self) -> None:
         """Raise if the token is cancelled.
@@ -42,35 +41,48 @@ class CancelToken:
             raise AbortedError
 
     def cancel(self) -> None:
-        """Call all callbacks, end all pauses, and refuse what begins later.
+        """Call all callbacks, end all pauses, and refuse what begins later. Can be repeated.
 
         Does nothing in a forked child: the sockets are shared with the parent, and its threads do not exist here.
         """
         if self._process != os.getpid():
             return
         with self._lock:
-            self._cancelled.set()
+            self.cancelled = True
             for callback in tuple(self._callbacks):
                 callback()
 
-    def on_cancel(self, callback: Callable[[], None]) -> None:
+    def on_cancel(self, callback: Callable[[], object]) -> None:
         """Call this function if the token is cancelled before `remove()`.
 
         Raises:
             AbortedError: it is cancelled already.
         """
         with self._lock:
+            self.check()
             self._callbacks.add(callback)
-            if not self.cancelled:
-                return
-            self._callbacks.discard(callback)
-        raise AbortedError
 
-    def remove(self, callback: Callable[[], None]) -> None:
+    def remove(self, callback: Callable[[], object]) -> None:
         """Call this function no more. If `cancel()` is calling it at this moment, wait for that."""
         with self._lock:
             self._callbacks.discard(callback)
 
-    def wait(self, seconds: float) -> bool:
-        """Sleep; return early and with True if the token is cancelled."""
-        return self._cancelled.wait(seconds)
+    def pause(self, seconds: float) -> None:
+        """Sleep.
+
+        Raises:
+            AbortedError: the token is cancelled, now or before.
+        """
+        cancelled = SimpleQueue[None]()
+
+        def wake_up() -> None:
+            cancelled.put(None)
+
+        self.on_cancel(wake_up)
+        try:
+            cancelled.get(timeout=seconds)
+        except Empty:
+            return
+        finally:
+            self.remove(wake_up)
+        raise AbortedError

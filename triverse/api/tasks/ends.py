@@ -12,7 +12,7 @@ from triverse.core.errors import (
     TaskFailedError,
     TriverseError,
 )
-from triverse.core.exchange import Response
+from triverse.core.response import Response
 from triverse.core.text import safe_repr, truncate
 
 __all__ = ["success_or_error", "task_error", "timeout_error"]

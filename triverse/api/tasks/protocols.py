@@ -7,9 +7,10 @@ from typing import Never, Protocol, TypeVar
 
 from triverse.api.downloads import AsyncDownloadStream, Download, DownloadStream, Stream
 from triverse.api.transfers import AsyncFileSender, FileSender
-from triverse.core.exchange import Response, Runtime
 from triverse.core.flow import Flow
 from triverse.core.request import Request
+from triverse.core.response import Response
+from triverse.core.runtime import Runtime
 
 __all__ = ["AsyncTaskSender", "TaskSender"]
 

@@ -33,11 +33,12 @@ from triverse.core.errors import (
     RequestTimeoutError,
     TriverseError,
 )
-from triverse.core.exchange import Response, Runtime
 from triverse.core.flow import Call, CallResult, Flow, Notify
 from triverse.core.options import positive_seconds
 from triverse.core.request import Request
+from triverse.core.response import Response
 from triverse.core.retry import RETRYABLE_STATUS_CODES, retry_after
+from triverse.core.runtime import Runtime
 from triverse.core.text import safe_repr
 
 __all__ = ["AsyncOnUpdate", "OnUpdate", "wait_flow"]
