@@ -120,7 +120,7 @@ async def cancelled_everywhere(
             assert not ending.cancelled or make is not own_client or ending.said == MESSAGE
             await tasks_end(before)
             await nothing_is_left(client, server)
-            if not client._closed:  # pyright: ignore[reportPrivateUsage]  # not public
+            if not client._engine.closed:  # pyright: ignore[reportPrivateUsage]  # not public
                 assert await client.users.balance() == RIGHT
         if make is own_client:
             assert await anyio.to_thread.run_sync(server.settled)

@@ -11,7 +11,7 @@ import httpx
 from attrs import define, field
 
 from triverse import AsyncTriverse, Timeout, Triverse
-from triverse.clients import calls
+from triverse.clients import system
 from triverse.sandbox import Account, Sandbox
 from triverse.sandbox.mock_transport import AsyncTransport, Transport
 
@@ -25,7 +25,7 @@ PATIENCE = 0.001
 @contextmanager
 def no_backoff() -> Generator[None]:
     """Make each backoff a pause of 0 seconds. Its jitter is full, so 0 is one of its values."""
-    with patch.object(calls, "SYSTEM", calls.SYSTEM._replace(jitter=lambda: 0.0)):
+    with patch.object(system, "SYSTEM", system.SYSTEM._replace(jitter=lambda: 0.0)):
         yield
 
 
