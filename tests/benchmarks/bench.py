@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,6 @@ import certifi
 import trustme
 from benchmarks.plan import ENVIRONMENTS, HOME, ROWS, SCRIPTS, Row, Script
 from benchmarks.report import Entry, chart, page
-from benchmarks.transfers import measure_transfers
 
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
@@ -61,9 +60,10 @@ class Machine:
         """The Python of a contender's environment."""
         return str(self._environments / HOME.get(contender, contender) / "bin" / "python")
 
-    def build(self) -> None:
+    def build(self, names: Iterable[str] = tuple(ENVIRONMENTS)) -> None:
         """Make the environments that are missing, and put this package's newest state into those that hold it."""
-        for name, packages in ENVIRONMENTS.items():
+        for name in names:
+            packages = ENVIRONMENTS[name]
             folder, python = self._environments / name, self._environments / name / "bin" / "python"
             if folder.exists() and not name.startswith("triverse"):
                 continue
@@ -251,7 +251,6 @@ def main(environments: str, *options: str) -> None:
                 print(entries[-1].title, entries[-1].ratios(), flush=True)
             entries += within_itself(machine)
             entries += [measure_script(machine, script) for script in SCRIPTS]
-            entries += measure_transfers(machine)
         docs = ROOT / "docs"
         (docs / "evidence" / "benchmarks.md").write_text(page(entries, machine.versions()), encoding="utf-8")
         (docs / "assets" / "benchmarks.svg").write_text(chart(entries), encoding="utf-8")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Final
 
-__all__ = ["Entry", "chart", "page"]
+__all__ = ["Entry", "chart", "page", "tables"]
 
 _SYNC: Final = "sync, one after another"
 _ASYNC: Final = "async, one after another"
@@ -94,6 +94,11 @@ def page(entries: Sequence[Entry], versions: str) -> str:
         versions=versions,
     )
     return head + "".join("\n" + "\n".join(_folded(entry)) + "\n" for entry in entries)
+
+
+def tables(entries: Sequence[Entry]) -> str:
+    """Return a section with a table for each kind of work."""
+    return "".join(f"\n## {_capitalised(entry.title)}\n\n" + "\n".join(_table(entry)) + "\n" for entry in entries)
 
 
 def chart(entries: Sequence[Entry]) -> str:
