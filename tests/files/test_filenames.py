@@ -74,10 +74,15 @@ HOSTILE = [
 ]
 
 
+RESERVED = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"} | {
+    f"{port}{n}" for port in ("COM", "LPT") for n in "123456789¹²³"
+}
+
+
 def assert_safe(name: str) -> None:
     assert name not in {"", ".", ".."}
     assert Path(name).name == name == PureWindowsPath(name).name
-    assert not PureWindowsPath(name).is_reserved()
+    assert name.partition(".")[0].strip().upper() not in RESERVED
     assert not set(name) & set('/\\:<>"|?*')
     assert name.isprintable()
     assert name == name.strip(" .")

@@ -10,7 +10,15 @@ from triverse import AsyncTriverse, Triverse
 from triverse.transport.asynchronous import AsyncTransport, LoopState
 from triverse.transport.sync import ProcessState, Transport
 
-__all__ = ["idle_connections", "loop_states", "max_connections_of", "permits", "process_states", "transport_of", "waiting_callers"]
+__all__ = [
+    "idle_connections",
+    "loop_states",
+    "max_connections_of",
+    "permits",
+    "process_states",
+    "transport_of",
+    "waiting_callers",
+]
 
 
 def transport_of(client: Triverse | AsyncTriverse) -> Any:
