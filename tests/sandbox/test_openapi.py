@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import httpx
+from support.shell import environment
 
 from triverse import UserBalance, UserInfo
 from triverse.sandbox import Sandbox
+from triverse.sandbox.flows import FLOWS
 from triverse.sandbox.openapi import document
+from triverse.sandbox.routes import ROUTES
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.json"
 
@@ -53,3 +58,26 @@ def test_the_fields_are_those_of_the_results() -> None:
     properties = schemas["UserInfo"]["properties"]
     assert properties["id"]["format"] == "uuid"
     assert properties["plan_name"]["anyOf"] == [{"type": "string"}, {"type": "null"}]
+
+
+def test_python_without_docstrings_describes_the_same_fields() -> None:
+    program = "import sys; from triverse.sandbox.openapi import document; sys.stdout.write(document().decode())"
+    command = [sys.executable, "-OO", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment())  # noqa: S603 - our own program
+    bare, full = json.loads(done.stdout)["components"]["schemas"], described()["components"]["schemas"]
+    for name in ("UserInfo", "UserBalance"):
+        assert bare[name]["required"] == full[name]["required"]
+        assert bare[name]["properties"].keys() == full[name]["properties"].keys()
+    assert bare["Error"] == full["Error"]
+
+
+def test_every_route_is_described() -> None:
+    paths = described()["paths"]
+    assert {(method, path) for path, methods in paths.items() for method in methods} == {
+        (route.request.method.lower(), route.request.path) for route in ROUTES
+    }
+    for flow in FLOWS:
+        body = paths[f"/tasks/{flow}"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        assert {"client_order_id", "allow_duplicate"} < body["properties"].keys()
+    (parameter,) = paths["/tasks/{task_uuid}"]["get"]["parameters"]
+    assert (parameter["name"], parameter["in"]) == ("task_uuid", "path")

@@ -41,6 +41,61 @@ def test_the_fixtures_give_a_sandbox_an_account_and_a_client(tmp_path: Path) -> 
     assert "2 passed" in run(tmp_path, _FIXTURES, *_PLUGIN).stdout
 
 
+_UNUSED = """
+from triverse.sandbox import Fault
+
+def test_with_a_fault_that_never_happens(triverse_sandbox, triverse_client):
+    triverse_sandbox.faults.add(Fault(status=503), match="/users/mee")
+    triverse_client.users.balance()
+
+def test_with_a_fault_that_happens(triverse_sandbox, triverse_client):
+    triverse_sandbox.faults.add(Fault(status=503, retry_after=0), times=1)
+    triverse_client.users.balance()
+"""
+
+
+def test_a_fault_that_no_request_met_is_a_warning(tmp_path: Path) -> None:
+    printed = run(tmp_path, _UNUSED, *_PLUGIN, "-W", "default").stdout
+    assert "2 passed, 1 warning" in printed
+    assert "UnusedFaultWarning: no request met Fault(status=503)" in printed
+
+
+_FAILING_MATCH = """
+from triverse.sandbox import Fault
+
+def test_that_hides_the_error(triverse_sandbox, triverse_client):
+    triverse_sandbox.faults.add(Fault(status=503), match=lambda request: request.headers["x-tenant"] == "ada")
+    try:
+        triverse_client.users.balance()
+    except Exception:
+        pass
+"""
+
+
+def test_a_match_function_that_failed_is_an_error_of_the_test(tmp_path: Path) -> None:
+    printed = run(tmp_path, _FAILING_MATCH, *_PLUGIN).stdout
+    assert "KeyError: 'x-tenant'" in printed
+    assert "1 error" in printed
+
+
+_ENVIRONMENT = """
+import os
+from triverse import Triverse
+
+def test_code_that_makes_its_own_client(triverse_env, triverse_sandbox):
+    with Triverse() as client:
+        assert client.users.me().email == triverse_env.email
+    assert [call.path for call in triverse_sandbox.requests] == ["/users/me"]
+
+def test_the_environment_is_restored():
+    assert "TRIVERSE_BASE_URL" not in os.environ
+"""
+
+
+def test_code_that_makes_its_own_client_reaches_a_served_sandbox(tmp_path: Path) -> None:
+    assert "2 passed" in run(tmp_path, _ENVIRONMENT, *_PLUGIN).stdout
+
+
 _ASYNC = """
 import pytest
 
@@ -89,7 +144,7 @@ def test_a_run_that_uses_no_fixture_loads_nothing_but_the_plugin(tmp_path: Path)
 
 def test_the_fixtures_are_described_for_people(tmp_path: Path) -> None:
     listed = run(tmp_path, "", *_PLUGIN, "--fixtures").stdout
-    for name in ("triverse_sandbox", "triverse_account", "triverse_client", "async_triverse_client"):
+    for name in ("triverse_sandbox", "triverse_account", "triverse_client", "async_triverse_client", "triverse_env"):
         assert name in listed
 
 

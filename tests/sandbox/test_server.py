@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -189,11 +190,83 @@ urls: list[str] = []
 
 
 @pytest.mark.parametrize(
-    ("host", "told"),
-    [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]")],  # noqa: S104 - on purpose
+    ("host", "url"),
+    [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]"), ("::", "127.0.0.1")],  # noqa: S104 - on purpose
 )
-def test_the_base_url_is_one_that_clients_can_use(host: str, told: str) -> None:
+def test_the_base_url_is_one_that_clients_on_this_machine_can_use(host: str, url: str) -> None:
     if ":" in host and not Path("/proc/net/if_inet6").exists():
         pytest.skip("this machine has no IPv6")
     run_server(Sandbox(), host=host, port=0, ready=_interrupt)
-    assert urls.pop().startswith(f"http://{told}:")
+    assert urls.pop().startswith(f"http://{url}:")
+
+
+def test_without_dual_stack_the_base_url_is_that_of_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not Path("/proc/net/if_inet6").exists():
+        pytest.skip("this machine has no IPv6")
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
+    run_server(Sandbox(), host="::", port=0, ready=_interrupt)
+    assert urls.pop().startswith("http://[::1]:")
+
+
+def own_address() -> str:
+    """The address of this machine in its network. No packet is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no network")
+        return str(probe.getsockname()[0])
+
+
+def test_at_an_address_of_the_network_it_also_listens_at_the_loopback_address() -> None:
+    host, statuses = own_address(), list[int]()
+
+    def connect(url: str) -> None:
+        assert url.startswith("http://127.0.0.1:")
+        for address in (host, "127.0.0.1"):
+            statuses.append(httpx.get(f"{url.replace('127.0.0.1', address)}/users/me", trust_env=False).status_code)
+
+    run_server(Sandbox(), host=host, port=0, ready=_until_done(connect))
+    assert statuses == [401, 401]
+
+
+def _until_done(work: Callable[[str], object]) -> Callable[[str], None]:
+    """Do the work in a thread as soon as the server is ready, and then end the server."""
+
+    def run(url: str) -> None:
+        try:
+            work(url)
+        finally:
+            signal.raise_signal(signal.SIGINT)
+
+    return lambda url: threading.Thread(target=run, args=(url,)).start()
+
+
+def test_if_the_loopback_port_is_taken_it_listens_at_the_address_of_the_network_alone() -> None:
+    host = own_address()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        run_server(Sandbox(), host=host, port=taken.getsockname()[1], ready=_interrupt)
+    assert urls.pop().startswith(f"http://{host}:")
+
+
+def test_each_request_is_passed_to_a_function() -> None:
+    sandbox, calls = Sandbox(), list[str]()
+
+    ready = _until_done(lambda url: httpx.get(f"{url}/users/me"))
+    run_server(sandbox, port=0, ready=ready, on_request=lambda call: calls.append(f"{call.path} {call.status}"))
+    assert calls == ["/users/me 401"]
+
+
+def test_small_responses_are_sent_at_once() -> None:
+    """With Nagle's algorithm, a request on an open connection takes 44 ms."""
+    sandbox = Sandbox()
+    with sandbox.serve() as url, httpx.Client() as http:
+        http.get(f"{url}/users/me")
+        fastest = min(_seconds(lambda: http.get(f"{url}/users/me")) for _ in range(20))
+    assert fastest < 0.03
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    began = time.monotonic()
+    call()
+    return time.monotonic() - began

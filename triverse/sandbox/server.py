@@ -69,12 +69,12 @@ def run_server(  # noqa: PLR0913 - one argument for each thing that the command 
         port: port to listen at; 0 for a free one.
         ready: is called with the base URL for programs on this machine as soon as the server accepts requests.
         activity: tasks that start and end meanwhile; None for none.
-        on_request: is called after each request with its entry of the log; None for nothing.
+        on_request: is called after each request with its entry of the log; None leaves `sandbox.on_request` as it is.
 
     Raises:
         ConfigurationError: it cannot listen there.
     """
-    sandbox.on_request = on_request
+    sandbox.on_request = on_request or sandbox.on_request
     with ExitStack() as stack:
         listeners = [stack.enter_context(listener) for listener in _listen(host, port)]
         url = _base_url(listeners)
