@@ -1,4 +1,4 @@
-"""When a balance is polled, which results are emitted and which errors are tolerated, without clock, loop or network."""
+"""When a balance is polled, what is emitted and which errors are tolerated: without a clock, a loop or a network."""
 
 from __future__ import annotations
 

@@ -129,7 +129,9 @@ def test_the_applications_own_key_is_not_the_callers_fault_and_is_logged(
     assert response.json()["detail"].startswith("This application is not configured correctly for Triverse.")
     (record,) = [record for record in caplog.records if record.name == "triverse.fastapi"]
     assert record.levelno == logging.ERROR
-    assert record.getMessage().startswith(f"answered 502: No {status} (GET http://127.0.0.1/users/balance: HTTP {status}")
+    assert record.getMessage().startswith(
+        f"answered 502: No {status} (GET http://127.0.0.1/users/balance: HTTP {status}"
+    )
     assert KEY not in caplog.text
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncIterator, Generator
 from typing import Protocol, TypeVar
 
 from triverse.core.flow import Flow
@@ -10,10 +10,11 @@ from triverse.core.request import Request
 from triverse.core.response import Response
 from triverse.core.runtime import Runtime
 
-__all__ = ["AsyncSender", "Sender"]
+__all__ = ["AsyncSender", "ClosableAsyncIterator", "Sender"]
 
 T = TypeVar("T")
 V = TypeVar("V")
+V_co = TypeVar("V_co", covariant=True)
 
 
 class Sender(Protocol):
@@ -41,6 +42,22 @@ class Sender(Protocol):
         ...
 
 
+class ClosableAsyncIterator(Protocol[V_co]):
+    """An asynchronous iterator that can be closed before its end, as by `contextlib.aclosing()`."""
+
+    def __aiter__(self) -> AsyncIterator[V_co]:
+        """Return the iterator itself."""
+        ...
+
+    async def __anext__(self) -> V_co:
+        """Return the next value."""
+        ...
+
+    async def aclose(self) -> None:
+        """End the iteration."""
+        ...
+
+
 class AsyncSender(Protocol):
     """What a namespace of `AsyncTriverse` requires."""
 
@@ -61,6 +78,6 @@ class AsyncSender(Protocol):
         """Run a flow to its end."""
         ...
 
-    def iterate(self, flow: Flow[V, object]) -> AsyncGenerator[V, None]:
+    def iterate(self, flow: Flow[V, object]) -> ClosableAsyncIterator[V]:
         """Run a flow, and yield what it emits."""
         ...

@@ -6,7 +6,7 @@ The page of the service's documentation is "User Management".
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Final, TypeAlias
 from uuid import UUID
 
@@ -22,7 +22,8 @@ from triverse.api.polling import (
     validate_max_age,
     validate_timeout,
 )
-from triverse.api.protocols import AsyncSender, Sender
+from triverse.api.protocols import AsyncSender, ClosableAsyncIterator, Sender
+from triverse.core.callbacks import check_callback
 from triverse.core.errors import DeadlineExceededError, TriverseError
 from triverse.core.request import Request
 from triverse.core.result import Result, Serializable
@@ -196,6 +197,7 @@ class Users:
                     break
             ```
         """
+        check_callback("on_error", on_error, may_be_async=False)
         schedule = PollSchedule.of(interval, min_interval, max_interval)
         return self._client.iterate(poll(_watch(None, math.inf, on_error), schedule, self._client.runtime))
 
@@ -266,7 +268,7 @@ class AsyncUsers:
         min_interval: float | None = None,
         max_interval: float | None = None,
         on_error: AsyncOnError | None = None,
-    ) -> AsyncIterator[UserBalance]:
+    ) -> ClosableAsyncIterator[UserBalance]:
         """Yield the balance, and then each balance that differs from the one before.
 
         Polls faster while credits are frozen, slower while nothing changes. Retryable errors are passed to `on_error`
@@ -290,6 +292,7 @@ class AsyncUsers:
                     break
             ```
         """
+        check_callback("on_error", on_error, may_be_async=True)
         schedule = PollSchedule.of(interval, min_interval, max_interval)
         return self._client.iterate(poll(_watch(None, math.inf, on_error), schedule, self._client.runtime))
 

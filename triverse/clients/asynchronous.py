@@ -64,8 +64,6 @@ class AsyncTriverse:
         ```
     """
 
-    _engine: AsyncEngine
-
     def __init__(  # noqa: PLR0913 - each is one option of a client
         self,
         api_key: AsyncKeySource | None = None,

@@ -65,8 +65,6 @@ class Triverse:
         ```
     """
 
-    _engine: Engine
-
     def __init__(  # noqa: PLR0913 - each is one option of a client
         self,
         api_key: KeySource | None = None,

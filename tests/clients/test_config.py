@@ -1,0 +1,116 @@
+"""Arguments and environment variables of the constructors."""
+
+from __future__ import annotations
+
+import traceback
+
+import pytest
+from support.clients import KEY, MODES, Mode, drive
+from support.server import answer, serving
+
+from triverse import AsyncTriverse, AuthenticationError, ConfigurationError, Triverse
+
+each_client = pytest.mark.parametrize("kind", [Triverse, AsyncTriverse])
+each_mode = pytest.mark.parametrize("mode", MODES)
+
+DENIED = answer({"code": 1001, "message": "unknown key"}, 401)
+PLAIN = "http://sandbox:8787/api/v1"
+
+
+@each_client
+def test_an_empty_base_url_does_not_mean_production(kind: type[Triverse | AsyncTriverse]) -> None:
+    with pytest.raises(ConfigurationError, match="base_url is empty"):
+        kind(KEY, base_url="")
+
+
+@each_client
+def test_an_empty_variable_for_the_base_url_counts_as_not_set(
+    kind: type[Triverse | AsyncTriverse], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIVERSE_BASE_URL", "")
+    assert "https://api.triverse.ai/api/v1" in repr(kind(KEY))
+
+
+@each_client
+def test_plain_http_to_another_host_is_refused_and_the_message_names_the_option(
+    kind: type[Triverse | AsyncTriverse],
+) -> None:
+    with pytest.raises(ConfigurationError, match="allow_http"):
+        kind(KEY, base_url=PLAIN)
+
+
+@each_client
+def test_allow_http_allows_plain_http_to_any_host(
+    kind: type[Triverse | AsyncTriverse], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert PLAIN in repr(kind(KEY, base_url=PLAIN, allow_http=True))
+    monkeypatch.setenv("TRIVERSE_ALLOW_HTTP", "1")
+    assert PLAIN in repr(kind(KEY, base_url=PLAIN))
+    monkeypatch.setenv("TRIVERSE_ALLOW_HTTP", "0")
+    with pytest.raises(ConfigurationError):
+        kind(KEY, base_url=PLAIN)
+
+
+@each_client
+@pytest.mark.parametrize("wrong", ["yes", 1, None])
+def test_allow_http_must_be_a_bool(kind: type[Triverse | AsyncTriverse], wrong: bool) -> None:  # noqa: FBT001 - the values of a table
+    with pytest.raises(ConfigurationError, match="allow_http"):
+        kind(KEY, allow_http=wrong)
+
+
+@each_client
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("max_connections", 0),
+        ("max_connections", "8"),
+        ("max_retries", -1),
+        ("max_retries", 1.5),
+        ("deadline", 0),
+        ("deadline", "60"),
+        ("timeout", None),
+        ("timeout", "5"),
+        ("base_url", 5),
+        ("api_key", 7),
+        ("api_key", ["a-key-in-a-list"]),
+    ],
+)
+def test_a_wrong_argument_is_a_configuration_error_that_names_it(
+    kind: type[Triverse | AsyncTriverse], name: str, wrong: object
+) -> None:
+    arguments = {"api_key": KEY, name: wrong}
+    with pytest.raises(ConfigurationError, match=name.replace("api_key", "API key")):
+        kind(**arguments)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # callers are not all type checked
+
+
+@each_client
+def test_a_view_without_a_key_is_an_error_and_not_the_environments_account(
+    kind: type[Triverse | AsyncTriverse], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIVERSE_API_KEY", KEY)
+    with pytest.raises(ConfigurationError, match="api_key"):
+        kind().with_options(api_key=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # callers are not all type checked
+
+
+@each_mode
+@pytest.mark.parametrize("source", ["argument", "callable", "view", "environment"])
+def test_a_401_says_where_the_key_came_from(mode: Mode, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIVERSE_API_KEY", KEY)
+    expected = {
+        "argument": "the argument api_key",
+        "callable": "the api_key callable",
+        "view": "the argument api_key",
+        "environment": "the environment variable TRIVERSE_API_KEY",
+    }[source]
+
+    def sync_way(client: Triverse) -> object:
+        return (client.with_options(api_key="another-key") if source == "view" else client).users.me()
+
+    async def async_way(client: AsyncTriverse) -> object:
+        return await (client.with_options(api_key="another-key") if source == "view" else client).users.me()
+
+    key = {"callable": lambda: KEY, "environment": None}.get(source, KEY)
+    with serving(lambda _: DENIED) as server, pytest.raises(AuthenticationError) as caught:
+        drive(mode, sync_way, async_way, base_url=server.url, api_key=key)  # type: ignore[typeddict-item]  # pyright: ignore[reportArgumentType]  # None: from the environment
+    assert expected in str(caught.value)
+    assert KEY not in "".join(traceback.format_exception(caught.value))
