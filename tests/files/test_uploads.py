@@ -317,6 +317,18 @@ def test_the_timeout_bounds_the_whole_upload(mode: Mode) -> None:
         assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("mode", ["asyncio", "trio"])
+def test_the_timeout_bounds_the_reading_of_a_pipe(mode: Mode) -> None:
+    reading, writing = os.pipe()
+    with serving_files(accepted) as server, os.fdopen(reading, "rb") as file:
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(PNG)
+            pipe.flush()
+            with pytest.raises(DeadlineExceededError, match="before the source was read"):
+                upload(mode, server, file, timeout=0.2)
+        assert server.requests == []
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_the_eleventh_upload_of_a_key_waits_across_views(mode: Mode) -> None:
     def sync_way(client: Triverse) -> None:

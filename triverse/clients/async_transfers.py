@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import Final, Never, Protocol, TypeVar, cast
+from typing import Final, Generic, Never, Protocol, TypeVar, cast
 
 import anyio
 from anyio.to_thread import run_sync
@@ -19,6 +19,7 @@ from triverse.clients.transfers import single_call, transfer_limits
 from triverse.clients.upload_window import UploadWindows
 from triverse.core.attempt import Attempt, AttemptFailed, Outcome
 from triverse.core.callbacks import call_async, check_callback
+from triverse.core.errors import DeadlineExceededError
 from triverse.core.flow import Flow, Notify
 from triverse.core.options import Policy
 from triverse.core.request import Request
@@ -70,12 +71,36 @@ async def send_files(
     """Open and check all files, then upload one after the other."""
     check_callback("on_progress", on_progress, may_be_async=True)
     limits = transfer_limits(engine.policy, engine.runtime, timeout)
-    uploads: list[OpenedUpload[T]] = []
+    opening = _Opening(requests)
     try:
-        await run_sync(open_uploads, requests, uploads)
-        return [await _send_file(engine, upload, limits, on_progress) for upload in uploads]
+        with anyio.move_on_after(timeout) as scope:
+            # A read from a pipe cannot be interrupted, so a thread that waits for one is left to itself.
+            await run_sync(opening.open, abandon_on_cancel=True)
+        if scope.cancelled_caught:
+            raise DeadlineExceededError("the timeout ran out before the source was read. Raise `timeout`")
+        return [await _send_file(engine, upload, limits, on_progress) for upload in opening.uploads]
     finally:
-        for upload in uploads:
+        await _finish(opening.close)
+
+
+class _Opening(Generic[T]):
+    """Files that a thread opens, and that are closed even if nothing waits for the thread any more."""
+
+    def __init__(self, requests: Sequence[Request[T]]) -> None:
+        self.uploads: list[OpenedUpload[T]] = []
+        self._requests = requests
+        self._is_closed = False
+
+    def open(self) -> None:
+        """Open and check all files."""
+        open_uploads(self._requests, self.uploads)
+        if self._is_closed:
+            self.close()
+
+    def close(self) -> None:
+        """Close all that is open."""
+        self._is_closed = True
+        for upload in self.uploads:
             upload.close()
 
 
@@ -101,7 +126,7 @@ async def download_file(engine: AsyncTransferEngine, plan: Download) -> Path:
             await transfer.aclose()
         return await run_sync(target.publish)
     finally:
-        await _discard(target)
+        await _finish(target.discard)
 
 
 async def _write(transfer: _AsyncTransfer, target: Target) -> None:
@@ -120,13 +145,13 @@ async def _write(transfer: _AsyncTransfer, target: Target) -> None:
     await run_sync(target.write, batch)
 
 
-async def _discard(target: Target) -> None:
-    """Remove what was not published, in a thread: a file system may take long to free a large file."""
+async def _finish(clean_up: Callable[[], None]) -> None:
+    """Clean up in a thread: a file system may take long to free a large file."""
     try:
         with anyio.CancelScope(shield=True):
-            await run_sync(target.discard)
+            await run_sync(clean_up)
     finally:
-        target.discard()
+        clean_up()  # once more, in case that the event loop is ending and starts no threads
 
 
 def open_stream(engine: AsyncTransferEngine, plan: Stream) -> AsyncDownloadStream:
