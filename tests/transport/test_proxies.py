@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.clients import KEY, MODES_AND_UVLOOP, Mode, drive
-from support.server import serving
+from support.server import ME, Peer, Server, answer, envelope, serving
 
 from triverse import AsyncTriverse, ConfigurationError, ConnectionFailedError, Triverse
 from triverse.transport.environment import proxy_for
@@ -157,3 +157,26 @@ def test_a_netrc_file_does_not_replace_the_key(
     with serving() as server, Triverse(KEY, base_url=server.url) as client:
         client.users.me()
         assert server.authorizations == [f"Bearer {KEY}"]
+
+
+def breaks_at_the_second(peer: Peer) -> None:
+    peer.request()
+    peer.send(answer(envelope(ME)))
+    peer.request()
+
+
+@pytest.mark.anyio
+async def test_an_error_names_the_proxy_of_a_users_client_on_a_connection_that_was_kept() -> None:
+    elsewhere = "http://127.0.0.1:9/api/v1"
+    with Server(breaks_at_the_second) as proxy:
+        named = rf"127\.0\.0\.1:{proxy.port}"
+        with httpx.Client(proxy=proxy.origin, verify=CONTEXT) as own:
+            client = Triverse(KEY, base_url=elsewhere, http_client=own, max_retries=0)
+            client.users.me()
+            with pytest.raises(ConnectionFailedError, match=named):
+                client.users.me()
+        async with httpx.AsyncClient(proxy=proxy.origin, verify=CONTEXT) as its_own:
+            async_client = AsyncTriverse(KEY, base_url=elsewhere, http_client=its_own, max_retries=0)
+            await async_client.users.me()
+            with pytest.raises(ConnectionFailedError, match=named):
+                await async_client.users.me()

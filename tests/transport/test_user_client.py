@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import anyio
+import httpcore
 import httpx
 import httpx2
 import pytest
@@ -101,6 +102,18 @@ def test_a_name_lookup_that_takes_too_long_is_given_up(
 
 def watching() -> set[int | None]:
     return {thread.ident for thread in threading.enumerate() if thread.name == "triverse-deadlines"}
+
+
+def test_a_name_that_only_the_users_client_knows_is_left_to_it() -> None:
+    class OwnTransport(httpx.BaseTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            response = pool.request("GET", str(request.url), extensions=request.extensions)
+            return httpx.Response(response.status, content=response.content)
+
+    backend = httpcore.MockBackend([answer(envelope(BALANCE))])
+    with httpcore.ConnectionPool(network_backend=backend) as pool, httpx.Client(transport=OwnTransport()) as own:
+        client = Triverse(KEY, base_url="https://service.internal.invalid", http_client=own, max_retries=0)
+        assert client.users.balance().balance == 100.0
 
 
 def test_many_calls_with_deadlines_are_watched_by_one_thread() -> None:

@@ -12,16 +12,17 @@ import asyncio
 import weakref
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Final
 
 import anyio
 import httpx
 
 from triverse.core.attempt import Attempt
 from triverse.core.errors import ConfigurationError
-from triverse.transport.environment import Origin, host_and_port, origin_of
+from triverse.transport.environment import Origin, origin_of
 from triverse.transport.event_loops import running_loop
 from triverse.transport.requests import seconds_left
+from triverse.transport.user_client import ProxyRecord
 
 __all__ = ["AsyncUserClientGuard", "LoopHistory"]
 
@@ -36,9 +37,14 @@ class _RefusedError(Exception):
 
 
 class LoopHistory:
-    """In which event loops the user's client was used."""
+    """In which event loops the user's client was used.
+
+    Attributes:
+        proxies: what is known of the proxies of the same client.
+    """
 
     def __init__(self) -> None:
+        self.proxies: Final = ProxyRecord()
         self._current: weakref.ref[object] | None = None
         self._previous: weakref.ref[object] | None = None
         self._refreshed: set[Origin] = set()
@@ -76,7 +82,6 @@ class AsyncUserClientGuard:
 
     Attributes:
         extensions: for the request.
-        proxy: host and port of the proxy to which a connection was made; None if none was seen.
     """
 
     def __init__(self, history: LoopHistory, attempt: Attempt, url: httpx.URL) -> None:
@@ -87,7 +92,11 @@ class AsyncUserClientGuard:
         self._connected = False
         self._refused = False
         self.extensions: dict[str, object] = {"trace": self._trace}
-        self.proxy: str | None = None
+
+    @property
+    def proxy(self) -> str | None:
+        """Host and port of the proxy, if a connection to one was made."""
+        return self._history.proxies.get(self._origin)
 
     def scope(self) -> AbstractContextManager[object]:
         """A scope that ends at the deadline."""
@@ -96,8 +105,7 @@ class AsyncUserClientGuard:
     async def _trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Httpcore's `trace` extension. Other transports never call it."""
         if event.endswith(".connect_tcp.started"):
-            peer = host_and_port(info["host"], info["port"])
-            self.proxy = None if peer == host_and_port(*self._origin[1:]) else peer
+            self._history.proxies.note(self._origin, info)
         elif event.endswith((".connect_tcp.complete", ".connect_unix_socket.complete")):
             self._connected = True
             self._history.refreshed(self._origin)

@@ -16,16 +16,17 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any, Final
 
+import httpcore
 import httpx
 
 from triverse.core.attempt import Attempt
 from triverse.transport.cancel import CancelToken
 from triverse.transport.clock import monotonic
-from triverse.transport.environment import host_and_port, origin_of
+from triverse.transport.environment import Origin, host_and_port, origin_of
 from triverse.transport.name_lookup import NameLookup
 from triverse.transport.requests import min_timeout, seconds_left
 
-__all__ = ["DeadlineWatch", "UserClientGuard"]
+__all__ = ["DeadlineWatch", "ProxyRecord", "UserClientGuard"]
 
 # Seconds after which the socket of a call that has not ended is shut down again: it may have opened another one.
 _REPEAT: Final = 0.05
@@ -37,9 +38,14 @@ _IDLE_SECONDS: Final = 10.0
 
 
 class DeadlineWatch:
-    """Ends calls whose deadline has passed, by one thread for all of them."""
+    """Ends calls whose deadline has passed, by one thread for all of them.
+
+    Attributes:
+        proxies: what is known of the proxies of the same client.
+    """
 
     def __init__(self) -> None:
+        self.proxies: Final = ProxyRecord()
         self._changed = threading.Condition()
         self._calls: set[UserClientGuard] = set()
         self._running = False
@@ -89,8 +95,8 @@ class UserClientGuard:
 
     def __init__(self, watch: DeadlineWatch, attempt: Attempt, url: httpx.URL, cancel: CancelToken | None) -> None:
         self.deadline: float = math.inf if attempt.deadline is None else attempt.deadline
-        self._trace = ConnectionTrace(url, attempt.deadline)
-        self.extensions: dict[str, object] = {"trace": self._trace}
+        self._origin = origin_of(url)
+        self.extensions: dict[str, object] = {"trace": ConnectionTrace(watch.proxies, self._origin, attempt.deadline)}
         self._watch = watch
         self._cancel = cancel
         self._thread = 0
@@ -99,7 +105,7 @@ class UserClientGuard:
     @property
     def proxy(self) -> str | None:
         """Host and port of the proxy, if a connection to one was made."""
-        return self._trace.proxy
+        return self._watch.proxies.get(self._origin)
 
     def begin(self) -> None:
         """The calling thread begins to use the client.
@@ -153,27 +159,35 @@ def _socket_of(frame: FrameType) -> socket.socket | None:
     return sock if isinstance(sock, socket.socket) else None
 
 
+class ProxyRecord:
+    """The proxies to which a user's client has made connections, by the origin of the request."""
+
+    def __init__(self) -> None:
+        self._proxies: dict[Origin, str | None] = {}
+
+    def get(self, origin: Origin) -> str | None:
+        """Host and port of the proxy; None if none was seen."""
+        return self._proxies.get(origin)
+
+    def note(self, origin: Origin, info: Mapping[str, Any]) -> None:
+        """Note where a connection goes: if not to the request's origin, then to a proxy."""
+        peer = host_and_port(info["host"], info["port"])
+        self._proxies[origin] = None if peer == host_and_port(*origin[1:]) else peer
+
+
 class ConnectionTrace:
-    """Follows one request by httpcore's `trace` extension. Other transports never call it.
+    """Takes part in httpcore's `trace` extension of one request. Other transports never call it."""
 
-    Attributes:
-        proxy: host and port of the proxy to which a connection was made; None if none was seen.
-    """
-
-    def __init__(self, url: httpx.URL, deadline: float | None) -> None:
-        self._origin = host_and_port(*origin_of(url)[1:])
+    def __init__(self, proxies: ProxyRecord, origin: Origin, deadline: float | None) -> None:
+        self._proxies = proxies
+        self._origin = origin
         self._deadline = deadline
-        self.proxy: str | None = None
 
     def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         """Look up the name before httpcore does."""
-        if event.endswith(".connect_tcp.started"):
-            self.note(info)
-            limit = min_timeout(info["timeout"], seconds_left(self._deadline))
+        if not event.endswith(".connect_tcp.started"):
+            return
+        self._proxies.note(self._origin, info)
+        limit = min_timeout(info["timeout"], seconds_left(self._deadline))
+        with suppress(httpcore.ConnectError):  # the user's client may find the address in another way
             NameLookup(info["host"], info["port"]).addresses(limit)
-
-    def note(self, info: Mapping[str, Any]) -> None:
-        """Note where the connection goes: if not to the request's origin, then to a proxy."""
-        peer = host_and_port(info["host"], info["port"])
-        if peer != self._origin:
-            self.proxy = peer
