@@ -149,7 +149,11 @@ def keep_downloading(pipe: Connection, url: str, target: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-def test_a_killed_process_leaves_the_old_file_or_the_whole_new_one(tmp_path: Path) -> None:
+def test_a_killed_process_leaves_the_old_file_or_the_whole_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
+        monkeypatch.delenv(name, raising=False)  # a killed process would leave a damaged file of measurements
     target, versions = tmp_path / "x.glb", itertools.cycle([OLD, NEW])
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["triverse.clients.engine"])

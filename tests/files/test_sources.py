@@ -17,6 +17,7 @@ from support.files import GIF, JPEG, PNG, WEBP, ZIP, glb
 
 from triverse import ConfigurationError
 from triverse.api import uploads
+from triverse.clients.async_transfers import Opening
 from triverse.core.multipart import FileUpload
 from triverse.core.request import Request
 from triverse.files.sources import Source, open_source
@@ -404,6 +405,16 @@ def test_a_refused_file_leaves_nothing_open(tmp_path: Path) -> None:
     assert len(opened) == 2
     for upload in opened:
         upload.close()
+    assert open_files() == before
+
+
+def test_files_that_a_thread_opens_too_late_are_closed(tmp_path: Path) -> None:
+    path = tmp_path / "x.png"
+    path.write_bytes(PNG)
+    before = open_files()
+    opening = Opening([request("image", path)])
+    opening.close()
+    opening.open()
     assert open_files() == before
 
 

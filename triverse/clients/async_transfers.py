@@ -71,7 +71,7 @@ async def send_files(
     """Open and check all files, then upload one after the other."""
     check_callback("on_progress", on_progress, may_be_async=True)
     limits = transfer_limits(engine.policy, engine.runtime, timeout)
-    opening = _Opening(requests)
+    opening = Opening(requests)
     try:
         with anyio.move_on_after(timeout) as scope:
             # A read from a pipe cannot be interrupted, so a thread that waits for one is left to itself.
@@ -83,7 +83,7 @@ async def send_files(
         await _finish(opening.close)
 
 
-class _Opening(Generic[T]):
+class Opening(Generic[T]):
     """Files that a thread opens, and that are closed even if nothing waits for the thread any more."""
 
     def __init__(self, requests: Sequence[Request[T]]) -> None:
