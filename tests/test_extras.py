@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import subprocess
+from importlib import import_module
 
 import pytest
 from support.shell import run_program
+
+from triverse._extras import require_extra
 
 _WITHOUT_EXTRA = """
 import sys
@@ -29,6 +32,11 @@ def run(last: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_clients_in_process_need_no_extra() -> None:
     assert run("").stdout == "1200.0\n"
+
+
+def test_another_module_that_is_missing_is_not_blamed_on_the_extra() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'no_such_module'$"), require_extra("sandbox"):
+        import_module("no_such_module")
 
 
 @pytest.mark.parametrize("needing", ["sandbox.app()", "sandbox.serve()"])

@@ -66,12 +66,12 @@ def test_accounts_can_be_written_down_in_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("", "accounts.toml.accounts: missing"),
-        ("accounts = 1", "accounts.toml.accounts: expected"),
+        ("", "the file.accounts: missing"),
+        ("accounts = 1", "the file.accounts: expected"),
         ("[[accounts]]\n", "email: missing"),
         ('[[accounts]]\nemail = "a@b.c"\napi_credits = "many"', "api_credits: expected a number"),
         ('[[accounts]]\nemail = "a@b.c"\napi_credits = -1', "credits are a number"),
-        ("[[accounts", "does not list accounts"),
+        ("[[accounts", "is not valid TOML"),
     ],
 )
 def test_a_file_that_says_something_else_is_refused(tmp_path: Path, content: str, problem: str) -> None:

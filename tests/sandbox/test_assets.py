@@ -3,7 +3,6 @@ from __future__ import annotations
 import io
 import warnings
 from pathlib import Path
-from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -39,7 +38,7 @@ def test_a_model_is_valid_for_pygltflib(tmp_path: Path, uuid: UUID, size: int | 
     path.write_bytes(content(uuid, size))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it names the extra chunk
-        document = cast("Any", pygltflib.GLTF2().load(str(path)))
+        document = pygltflib.GLTF2().load(str(path))
     (node,) = document.nodes
     assert node.name == str(uuid)
     assert len(document.materials[0].pbrMetallicRoughness.baseColorFactor) == 4

@@ -17,7 +17,7 @@ import pytest
 
 from triverse.sandbox import Sandbox
 
-# As they stand on the service's page, but for host and key, which are put in.
+# From the service's page. Only host and key are replaced.
 CURL = """\
 curl -X 'GET' \
 'https://api.triverse.ai/api/v1/users/me' \

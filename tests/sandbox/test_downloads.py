@@ -8,6 +8,7 @@ import pytest
 from support.sandbox_api import PNG, Api
 
 from triverse.sandbox import Sandbox, SandboxSettings, SandboxTask
+from triverse.sandbox.storage import signed_url
 
 
 def finished(**settings: Any) -> tuple[Api, SandboxTask, bytes]:
@@ -15,6 +16,11 @@ def finished(**settings: Any) -> tuple[Api, SandboxTask, bytes]:
     api = Api(SandboxSettings(**settings), task_seconds=0)
     task = api.create()
     return api, task, api.sandbox.model_of(task)
+
+
+def signed(api: Api, key: str) -> str:
+    """The URL of a file in the storage."""
+    return signed_url(api.account.tasks.environment, "http://127.0.0.1", key)
 
 
 def test_a_download_is_the_model_under_the_documented_name() -> None:
@@ -39,7 +45,8 @@ def test_a_flow_that_makes_images_gives_a_picture(flow: str) -> None:
 def test_the_url_of_an_asset_needs_no_key_and_refuses_one() -> None:
     api, task, model = finished()
     status, data = api.get(f"/tasks/url/{task.uuid}")
-    assert (status, data.keys()) == (200, {"download_url", "preview_url", "asset_id", "kind"})
+    assert status == 200
+    assert data.keys() == {"download_url", "preview_url", "asset_id", "kind"}
     assert data["kind"] == "model"
     assert api.anonymous.get(data["download_url"]).content == model
     assert api.anonymous.get(data["preview_url"]).headers["Content-Type"] == "image/png"
@@ -69,12 +76,14 @@ def test_a_url_that_was_changed_is_refused(change: tuple[str, str]) -> None:
 
 def test_the_storage_only_answers_get_and_knows_its_files() -> None:
     api, task, _ = finished()
-    url = api.get(f"/tasks/url/{task.uuid}")[1]["download_url"]
+    url: str = api.get(f"/tasks/url/{task.uuid}")[1]["download_url"]
     assert api.anonymous.post(url).headers["Allow"] == "GET"
     assert api.anonymous.get("http://127.0.0.1/storage/").status_code == 403
     shown = api.create(flow="image-to-model", image_file=api.account.uploads.add(PNG).file_key)
     assert api.anonymous.get(api.status(shown)["input"]["image_url"]).content == PNG
-    api.sandbox.settings = SandboxSettings()
+    ada = api.sandbox.add_account()
+    assert api.anonymous.get(signed(api, ada.uploads.add(PNG).file_key)).content == PNG
+    assert api.anonymous.get(signed(api, "tasks/none")).status_code == 404
     other = Sandbox(clock=api.clock)
     parts = urlsplit(url)
     assert other.handle("GET", f"{parts.path}?{parts.query}", []).status == 404

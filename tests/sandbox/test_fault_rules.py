@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import threading
@@ -112,6 +113,12 @@ def test_a_match_names_paths_routes_and_methods(match: str | None, met: list[str
         sandbox.handle(method, f"/api/v1{path}", [])
     assert [f"{call.method} {call.path}" for call in sandbox.requests if call.fault is fault] == met
     assert sandbox.faults.unused == (() if met else (fault,))
+
+
+def test_an_error_can_come_without_a_suggestion() -> None:
+    sandbox = Sandbox()
+    sandbox.faults.add(Fault(status=503, suggestion=""))
+    assert json.loads(sandbox.handle("GET", "/users/me", []).body).keys() == {"code", "message"}
 
 
 def test_faults_that_no_request_has_met_are_known() -> None:

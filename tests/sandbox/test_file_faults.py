@@ -8,7 +8,7 @@ import httpx
 import pytest
 from support.sandbox_api import Clock
 
-from triverse.sandbox import Fault, Sandbox, SandboxRequest, SandboxTask
+from triverse.sandbox import Fault, Sandbox, SandboxTask
 from triverse.sandbox.mock_transport import Transport
 
 WAYS = ("in process", "served")
@@ -127,5 +127,5 @@ def test_faults_that_change_a_success_leave_other_responses_alone() -> None:
         sandbox.faults.add(fault, times=1)
         usual = Sandbox().handle("GET", "/users/me", [])
         assert sandbox.handle("GET", "/users/me", []).body == usual.body
-    sandbox.faults.add(Fault.wrong_types(), match=lambda request: isinstance(request, SandboxRequest))
+    sandbox.faults.add(Fault.wrong_types(), match=lambda request: request.path == "/storage/x")
     assert b"Error" in sandbox.handle("GET", "/storage/x", []).body

@@ -24,7 +24,7 @@ def described() -> dict[str, Any]:
 
 
 def test_the_committed_description_is_current() -> None:
-    assert COMMITTED.read_bytes() == document(), "write it anew: triverse openapi > docs/openapi.json"
+    assert COMMITTED.read_bytes() == document(), "run: triverse openapi > docs/openapi.json"
 
 
 def test_the_sandbox_serves_its_own_description() -> None:

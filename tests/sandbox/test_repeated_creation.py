@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -132,10 +133,8 @@ def test_allow_duplicate_passes_a_known_id_only_if_the_setting_says_so(passes: b
 
 
 def test_many_requests_with_one_id_at_once_create_one_task() -> None:
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
-
     api = Api()
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda _: api.post("/tasks/text-to-model", ORDER), range(40)))
+        list(threads.map(codes_of, [api] * 40, [ORDER] * 40))
     assert len(api.account.tasks) == 1
     assert api.account.balance.frozen == 100

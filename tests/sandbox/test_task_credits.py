@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+)
 from support.sandbox_api import Api
 
 from triverse.sandbox import Fault, SandboxTask
@@ -41,22 +50,24 @@ class CreditsOverAnySequenceOfTasks(RuleBasedStateMachine):
         prompt=st.sampled_from(["a red chair", "a blue chair"]),
         fault=st.sampled_from([None, Fault(status=503), Fault(status=503, processed=True), Fault.malformed_json()]),
     )
-    def create(self, flow: str, order: str | None, prompt: str, fault: Fault | None) -> SandboxTask | None:
+    def create(
+        self, flow: str, order: str | None, prompt: str, fault: Fault | None
+    ) -> SandboxTask | MultipleResults[SandboxTask]:
         before = len(self.api.account.tasks)
         if fault is not None:
             self.api.sandbox.faults.add(fault, times=1)
         self.api.http.post(f"/tasks/{flow}", json={"prompt": prompt, "client_order_id": order})
         after = len(self.api.account.tasks)
         assert after - before <= 1
-        return self.api.account.tasks[-1] if after > before else None
+        return self.api.account.tasks[-1] if after > before else multiple()
 
     @rule(seconds=st.floats(0, 80))
     def wait(self, seconds: float) -> None:
         self.api.clock.now += seconds
 
     @rule(task=consumes(tasks), move=st.sampled_from(["advance", "succeed", "fail", "cancel"]))
-    def move(self, task: SandboxTask | None, move: str) -> None:
-        if task is not None and not task.ended:
+    def move(self, task: SandboxTask, move: str) -> None:
+        if not task.ended:
             getattr(task, move)()
 
     @invariant()

@@ -102,12 +102,20 @@ def test_a_task_can_be_ended_from_any_state_and_only_once(end: object, status: s
     assert api.account.spent == 1000 - balance
 
 
+def cancel_third(task: SandboxTask) -> str:
+    return "CANCELLED" if task.params["prompt"] == "third" else "SUCCESS"
+
+
+def half(share: float) -> float:
+    return share * 50
+
+
 def test_the_outcome_of_tasks_that_nobody_ends_is_a_setting() -> None:
     api = Api(SandboxSettings(outcome="FAILED"), task_seconds=10)
     first = api.create("first")
     api.clock.now += 10
     assert (first.status, api.account.balance.balance) == ("FAILED", 1000)
-    api.settings(outcome=lambda task: "CANCELLED" if task.params["prompt"] == "third" else "SUCCESS")
+    api.settings(outcome=cancel_third)
     second, third = api.create("second"), api.create("third")
     api.clock.now += 10
     assert (second.status, third.status) == ("SUCCESS", "CANCELLED")
@@ -147,7 +155,7 @@ def test_a_task_that_fails_by_itself_has_a_documented_error() -> None:
         ("zero", [0, 0, 0, 0, 100]),
         ("stuck", [0, 30, 99, 99, 100]),
         ("absent", [None, None, None, None, None]),
-        (lambda share: share * 50, [0, 5, 25, 49, 100]),
+        (half, [0, 5, 25, 49, 100]),
     ],
 )
 def test_progress_moves_by_the_setting(progress: object, values: list[float | None]) -> None:

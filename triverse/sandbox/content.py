@@ -20,7 +20,7 @@ class SeekableFile(Protocol):
         ...
 
     def read(self, size: int, /) -> bytes:
-        """Return up to so many bytes from here."""
+        """Return bytes from here, up to this size."""
         ...
 
 

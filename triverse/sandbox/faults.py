@@ -26,7 +26,7 @@ class Fault:
         status: HTTP status of an error.
         code: the service's own error number, such as 2010; by default the documented one of the status.
         message: by default the documented one.
-        suggestion: by default the documented one.
+        suggestion: by default the documented one; empty text for an error without one.
         retry_after: seconds to wait, or any text, for the header `Retry-After`.
         headers: further headers of the response.
         body: sent instead of the usual body, unchanged.
@@ -96,7 +96,7 @@ class Fault:
 
     @classmethod
     def trickled(cls, pause: float = 0.05) -> Fault:
-        """The body byte by byte, with so much time between two bytes, in seconds."""
+        """The body byte by byte, with a pause (seconds) between two bytes."""
         return cls(delivery=Delivery.TRICKLED, pause=pause)
 
     @classmethod
@@ -132,7 +132,7 @@ class Fault:
 
     @classmethod
     def wrong_range(cls, *, offset: int = 0, total: int = 0) -> Fault:
-        """A 206 whose `Content-Range` begins so many bytes further, or states a total that is so much larger."""
+        """A 206 whose `Content-Range` states a start or a total that is larger by this number of bytes."""
         return cls(alter=partial(alterations.shifted, offset, total))
 
     @classmethod
@@ -180,4 +180,5 @@ class Fault:
 
     def _error(self) -> SandboxResponse:
         row = find_error_spec(self.status, self.code)
-        return failure(row._replace(message=self.message or row.message, suggestion=self.suggestion or row.suggestion))
+        suggestion = row.suggestion if self.suggestion is None else self.suggestion
+        return failure(row._replace(message=self.message or row.message, suggestion=suggestion))

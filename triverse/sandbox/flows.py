@@ -30,7 +30,7 @@ _NAMES: Final[Mapping[Kind, str]] = {
 
 @frozen(kw_only=True)
 class Field:
-    """One field of a request, as the service's tables describe it.
+    """One field of a request, from the service's tables.
 
     Attributes:
         kind: JSON type. An array holds strings.

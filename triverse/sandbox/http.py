@@ -208,7 +208,7 @@ def success(result: Result | Mapping[str, object], status: int = 200) -> Sandbox
 def envelope(error: ErrorSpec) -> dict[str, object]:
     """Return the documented error object."""
     body: dict[str, object] = {"code": error.code, "message": error.message}
-    if error.suggestion is not None:
+    if error.suggestion:
         body["suggestion"] = error.suggestion
     return body
 

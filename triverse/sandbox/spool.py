@@ -41,7 +41,7 @@ class Spool:
         return self._file.seek(offset)
 
     def read(self, size: int, /) -> bytes:
-        """Return up to so many bytes from here."""
+        """Return bytes from here, up to this size."""
         return self._file.read(size)
 
     def __del__(self) -> None:
