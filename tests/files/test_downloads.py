@@ -21,6 +21,7 @@ from triverse import (
     DeadlineExceededError,
     InvalidResponseError,
     NotFoundError,
+    PermissionDeniedError,
     Progress,
     Triverse,
 )
@@ -271,6 +272,24 @@ def test_redirects_are_followed_without_anything_of_the_user(
     assert KEY not in str(got)
     assert "s3cr3t" not in caplog.text
     assert (tmp_path / "x.glb").read_bytes() == FILE
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_key_that_the_service_puts_into_a_redirect_goes_nowhere(
+    mode: Mode, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with serving_files(lambda _: Sent(403, body=f"<Error>{KEY}</Error>".encode())) as storage:
+        with (
+            serving_files(lambda _: Sent(302, {"Location": f"{storage.origin}/{KEY}/x?key={KEY}"})) as server,
+            pytest.raises(PermissionDeniedError) as refused,
+        ):
+            download(mode, server, tmp_path)
+        assert len(storage.requests) == 1
+        assert KEY not in str(storage.requests)
+    assert KEY not in str(refused.value)
+    assert KEY not in repr(vars(refused.value))
+    assert KEY not in caplog.text
 
 
 def test_storage_sees_nothing_of_the_users_own_client(tmp_path: Path) -> None:

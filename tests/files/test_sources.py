@@ -20,7 +20,8 @@ from triverse.api import uploads
 from triverse.clients.async_transfers import Opening
 from triverse.core.multipart import FileUpload
 from triverse.core.request import Request
-from triverse.files.sources import Source, open_source
+from triverse.files.source import Source
+from triverse.files.sources import open_source
 from triverse.files.uploads import OpenedUpload, open_upload, open_uploads
 
 DATA = bytes(range(256)) * 1000

@@ -1,9 +1,8 @@
-"""Sources of uploads: opened and checked before anything is sent, then read in chunks, as often as there are attempts.
+"""Open the sources of uploads, and check them before anything is sent.
 
 - A path is opened once. Each attempt reads that open file, so a file that replaces it at the path changes nothing.
 - A binary file is read from its position at the start of the call, and stays open.
 - A file that cannot seek, such as a pipe, is first copied to a temporary file.
-- A change of the source is found by size and time of modification, or by checksums if there is no such time.
 """
 
 from __future__ import annotations
@@ -12,23 +11,17 @@ import io
 import os
 import stat
 import tempfile
-import zlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from functools import partial
 from inspect import iscoroutinefunction
 from typing import Final, Protocol, cast
 
 from triverse.core.errors import ConfigurationError
-from triverse.core.file_types import HEAD_BYTES
 from triverse.core.text import safe_repr
+from triverse.files.source import CHUNK_BYTES, Source
 
-__all__ = ["CHUNK_BYTES", "Source", "open_source"]
-
-CHUNK_BYTES: Final = 64 * 1024
-
-# A change ends an upload early. It takes 2 us to look for one, a twentieth of the time that a chunk takes (2026-11).
-_CHECK_EVERY: Final = 16 * CHUNK_BYTES
+__all__ = ["open_source"]
 
 _ACCEPTED: Final = "a pathlib.Path, a path as str, bytes or another buffer, or a binary file"
 # Opening a FIFO without this waits for a writer. Regular files ignore it. Windows has neither.
@@ -49,80 +42,6 @@ class BinaryFile(Protocol):
     def tell(self) -> int:
         """Return the position."""
         ...
-
-
-class Source:
-    """The bytes of one upload.
-
-    Attributes:
-        size: how many there are.
-        name: file name, if the source has one.
-        argument: the argument that the source was, for the text of errors.
-    """
-
-    def __init__(  # noqa: PLR0913 - the ways in which sources differ
-        self,
-        argument: str,
-        size: int,
-        read: Callable[[int, int], bytes],
-        *,
-        name: str | None = None,
-        close: Callable[[], object] | None = None,
-        state: Callable[[], object] | None = None,
-        checksums: bool = False,
-    ) -> None:
-        self.argument = argument
-        self.size = size
-        self.name = name
-        self._read = read
-        self._close = close
-        self._state = state
-        self._checksums: dict[int, int] | None = {} if checksums else None
-        self._first_state = None if state is None else state()
-
-    def head(self) -> bytes:
-        """Return the first bytes."""
-        return self._read(0, HEAD_BYTES)
-
-    def chunks(self) -> Iterator[bytes]:
-        """Yield all bytes, in chunks of at most 64 KiB.
-
-        Raises:
-            ConfigurationError: the source has changed since it was opened.
-            OSError: the disk failed.
-        """
-        offset, read, size = 0, self._read, self.size
-        while offset < size:
-            if offset % _CHECK_EVERY == 0:
-                self._check_state()
-            chunk = read(offset, min(CHUNK_BYTES, size - offset))
-            self._check_chunk(offset, chunk)
-            yield chunk
-            offset += len(chunk)
-        # The last chunk of the body is not sent before this check, so that nothing that changed arrives.
-        self._check_state()
-
-    def _check_chunk(self, offset: int, chunk: bytes) -> None:
-        if not chunk:
-            raise self._changed_error()
-        if self._checksums is not None:
-            checksum = zlib.crc32(chunk)
-            if self._checksums.setdefault(offset, checksum) != checksum:
-                raise self._changed_error()
-
-    def _check_state(self) -> None:
-        if self._state is not None and self._state() != self._first_state:
-            raise self._changed_error()
-
-    def _changed_error(self) -> ConfigurationError:
-        return ConfigurationError(
-            f"{self.argument}: the source changed during the upload. Upload a copy that is at rest"
-        )
-
-    def close(self) -> None:
-        """Close what was opened here."""
-        if self._close is not None:
-            self._close()
 
 
 def open_source(source: object, argument: str, limit: int) -> Source:

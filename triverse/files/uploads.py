@@ -12,7 +12,8 @@ from triverse.core.file_types import IMAGE_TYPES, ZIP, content_type_by_name, des
 from triverse.core.multipart import FileUpload, MultipartBody
 from triverse.core.progress import Progress
 from triverse.core.request import Request
-from triverse.files.sources import Source, open_source
+from triverse.files.source import Source
+from triverse.files.sources import open_source
 
 __all__ = ["OpenedUpload", "open_upload", "open_uploads"]
 
