@@ -1,4 +1,7 @@
-"""How deep a call is: at most three frames of this package between the user's line and httpx."""
+"""How many frames of this package are between the user's line and httpx: six.
+
+They are the method, the two `send()` that a subclass may override, the engine's `send()` and exchange, and the attempt.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ import triverse
 from triverse import AsyncTriverse, Triverse
 
 HOME = triverse.__path__[0]
+MAX_DEPTH = 6
 
 
 def depth() -> int:
@@ -57,12 +61,12 @@ SYNC: list[Callable[[Triverse], object]] = [
 
 
 @pytest.mark.parametrize("call", SYNC)
-def test_a_call_is_at_most_three_frames_deep(call: Callable[[Triverse], object]) -> None:
+def test_a_call_is_at_most_six_frames_deep(call: Callable[[Triverse], object]) -> None:
     transport = Counting()
     with httpx.Client(transport=transport) as own, Triverse(KEY, http_client=own) as client:
         call(client)
     assert len(transport.depths) == 1
-    assert transport.depths[0] <= 3
+    assert transport.depths[0] <= MAX_DEPTH
 
 
 @pytest.mark.parametrize("call", SYNC)
@@ -71,17 +75,17 @@ def test_the_body_is_read_no_deeper_than_that(call: Callable[[Triverse], object]
     transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=body))
     with httpx.Client(transport=transport) as own, Triverse(KEY, http_client=own) as client:
         call(client)
-    assert body.depths == [3 if call is not SYNC[1] else 2]
+    assert max(body.depths) <= MAX_DEPTH
 
 
 @pytest.mark.anyio
-async def test_an_async_call_is_at_most_three_frames_deep() -> None:
+async def test_an_async_call_is_at_most_six_frames_deep() -> None:
     transport = Counting()
     async with httpx.AsyncClient(transport=transport) as own, AsyncTriverse(KEY, http_client=own) as client:
         await client.users.balance()
         await client.request("GET", "/users/balance")
     assert len(transport.depths) == 2
-    assert max(transport.depths) <= 3
+    assert max(transport.depths) <= MAX_DEPTH
 
 
 @pytest.mark.anyio
@@ -91,4 +95,5 @@ async def test_the_body_of_an_async_call_is_read_no_deeper_than_that() -> None:
     async with httpx.AsyncClient(transport=transport) as own, AsyncTriverse(KEY, http_client=own) as client:
         await client.users.balance()
         await client.request("GET", "/users/balance")
-    assert body.depths == [3, 3]
+    assert len(body.depths) == 2
+    assert max(body.depths) <= MAX_DEPTH

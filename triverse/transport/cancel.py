@@ -59,8 +59,11 @@ class CancelToken:
             AbortedError: it is cancelled already.
         """
         with self._lock:
-            self.check()
+            # Added first: the garbage collector may call cancel() in between.
             self._callbacks.add(callback)
+            if self.cancelled:
+                self._callbacks.discard(callback)
+                raise AbortedError
 
     def remove(self, callback: Callable[[], object]) -> None:
         """Call this function no more. If `cancel()` is calling it at this moment, wait for that."""
