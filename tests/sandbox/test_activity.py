@@ -31,15 +31,15 @@ def test_balances_move_as_tasks_start_succeed_and_fail() -> None:
     assert any(balance.frozen for balance in balances)
 
 
-def test_an_account_that_runs_out_of_credits_gets_new_ones() -> None:
+def test_an_account_without_credits_is_topped_up() -> None:
     assert max(balance.total for balance in course(1)) > 100
 
 
-def test_the_same_seed_gives_the_same_course_of_things() -> None:
+def test_the_same_seed_gives_the_same_sequence() -> None:
     assert course(1) == course(1) != course(2)
 
 
-def test_it_goes_on_by_itself_while_the_block_runs() -> None:
+def test_activity_runs_in_a_thread_until_the_block_ends() -> None:
     account = Sandbox().add_account(api_credits=1000)
     with Activity([account]).running(interval=0.001):
         while not account.balance.frozen:
@@ -49,7 +49,7 @@ def test_it_goes_on_by_itself_while_the_block_runs() -> None:
     assert account.balance == still
 
 
-def test_accounts_can_be_written_down_in_a_file(tmp_path: Path) -> None:
+def test_accounts_can_be_read_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "accounts.toml"
     path.write_text(
         '[[accounts]]\nemail = "ada@example.com"\nplan_name = "Pro"\napi_credits = 120\nweb_credits = 1.5\n'
@@ -74,13 +74,13 @@ def test_accounts_can_be_written_down_in_a_file(tmp_path: Path) -> None:
         ("[[accounts", "is not valid TOML"),
     ],
 )
-def test_a_file_that_says_something_else_is_refused(tmp_path: Path, content: str, problem: str) -> None:
+def test_a_file_with_other_content_is_refused(tmp_path: Path, content: str, problem: str) -> None:
     path = tmp_path / "accounts.toml"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(ConfigurationError, match=problem):
         add_accounts(Sandbox(), path)
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot read"):
         add_accounts(Sandbox(), tmp_path / "nowhere.toml")

@@ -35,7 +35,7 @@ async def test_it_can_be_mounted_in_another_application() -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault.reset(), Fault.truncated()], ids=["reset", "truncated"])
-async def test_a_connection_that_is_not_there_to_break_fails_all_the_same(fault: Fault) -> None:
+async def test_a_broken_connection_is_an_error_without_a_socket_too(fault: Fault) -> None:
     sandbox = Sandbox()
     sandbox.faults.add(fault)
     async with (
@@ -47,7 +47,7 @@ async def test_a_connection_that_is_not_there_to_break_fails_all_the_same(fault:
     assert isinstance(caught.value, ConnectionFailedError) or "connection" in str(caught.value)
 
 
-async def test_late_answers_come() -> None:
+async def test_a_late_response_arrives() -> None:
     sandbox = Sandbox()
     sandbox.faults.add(Fault(latency=0.01, delivery=Delivery.TRICKLED, pause=0.0001))
     async with through(sandbox.app()) as http:

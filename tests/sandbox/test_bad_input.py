@@ -1,4 +1,4 @@
-"""Whatever is sent to the port, the answer is the documented envelope, and never a 500."""
+"""Each request to the port gets the documented envelope, and never a 500."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_an_unknown_path(served: tuple[Sandbox, str], path: str) -> None:
 
 
 def raw(url: str, request: bytes) -> list[tuple[int, bytes]]:
-    """Send bytes, and read each response until the server hangs up."""
+    """Send bytes, and read each response until the server closes the connection."""
     parts = urlsplit(url)
     answers: list[tuple[int, bytes]] = []
     with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
@@ -104,7 +104,7 @@ def raw(url: str, request: bytes) -> list[tuple[int, bytes]]:
     ],
     ids=range(12),
 )
-def test_what_is_not_http(served: tuple[Sandbox, str], request_bytes: bytes) -> None:
+def test_bytes_that_are_not_http_are_refused(served: tuple[Sandbox, str], request_bytes: bytes) -> None:
     ((status, body),) = raw(served[1], request_bytes)
     assert status == 400
     assert is_an_error(status, body)["code"] == 1004
@@ -119,14 +119,14 @@ def test_targets_that_are_no_paths(served: tuple[Sandbox, str], target: bytes, s
     is_an_error(told, body)
 
 
-def test_an_answer_stands_even_if_what_follows_it_is_not_http(served: tuple[Sandbox, str]) -> None:
+def test_a_response_arrives_even_if_the_next_request_is_not_http(served: tuple[Sandbox, str]) -> None:
     good = f"GET /users/me HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {served[0].demo.key}\r\n\r\n".encode()
     first, second = raw(served[1], good + b"nonsense\r\n\r\n")
     assert first[0] == 200
     assert is_an_error(*second)["code"] == 1004
 
 
-def test_a_body_that_breaks_off_or_makes_no_sense_does_no_harm(served: tuple[Sandbox, str]) -> None:
+def test_an_incomplete_or_damaged_body_is_an_error_of_the_client(served: tuple[Sandbox, str]) -> None:
     head = b"POST /users/me HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     for body in (b"", b"5\r\nab", b"zz\r\n"):
         for status, content in raw(served[1], head + body):
@@ -148,6 +148,6 @@ def test_a_websocket_is_a_request_like_any_other(served: tuple[Sandbox, str]) ->
     path=st.text(max_size=30) | st.sampled_from(["/users/me", "/users/balance"]),
     headers=st.lists(st.tuples(st.text(max_size=15) | st.just("Authorization"), st.text(max_size=30)), max_size=4),
 )
-def test_no_request_at_all_is_a_failure_of_the_server(method: str, path: str, headers: list[tuple[str, str]]) -> None:
+def test_no_request_causes_a_server_error(method: str, path: str, headers: list[tuple[str, str]]) -> None:
     answer = Sandbox().handle(method, path, headers)
     is_an_error(answer.status, answer.body)

@@ -1,4 +1,4 @@
-"""Clients that know nothing of this package: the samples of the service's own documentation, and others."""
+"""Clients from outside of this package: the samples of the service's documentation, and others."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def outcome(
     timeout: float | Timeout = 30.0,
     deadline: float | None = None,
 ) -> UserBalance | TriverseError:
-    """What one attempt under this fault comes to."""
+    """The result or the error of one attempt under this fault."""
     (mode, way), (sandbox, url) = place, served
     with fault_of(sandbox, fault):
         try:
@@ -115,7 +115,7 @@ def test_any_error_of_the_service(
 
 
 @everywhere
-def test_an_error_in_words_of_ones_own(served: tuple[Sandbox, str], place: Place) -> None:
+def test_an_error_can_have_its_own_message_and_suggestion(served: tuple[Sandbox, str], place: Place) -> None:
     fault = Fault(status=400, code=2008, message="No.", suggestion="Ask nicely.", headers={"X-Request-Id": "r-1"})
     failed = outcome(place, served, fault)
     assert isinstance(failed, APIError)
@@ -134,7 +134,7 @@ def test_too_many_requests(served: tuple[Sandbox, str], place: Place) -> None:
     ("fault", "path"),
     [(Fault.malformed_json(), None), (Fault.wrong_types(), "data.balance"), (Fault(body=b"\xff"), None)],
 )
-def test_answers_that_are_not_what_is_documented(
+def test_undocumented_responses_are_invalid(
     served: tuple[Sandbox, str], place: Place, fault: Fault, path: str | None
 ) -> None:
     failed = outcome(place, served, fault)
@@ -143,7 +143,7 @@ def test_answers_that_are_not_what_is_documented(
 
 
 @everywhere
-def test_a_page_of_a_proxy(served: tuple[Sandbox, str], place: Place) -> None:
+def test_the_web_page_of_a_proxy_is_a_server_error(served: tuple[Sandbox, str], place: Place) -> None:
     failed = outcome(place, served, Fault.html(502))
     assert isinstance(failed, ServerError)
     assert (failed.status_code, failed.headers["Content-Type"], failed.code) == (502, "text/html", None)
@@ -156,28 +156,28 @@ def test_a_connection_that_breaks(served: tuple[Sandbox, str], place: Place, fau
 
 
 @everywhere
-def test_an_answer_that_never_comes(served: tuple[Sandbox, str], place: Place) -> None:
+def test_a_response_that_never_comes_is_a_timeout(served: tuple[Sandbox, str], place: Place) -> None:
     failed = outcome(place, served, Fault.silent(), timeout=0.1)
     assert isinstance(failed, RequestTimeoutError)
     assert not isinstance(failed, DeadlineExceededError)
 
 
 @everywhere
-def test_an_answer_that_comes_late(served: tuple[Sandbox, str], place: Place) -> None:
+def test_a_late_response_is_received(served: tuple[Sandbox, str], place: Place) -> None:
     assert outcome(place, served, Fault(latency=0.05)) == USUAL
 
 
 @everywhere
-def test_a_body_that_trickles_arrives_in_the_end(served: tuple[Sandbox, str], place: Place) -> None:
+def test_a_trickling_body_is_received(served: tuple[Sandbox, str], place: Place) -> None:
     assert outcome(place, served, Fault.trickled(0.001), timeout=Timeout(read=None)) == USUAL
 
 
 @everywhere
-def test_a_body_that_trickles_does_not_outlast_the_deadline(served: tuple[Sandbox, str], place: Place) -> None:
+def test_a_trickling_body_is_cut_off_by_the_deadline(served: tuple[Sandbox, str], place: Place) -> None:
     assert isinstance(outcome(place, served, Fault.trickled(0.1), deadline=0.3), DeadlineExceededError)
 
 
-def test_a_fault_happens_as_often_as_it_was_asked_for() -> None:
+def test_a_fault_happens_as_often_as_planned() -> None:
     sandbox = Sandbox()
     sandbox.faults.add(Fault(status=500), times=2)
     with sandbox.client() as client:
@@ -185,7 +185,7 @@ def test_a_fault_happens_as_often_as_it_was_asked_for() -> None:
     assert statuses == [500, 500, 200]
 
 
-def test_retries_ride_out_a_fault_that_passes() -> None:
+def test_retries_succeed_after_a_temporary_fault() -> None:
     sandbox = Sandbox()
     sandbox.faults.add(Fault(status=429, retry_after=0), times=1)
     with sandbox.client() as client:
@@ -193,7 +193,7 @@ def test_retries_ride_out_a_fault_that_passes() -> None:
     assert [handled.status for handled in sandbox.requests] == [429, 200]
 
 
-def test_a_fault_happens_where_it_was_asked_for() -> None:
+def test_a_fault_happens_to_the_requests_that_match() -> None:
     sandbox = Sandbox()
     sandbox.faults.add(Fault(status=500), match="/users/me")
     sandbox.faults.add(Fault(status=404), match=lambda request: request.path.endswith("balance"))

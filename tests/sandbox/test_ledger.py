@@ -24,7 +24,7 @@ def exact(amount: float) -> Fraction:
 
 
 class CreditsOverAnySequence(RuleBasedStateMachine):
-    """Whatever happens, credits are where a plain count of them says."""
+    """After each step, the credits equal a plain count of them."""
 
     running: Bundle[Hold] = Bundle("running")
     settled: Bundle[Hold] = Bundle("settled")
@@ -105,7 +105,7 @@ def test_a_task_that_succeeds_is_paid() -> None:
 
 
 @pytest.mark.parametrize("end", [Hold.fail, Hold.cancel])
-def test_a_task_that_comes_to_nothing_costs_nothing(end: object) -> None:
+def test_a_task_that_fails_or_is_cancelled_costs_nothing(end: object) -> None:
     account = account_with(100)
     assert callable(end)
     end(account.freeze(30))
@@ -138,7 +138,7 @@ def test_a_tenth_ten_times_is_one() -> None:
 
 
 @pytest.mark.parametrize("amount", [-1, math.nan, math.inf, 1e300, True, "10"])
-def test_what_is_no_number_of_credits_is_refused(amount: float) -> None:
+def test_an_amount_that_is_no_number_of_credits_is_refused(amount: float) -> None:
     account = account_with(100)
     for use in (account.freeze, account.top_up, account_with):
         with pytest.raises(ConfigurationError, match="credits are a number"):

@@ -52,7 +52,7 @@ def test_both_endpoints_answer_in_process(mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_demo_account_is_there_without_asking(mode: Mode) -> None:
+def test_the_demo_account_is_opened_at_the_first_use(mode: Mode) -> None:
     sandbox = Sandbox()
     assert not sandbox.accounts
     assert me(mode, sandbox).email == sandbox.demo.email
@@ -66,7 +66,7 @@ def test_an_account_may_have_no_plan(mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_revoked_key_opens_nothing_and_a_rotated_one_only_in_its_new_form(mode: Mode) -> None:
+def test_a_revoked_key_and_the_old_key_after_a_rotation_are_refused(mode: Mode) -> None:
     sandbox = Sandbox()
     account = sandbox.add_account(api_credits=5)
     old = account.key
@@ -78,7 +78,7 @@ def test_a_revoked_key_opens_nothing_and_a_rotated_one_only_in_its_new_form(mode
     assert balance(mode, sandbox, account).balance == 5.0
 
 
-def test_a_client_with_the_old_key_is_shut_out_when_the_key_is_rotated() -> None:
+def test_a_client_with_the_old_key_is_refused_after_a_rotation() -> None:
     sandbox = Sandbox()
     with sandbox.client() as client:
         client.users.me()

@@ -6,7 +6,7 @@ from triverse import ServiceUnavailableError
 from triverse.sandbox import Fault, Sandbox
 
 
-def test_the_log_tells_what_came_in_and_what_was_answered() -> None:
+def test_the_log_has_each_request_and_its_response() -> None:
     sandbox = Sandbox()
     with sandbox.client() as client:
         client.users.me()
@@ -19,7 +19,7 @@ def test_the_log_tells_what_came_in_and_what_was_answered() -> None:
     assert (second.method, second.path, second.status) == ("POST", "/nowhere", 404)
 
 
-def test_the_log_tells_which_fault_a_request_met() -> None:
+def test_the_log_has_the_fault_that_a_request_met() -> None:
     sandbox = Sandbox()
     fault = Fault(status=503)
     sandbox.faults.add(fault)

@@ -23,7 +23,7 @@ class Order:
 
 
 def start(account: Account, received: SandboxRequest) -> UserBalance:
-    """What starting a task would be."""
+    """Freeze the cost, as starting a task does."""
     account.freeze(float(received.json(dict[str, int])["cost"]))
     return account.balance
 
@@ -37,12 +37,12 @@ def answer(body: bytes) -> tuple[int, dict[str, object]]:
     return response.status, content
 
 
-def test_a_route_answers_in_the_documented_frame() -> None:
+def test_a_route_responds_with_the_documented_envelope() -> None:
     data = {"balance": 1170.0, "frozen": 30.0}
     assert answer(b'{"cost": 30}') == (200, {"code": 0, "message": "success", "data": data})
 
 
-def test_a_route_may_refuse_as_the_service_does() -> None:
+def test_a_route_may_raise_a_documented_error() -> None:
     status, content = answer(b'{"cost": 5000}')
     assert (status, content["code"], content["message"]) == (403, 2010, "Insufficient API credits.")
 
@@ -60,13 +60,13 @@ def test_a_route_with_a_body_is_described_with_an_example() -> None:
         (b'{"cost": "30"}', "body.cost: expected a whole number, got a string"),
     ],
 )
-def test_a_route_says_what_is_wrong_with_a_body(body: bytes, problem: str) -> None:
+def test_an_error_names_what_is_wrong_with_a_body(body: bytes, problem: str) -> None:
     status, content = answer(body)
     assert (status, content["code"]) == (400, 1004)
     assert problem in str(content["message"])
 
 
-def test_a_body_is_read_as_strictly_as_an_answer() -> None:
+def test_a_body_is_checked_as_strictly_as_a_response() -> None:
     received = SandboxRequest.of("POST", "/orders", [], json.dumps(ORDER).encode())
     assert received.json(Order) == Order("text-to-model", {"prompt": "a red chair"})
     with pytest.raises(BadRequestError, match=r"body\.flow_name: missing"):
@@ -87,7 +87,7 @@ class Reader:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_bodies_come_in_process(mode: Mode) -> None:
+def test_bodies_are_received_in_process(mode: Mode) -> None:
     reader = Reader()
     if mode == "sync":
         with reader.sandbox.client() as client, pytest.raises(NotFoundError):
@@ -104,7 +104,7 @@ def test_bodies_come_in_process(mode: Mode) -> None:
     assert json.loads(body) == ORDER
 
 
-def test_bodies_come_by_the_port_and_no_more_of_them_than_anyone_looks_at() -> None:
+def test_bodies_are_received_by_the_port_up_to_1_mib() -> None:
     reader = Reader()
     with reader.sandbox.serve() as url:
         assert httpx.post(f"{url}/orders", json=ORDER).status_code == 404

@@ -20,7 +20,7 @@ from triverse.sandbox import Fault, Sandbox
 from triverse.sandbox.server import run_server
 
 
-def test_it_serves_on_a_free_loopback_port_for_as_long_as_the_block_runs() -> None:
+def test_the_server_runs_on_a_free_loopback_port_until_the_block_ends() -> None:
     sandbox = Sandbox()
     with sandbox.serve() as url, sandbox.serve() as other:
         assert url != other
@@ -32,7 +32,7 @@ def test_it_serves_on_a_free_loopback_port_for_as_long_as_the_block_runs() -> No
         httpx.get(url)
 
 
-def test_requests_that_nobody_answers_do_not_keep_it_from_ending() -> None:
+def test_requests_without_a_response_do_not_delay_the_shutdown() -> None:
     sandbox = Sandbox()
     sandbox.faults.add(Fault.silent(), match="/users/me")
     sandbox.faults.add(Fault.trickled(60), match="/users/balance")
@@ -53,7 +53,7 @@ def _ask(url: str) -> None:
         httpx.get(url, timeout=60)
 
 
-def test_a_refusal_does_not_wait_for_who_keeps_the_connection_open() -> None:
+def test_a_refused_connection_is_closed_although_the_client_keeps_it_open() -> None:
     sandbox = Sandbox()
     with sandbox.serve() as url:
         parts = urlsplit(url)
@@ -80,7 +80,7 @@ print("ended well")
 @pytest.mark.parametrize(
     ("how", "activity"), [(signal.SIGINT, "Activity([sandbox.demo])"), (signal.SIGTERM, "None")], ids=["ctrl-c", "kill"]
 )
-def test_it_runs_until_it_is_told_to_end_and_then_ends_cleanly(how: signal.Signals, activity: str) -> None:
+def test_a_signal_ends_the_server_cleanly(how: signal.Signals, activity: str) -> None:
     process = subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-c", _PROGRAM.replace("ACTIVITY", activity)],
         stdout=subprocess.PIPE,
@@ -113,7 +113,7 @@ print("ended well")
 """
 
 
-def test_as_soon_as_it_says_that_it_is_ready_ctrl_c_ends_it_cleanly() -> None:
+def test_ctrl_c_ends_the_server_cleanly_as_soon_as_it_is_ready() -> None:
     ended = run_program(_IMPATIENT)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == "the signal was the server's\nended well\n"
@@ -141,7 +141,7 @@ print("ended well")
 """
 
 
-def test_who_connects_at_the_last_moment_and_stays_does_not_keep_it_from_ending() -> None:
+def test_a_client_that_connects_during_the_shutdown_does_not_delay_it() -> None:
     ended = run_program(_LAST_MOMENT)
     assert (ended.stdout, ended.stderr) == ("ended well\n", "")
 
@@ -163,7 +163,7 @@ run_server(Sandbox(), port=0, ready=ready)
 """
 
 
-def test_it_runs_on_asyncios_own_loop_where_the_program_has_chosen_uvloop() -> None:
+def test_the_server_runs_on_asyncio_also_if_the_program_has_chosen_uvloop() -> None:
     """On uvloop, a Ctrl-C at the wrong moment may keep it from ever ending."""
     ended = run_program(_BESIDE_UVLOOP)
     assert (ended.stdout, ended.stderr) == ("False\n", "")
@@ -176,7 +176,7 @@ def test_a_port_that_is_taken_is_a_clear_error() -> None:
             run_server(Sandbox(), port=port, ready=print)
 
 
-def test_a_port_that_cannot_be_is_a_clear_error() -> None:
+def test_a_port_out_of_range_is_a_clear_error() -> None:
     with pytest.raises(ConfigurationError, match="a port is a number from 0 to 65535, not 99999"):
         run_server(Sandbox(), port=99999, ready=print)
 

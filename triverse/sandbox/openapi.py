@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from types import NoneType
-from typing import Final, cast, get_args, get_type_hints
+from typing import Final, TypeGuard, cast, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import attrs
@@ -46,7 +46,7 @@ def _document(server: str, routes: tuple[Route, ...]) -> dict[str, object]:
     paths: dict[str, dict[str, object]] = {}
     for route in routes:
         paths.setdefault(route.request.path, {})[route.request.method.lower()] = _operation(route)
-    results = [into for route in routes if issubclass(into := route.request.into, Result)]
+    results = [into for route in routes if _is_result(into := route.request.into)]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -64,6 +64,11 @@ def _document(server: str, routes: tuple[Route, ...]) -> dict[str, object]:
             "responses": {"Error": {"description": "An error.", **json_content(_ref("schemas", "Error"))}},
         },
     }
+
+
+def _is_result(into: type[object]) -> TypeGuard[type[Result]]:
+    # From Python 3.12 on, `dict[str, object]` is no class for issubclass().
+    return get_origin(into) is None and issubclass(into, Result)
 
 
 def _operation(route: Route) -> dict[str, object]:
