@@ -228,10 +228,11 @@ def soak(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def bench(session: nox.Session) -> None:
-    """Measure triverse and other SDKs, interleaved; writes docs/evidence/benchmarks.md. Needs two idle cores."""
+    """Measure triverse and other SDKs, interleaved; writes two pages of docs/evidence. Needs two idle cores."""
     session.install("trustme", "certifi")
     environments = session.cache_dir / "contenders"
-    session.run("python", "-m", "benchmarks.bench", str(environments), *session.posargs, env={"PYTHONPATH": "tests"})
+    for program in ("benchmarks.bench", "benchmarks.transfers"):
+        session.run("python", "-m", program, str(environments), *session.posargs, env={"PYTHONPATH": "tests"})
 
 
 @nox.session(python=PYTHONS[0])
