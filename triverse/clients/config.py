@@ -19,6 +19,7 @@ __all__ = [
     "PickledEngine",
     "Settings",
     "account_key",
+    "base_url_or_default",
     "check_accounts",
     "client_repr",
     "make_policy",
@@ -57,6 +58,13 @@ class Settings:
     allow_http: bool
 
 
+def base_url_or_default(base_url: str | None) -> str:
+    """Return the base URL that was given, or that of the environment, or the service's."""
+    if base_url is None:
+        return os.environ.get("TRIVERSE_BASE_URL") or _DEFAULT_BASE_URL
+    return base_url
+
+
 def make_settings(base_url: str | None, max_connections: int, *, allow_http: bool) -> Settings:
     """Return the settings of a new client.
 
@@ -66,10 +74,8 @@ def make_settings(base_url: str | None, max_connections: int, *, allow_http: boo
     if not isinstance(allow_http, bool):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are not all type checked
         message = f"allow_http must be True or False, not {safe_repr(allow_http)}"
         raise ConfigurationError(message)
-    if base_url is None:
-        base_url = os.environ.get("TRIVERSE_BASE_URL") or _DEFAULT_BASE_URL
     allowed = allow_http or os.environ.get("TRIVERSE_ALLOW_HTTP") == "1"
-    return Settings(base_url, positive_int("max_connections", max_connections), allowed)
+    return Settings(base_url_or_default(base_url), positive_int("max_connections", max_connections), allowed)
 
 
 def resolve_key(source: object) -> tuple[Key, str]:
