@@ -448,3 +448,26 @@ async def test_a_slow_address_is_used_if_the_other_refuses(monkeypatch: pytest.M
         stream = await backend().connect_tcp("127.0.0.1", server.port, 5.0)
         assert stream.get_extra_info("server_addr") == ("127.0.0.1", server.port)
         await stream.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_read_after_the_deadline_fails_even_if_there_is_something_to_read() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.sendall(b"late")
+        late = backend()
+        late.deadline = 0.0
+        stream = PlainStream(ours, late)
+        with pytest.raises(httpcore.ReadTimeout):
+            await stream.read(4)
+        await stream.aclose()
+    late.release()
+
+
+@pytest.mark.asyncio
+async def test_a_tls_handshake_that_takes_too_long_times_out() -> None:
+    with Server(lambda peer: peer.pause()) as server:
+        stream = await backend().connect_tcp("127.0.0.1", server.port, 5.0)
+        with pytest.raises(httpcore.ConnectTimeout):
+            await stream.start_tls(ssl.create_default_context(), "localhost", 0.05)
+        assert server.settled()

@@ -1,3 +1,5 @@
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import asyncio
@@ -7,12 +9,12 @@ import sys
 
 import anyio
 import pytest
-from support.clients import KEY, run_async
+from support.clients import KEY, Mode, run_async
 from support.internals import loop_states
 from support.server import serving
 
 from triverse import AsyncTriverse
-from triverse.transport.event_loops import PerLoop, running_loop
+from triverse.transport.event_loops import PerLoop, running_loop, start_background_task
 
 
 def test_the_running_loop_is_found_if_trio_is_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,3 +125,44 @@ def test_a_child_that_ends_does_not_end_its_parents_async_connections() -> None:
 
     with serving() as server:
         assert run_async("asyncio", main) == 1
+
+
+@pytest.mark.parametrize("mode", ["asyncio", "trio"])
+def test_a_background_task_runs_beside_the_one_that_started_it(mode: Mode) -> None:
+    async def main() -> bool:
+        started, ended = anyio.Event(), anyio.Event()
+
+        async def run() -> None:
+            started.set()
+            await ended.wait()
+            finished.set()
+
+        finished = anyio.Event()
+        task = start_background_task(run)
+        await started.wait()
+        await anyio.to_thread.run_sync(task.call_soon, ended.set)
+        await finished.wait()
+        return finished.is_set()
+
+    assert run_async(mode, main)
+
+
+class TakenAtOnce(dict[object, int]):
+    """Another thread takes each value at once."""
+
+    def pop(self, _key: object, default: object = None) -> object:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # always the default
+        return default
+
+
+def test_a_value_that_another_thread_drops_at_once_is_released_there() -> None:
+    released: list[int] = []
+    values: PerLoop[int] = PerLoop(released.append)
+    loop = asyncio.new_event_loop()
+    loop.close()
+    values._values = TakenAtOnce({loop: 1})
+
+    async def use() -> int:
+        return values.set(2)
+
+    assert asyncio.run(use()) == 2
+    assert released == []

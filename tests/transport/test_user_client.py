@@ -19,12 +19,14 @@ import httpx
 import httpx2
 import pytest
 from support.clients import KEY, Mode, run_async
-from support.server import BALANCE, Peer, Script, Server, answer, envelope, serving
+from support.server import BALANCE, Peer, Received, Script, Server, answer, envelope, serving
 from support.tls import server_context, trust
 
 from triverse import AsyncTriverse, ConfigurationError, DeadlineExceededError, TransportError, Triverse, api
-from triverse.core.attempt import Attempt
+from triverse.core.attempt import Attempt, AttemptFailed, Reply
 from triverse.core.secret import Secret
+from triverse.transport.async_reply_stream import AsyncReplyStream
+from triverse.transport.asynchronous import AsyncTransport
 from triverse.transport.cancel import AbortedError, CancelToken
 from triverse.transport.sync import Transport
 
@@ -188,6 +190,31 @@ def test_a_cancel_token_ends_the_call_of_another_thread(users: bool) -> None:  #
         assert len(server.requests) == 1
 
 
+def test_an_attempt_with_a_token_waits_for_its_permit() -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def hold(_received: Received) -> bytes:
+        asked.set()
+        go_on.wait(10)
+        return answer(envelope(BALANCE))
+
+    with serving(hold) as server, ThreadPoolExecutor(2) as pool:
+        transport, attempt = Transport(server.url, 1, None), Attempt(api.users.balance())
+        first = pool.submit(transport.attempt, attempt, Secret(KEY), CancelToken())
+        asked.wait()
+        second = pool.submit(transport.attempt, attempt, Secret(KEY), CancelToken())
+        while not transport_waits(transport):
+            time.sleep(0.001)
+        go_on.set()
+        assert isinstance(first.result(10), Reply)
+        assert isinstance(second.result(10), Reply)
+        transport.close()
+
+
+def transport_waits(transport: Transport) -> bool:
+    return any(state.semaphore._waiting for state in transport._states.values())  # pyright: ignore[reportPrivateUsage]  # not public
+
+
 def test_a_users_client_is_refused_in_a_forked_child() -> None:
     with serving() as server, httpx.Client() as own:
         client = Triverse(KEY, base_url=server.url, http_client=own, max_retries=0)
@@ -248,6 +275,29 @@ def test_a_users_async_client_works_in_one_event_loop_after_another(mode: Mode) 
         call_in_three_loops(mode, server.url)
         gc.collect()
         assert len(server.requests) == 15
+
+
+def stream_in_two_loops(url: str) -> None:
+    transport = AsyncTransport(url, 1, httpx.AsyncClient())
+
+    async def read() -> bytes | AttemptFailed:
+        async with transport.open(Attempt(api.users.balance()), Secret(KEY)) as stream:
+            assert isinstance(stream, AsyncReplyStream)
+            body = await stream.read()
+            assert await stream.read() == b""
+            return body
+
+    for _ in range(2):
+        loop = asyncio.new_event_loop()
+        assert b"balance" in loop.run_until_complete(read())
+        loop.close()
+
+
+def test_streams_of_a_users_async_client_work_in_one_event_loop_after_another() -> None:
+    with warnings_of_sockets_ignored(), serving() as server:
+        stream_in_two_loops(server.url)
+        gc.collect()
+        assert len(server.requests) == 2
 
 
 def test_a_users_async_client_that_changes_libraries_is_an_error_that_says_so() -> None:
