@@ -38,7 +38,7 @@ class Pending:
         return iter(())
 
 
-def test_a_sync_body_can_be_iterated_anew() -> None:
+def test_a_sync_body_can_be_iterated_again() -> None:
     body = Body()
     stream = SyncBodyStream(body)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # what it awaits is a stand-in
     assert list(stream) == list(stream) == CHUNKS
@@ -46,7 +46,7 @@ def test_a_sync_body_can_be_iterated_anew() -> None:
 
 
 @pytest.mark.parametrize("mode", ["asyncio", "trio"])
-def test_an_async_body_can_be_iterated_anew(mode: str) -> None:
+def test_an_async_body_can_be_iterated_again(mode: str) -> None:
     async def main() -> None:
         body = Body()
         stream = AsyncBodyStream(body)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # what it awaits is a stand-in

@@ -15,7 +15,7 @@ from triverse.core.file_types import GLB, HEAD_BYTES, FileType, describe, detect
 
 __all__ = ["ContentError", "FileContent"]
 
-# A page, and an envelope, are recognised within so many bytes.
+# A page, and an envelope, are recognised within this many bytes.
 _MAX_PAGE_HEAD: Final = 1024
 _MAX_ENVELOPE: Final = 64 * 1024
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n"

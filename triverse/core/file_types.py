@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 HEAD_BYTES: Final = 32
-"""So many first bytes suffice for `detect()` and `describe()`."""
+"""The number of first bytes that `detect()` and `describe()` need."""
 
 _GLB_LENGTH: Final = slice(8, 12)
 
