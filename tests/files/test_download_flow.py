@@ -176,7 +176,7 @@ def test_fewer_bytes_than_announced_are_a_broken_transfer() -> None:
         (answer(b"<html>"), "HTML page"),
         (answer({"code": 0, "message": "success", "data": {}}), "JSON message"),
         (answer(b""), "empty"),
-        (answer(glb(1000, stated=999)), "header says 999"),
+        (answer(glb(1000, stated=999)), "contains the length 999"),
         (answer(b"v 1 2 3" * 100, content_length="600"), "longer than the 600 bytes"),
         (answer(b"", 204), "no file"),
         (rest(FILE, 300), "no file"),

@@ -129,7 +129,9 @@ def test_a_transfer_that_breaks_anywhere_is_continued(mode: Mode, tmp_path: Path
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("etag", [None, 'W/"weak"', '"one"'])
-def test_a_transfer_that_breaks_and_stays_broken_leaves_the_old_file(mode: Mode, etag: str | None, tmp_path: Path) -> None:
+def test_a_transfer_that_breaks_and_stays_broken_leaves_the_old_file(
+    mode: Mode, etag: str | None, tmp_path: Path
+) -> None:
     target = tmp_path / "x.glb"
     target.write_bytes(OLD)
     for cut in CUTS:

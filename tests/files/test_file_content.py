@@ -95,11 +95,11 @@ def test_a_wrong_type_is_refused_after_the_first_bytes() -> None:
 @pytest.mark.parametrize("stated", [999, 1001, 12, 2**32 - 1])
 def test_a_glb_that_disagrees_with_content_length_is_refused_at_once(stated: int) -> None:
     content = FileContent(1000, "", must_be_glb=False)
-    with pytest.raises(ContentError, match=f"1,000 bytes long, but its header says {stated:,}"):
+    with pytest.raises(ContentError, match=f"1,000 bytes long, but its header contains the length {stated:,}"):
         content.take(glb(1000, stated=stated)[:50])
 
 
-def test_without_content_length_a_glb_is_as_long_as_its_header_says() -> None:
+def test_without_content_length_a_glb_is_as_long_as_in_its_header() -> None:
     assert take(glb(1000)) == (glb(1000), True)
     assert take(glb(1000, stated=1001)) == (glb(1000, stated=1001), False)
     with pytest.raises(ContentError, match="longer than the 999 bytes in the header of the GLB"):

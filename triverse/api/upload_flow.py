@@ -2,7 +2,7 @@
 
 - The service allows ten uploads in 60 seconds, images and models together. Uploads of one client and its views by one
   key wait until this window has space.
-- A 429 comes if other processes use up the window. It is waited out, as long as `Retry-After` says, else for up to
+- A 429 comes if other processes use up the window. It is waited out, for the time in `Retry-After`, else for up to
   60 seconds, and does not count as a retry.
 - Other failures are retried like those of idempotent requests: an upload costs nothing. Each attempt sends the same
   bytes.

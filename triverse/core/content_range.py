@@ -15,7 +15,7 @@ _LENGTH: Final = re.compile(r"\d{1,18}")
 
 
 def strong_etag(headers: Headers) -> str | None:
-    """Return the `ETag` if it is strong: a weak one says that the bytes may differ."""
+    """Return the `ETag` if it is strong: the bytes behind a weak one may differ."""
     value = (headers.get_first(b"etag") or "").strip()
     return value if _STRONG_ETAG.fullmatch(value) else None
 

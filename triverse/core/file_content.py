@@ -1,7 +1,7 @@
 """Whether the bytes of a download are what they should be, judged while they come.
 
 - An HTML page and the service's JSON envelope are not files.
-- A GLB is as long as its header says. If the server sends `Content-Length` as well, the two must agree.
+- The header of a GLB contains its length. If the server sends `Content-Length` as well, the two must agree.
 - The first bytes are held back until the type is known, so that a wrong file is refused before any of it is handed on.
 """
 
@@ -25,7 +25,7 @@ _PAGE_TYPES: Final = ("text/html", "application/xhtml")
 
 
 class ContentError(Exception):
-    """The content is not the file that was asked for. The text says why."""
+    """The content is not the file that was asked for. The text is the reason."""
 
 
 class FileContent:
@@ -105,7 +105,9 @@ class FileContent:
         if self._glb_length is None:
             raise ContentError("the content is a GLB that ends within its header")
         if self.total not in {None, self._glb_length}:
-            raise ContentError(f"the GLB is {self.total:,} bytes long, but its header says {self._glb_length:,} bytes")
+            raise ContentError(
+                f"the GLB is {self.total:,} bytes long, but its header contains the length {self._glb_length:,}"
+            )
 
     def _check_length(self) -> None:
         if self.expected is not None and self.received > self.expected:

@@ -24,7 +24,7 @@ _STATUSES: Final = frozenset(
 
 
 class RedirectError(Exception):
-    """The URL is not followed. The text says why, without showing its query."""
+    """The URL is not followed. The text is the reason, without the query."""
 
 
 def is_redirect(status: int) -> bool:

@@ -99,7 +99,7 @@ def _names(upload: FileUpload, source: Source) -> _Names:
             )
         return _Names(name or f"image{found.suffixes[0]}", found.content_type)
     by_name = content_type_by_name(name or "")
-    # Some model formats are ZIP archives, which only the name tells apart.
+    # Some model formats are ZIP archives, which differ only in the name.
     if found is None or (found is ZIP and suffix_of(name or "") in ZIP.suffixes):
         return _Names(name or "model", by_name)
     return _Names(name or f"model{found.suffixes[0]}", found.content_type)
