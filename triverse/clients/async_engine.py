@@ -131,9 +131,10 @@ class AsyncEngine:
         try:
             return await self._exchange(request)
         except TriverseError as error:
-            if self.convert_error is None:
+            converted = error if self.convert_error is None else self.convert_error(error)
+            if converted is error:
                 raise
-            raise self.convert_error(error) from error
+            raise converted from error
 
     async def _exchange(self, request: Request[T]) -> Response[T]:
         flow = exchange(request, self.policy, self.runtime)

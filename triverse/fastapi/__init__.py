@@ -17,29 +17,29 @@ async def read_credits(balance: CurrentBalance) -> UserBalance:
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from triverse._extras import require_extra
 
-if find_spec("fastapi") is None:
-    _message = "triverse.fastapi needs FastAPI: pip install 'triverse[fastapi]'"
-    raise ModuleNotFoundError(_message, name="fastapi")
-
-from triverse.fastapi.balance import (
-    CurrentBalance,
-    CurrentUser,
-    credits_required,
-    current_balance,
-    get_current_balance,
-    get_current_user,
-)
-from triverse.fastapi.error_handlers import install_error_handlers
-from triverse.fastapi.lifespan import TriverseDep, get_triverse, lifespan
-from triverse.fastapi.problems import ProblemError
-from triverse.fastapi.tenants import TenantDep, TenantKeyError, TenantPermissionError, get_tenant
+with require_extra("fastapi"):
+    from triverse.fastapi.balance import (
+        CurrentBalance,
+        CurrentUser,
+        credits_required,
+        current_balance,
+        get_current_balance,
+        get_current_user,
+    )
+    from triverse.fastapi.error_handlers import install_error_handlers
+    from triverse.fastapi.lifespan import TriverseDep, get_triverse, lifespan
+    from triverse.fastapi.problems import ProblemError
+    from triverse.fastapi.tasks import DownloadResponse, TaskEventsResponse
+    from triverse.fastapi.tenants import TenantDep, TenantKeyError, TenantPermissionError, get_tenant
 
 __all__ = [
     "CurrentBalance",
     "CurrentUser",
+    "DownloadResponse",
     "ProblemError",
+    "TaskEventsResponse",
     "TenantDep",
     "TenantKeyError",
     "TenantPermissionError",

@@ -9,7 +9,7 @@ from typing import Annotated, TypeAlias
 
 from fastapi import Depends, status
 
-from triverse import AsyncTriverse, ConfigurationError, UserBalance, UserInfo
+from triverse import AsyncTriverse, ConfigurationError, Request, Task, UserBalance, UserInfo
 from triverse.core.text import safe_repr
 from triverse.fastapi.lifespan import TriverseDep, get_triverse
 from triverse.fastapi.problems import Problem, ProblemError
@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 ClientDependency: TypeAlias = Callable[..., Awaitable[AsyncTriverse]]
+RequestDependency: TypeAlias = Callable[..., Request[Task] | Awaitable[Request[Task]]]
 BalanceDependency: TypeAlias = Callable[..., Awaitable[UserBalance]]
 
 
@@ -63,36 +64,47 @@ def _balance_of(client: ClientDependency, max_age: float | None) -> BalanceDepen
 
 
 def credits_required(
-    cost: float, *, max_age: float | None = None, client: ClientDependency = get_triverse
+    cost: float | Request[Task] | RequestDependency,
+    *,
+    max_age: float | None = None,
+    client: ClientDependency = get_triverse,
 ) -> BalanceDependency:
     """Return a dependency on the API credits that answers 402 if they do not cover the cost of the request.
 
     Args:
-        cost: API credits.
+        cost: API credits; or a request that creates a task, or a dependency that returns one, whose price Triverse
+            is asked for each time.
         max_age: accept a balance up to this many seconds old, shared by all requests; None to ask for each request.
         client: the dependency that returns the client that pays; `get_tenant` for the caller's own.
 
     Raises:
-        ConfigurationError: `cost` is not a number of credits.
+        ConfigurationError: `cost` is none of these.
 
     Example:
         ```python
         from typing import Annotated
 
         from fastapi import Depends, FastAPI
-        from triverse import UserBalance
-        from triverse.fastapi import credits_required, lifespan
+        from triverse import Request, Task
+        from triverse.api import tasks
+        from triverse.fastapi import TriverseDep, credits_required, lifespan
 
         app = FastAPI(lifespan=lifespan)
 
 
-        @app.post("/models")
-        async def create(balance: Annotated[UserBalance, Depends(credits_required(30))]) -> float:
-            return balance.balance - 30
+        def model_request(prompt: str) -> Request[Task]:
+            return tasks.text_to_model(prompt)
+
+
+        @app.post("/models", dependencies=[Depends(credits_required(model_request))])
+        async def create(request: Annotated[Request[Task], Depends(model_request)], client: TriverseDep) -> Task:
+            return await client.execute(request)
         ```
     """
-    _check_cost(cost)
     get_balance = current_balance(max_age=max_age, client=client)
+    if callable(cost) or isinstance(cost, Request):
+        return _quoted_balance(cost, get_balance, client)
+    _check_cost(cost)
 
     async def get_sufficient_balance(balance: UserBalance = Depends(get_balance)) -> UserBalance:  # noqa: B008 - an annotation cannot name what is local here
         if not balance.covers(cost):
@@ -102,10 +114,28 @@ def credits_required(
     return get_sufficient_balance
 
 
+def _quoted_balance(
+    source: Request[Task] | RequestDependency, get_balance: BalanceDependency, get_client: ClientDependency
+) -> BalanceDependency:
+    get_request = source if callable(source) else lambda: source
+
+    async def get_sufficient_balance(
+        request: Request[Task] = Depends(get_request),  # noqa: B008 - an annotation cannot name what is local here
+        balance: UserBalance = Depends(get_balance),  # noqa: B008 - an annotation cannot name what is local here
+        client: AsyncTriverse = Depends(get_client),  # noqa: B008 - an annotation cannot name what is local here
+    ) -> UserBalance:
+        quote = await client.tasks.quote(request)
+        if not quote.affordable:
+            raise _insufficient_credits(quote.cost_credits)
+        return balance
+
+    return get_sufficient_balance
+
+
 def _check_cost(cost: float) -> None:
     number = isinstance(cost, (int, float)) and not isinstance(cost, bool)  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are not all type checked
     if not number or not 0 <= cost <= sys.float_info.max:
-        message = f"cost must be 0 or a positive number of credits, not {safe_repr(cost)}"
+        message = f"cost must be a number of credits (0 or more), a request or a dependency, not {safe_repr(cost)}"
         raise ConfigurationError(message)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, TypeVar
 
+from attrs import evolve
 from fastapi import Depends, status
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
@@ -13,15 +14,13 @@ from triverse import (
     AuthenticationError,
     ConfigurationError,
     PermissionDeniedError,
-    Request,
-    Response,
+    TriverseError,
 )
 from triverse.fastapi.lifespan import TriverseDep
 from triverse.fastapi.problems import Problem, ProblemError
 
 __all__ = ["BEARER", "TenantDep", "TenantKeyError", "TenantPermissionError", "get_tenant"]
 
-T = TypeVar("T")
 E = TypeVar("E", bound=APIError)
 
 BEARER: Final = HTTPBearer(scheme_name="TriverseKey", description="Your own Triverse API key.", auto_error=False)
@@ -35,27 +34,17 @@ class TenantPermissionError(PermissionDeniedError):
     """403 for the caller's key, not for the application's own."""
 
 
-class _Tenant(AsyncTriverse):
-    """The shared client with a caller's key. Its errors have classes of their own."""
-
-    async def send(self, request: Request[T]) -> Response[T]:
-        try:
-            return await super().send(request)
-        except AuthenticationError as error:
-            raise _convert(TenantKeyError, error) from error
-        except PermissionDeniedError as error:
-            raise _convert(TenantPermissionError, error) from error
+def _tenant_error(error: TriverseError) -> TriverseError:
+    """Return the error of a tenant's call, with a class of its own if it is about the tenant's key."""
+    if isinstance(error, AuthenticationError):
+        return _convert(TenantKeyError, error)
+    return _convert(TenantPermissionError, error) if isinstance(error, PermissionDeniedError) else error
 
 
 def _convert(kind: type[E], error: APIError) -> E:
-    return kind(
-        error.message,
-        status_code=error.status_code,
-        code=error.code,
-        suggestion=error.suggestion,
-        headers=error.headers,
-        retry_after=error.retry_after,
-    )
+    converted = kind(error.message, status_code=error.status_code)
+    vars(converted).update(vars(error))
+    return converted
 
 
 async def get_tenant(
@@ -72,9 +61,7 @@ async def get_tenant(
         tenant = client.with_options(api_key=credentials.credentials)
     except ConfigurationError:
         raise _unauthorized("This cannot be a Triverse API key.", 'Bearer error="invalid_token"') from None
-    # with_options() gives a client of the shared one's class, and only it knows how to share the connections.
-    tenant.__class__ = _Tenant
-    return tenant
+    return tenant._with_engine(evolve(tenant._engine, convert_error=_tenant_error))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # not a public option
 
 
 def _unauthorized(detail: str, challenge: str) -> ProblemError:
