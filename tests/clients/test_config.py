@@ -111,6 +111,6 @@ def test_a_401_says_where_the_key_came_from(mode: Mode, source: str, monkeypatch
 
     key = {"callable": lambda: KEY, "environment": None}.get(source, KEY)
     with serving(lambda _: DENIED) as server, pytest.raises(AuthenticationError) as caught:
-        drive(mode, sync_way, async_way, base_url=server.url, api_key=key)  # type: ignore[typeddict-item]  # pyright: ignore[reportArgumentType]  # None: from the environment
+        drive(mode, sync_way, async_way, base_url=server.url, api_key=key)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # None: from the environment
     assert expected in str(caught.value)
     assert KEY not in "".join(traceback.format_exception(caught.value))

@@ -1,12 +1,24 @@
-"""Ctrl-C, by a real signal: it passes through untouched, and the client works on."""
+"""Ctrl-C, by real signals: it is raised as KeyboardInterrupt, and the client works afterwards."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from itertools import count, islice
 from pathlib import Path
 
 import pytest
+from support.clients import KEY
+from support.fake_transport import FakeApi
+from support.internals import waiting_callers
+from support.interrupts import interrupt_after_line
+from support.server import serving
+
+from triverse import Triverse
 
 _PROGRAM = """
 import os, signal, sys, threading
@@ -17,15 +29,15 @@ from triverse import Triverse
 def interrupt():
     os.kill(os.getpid(), signal.SIGINT)
 
-def on_the_wire(peer, received):
+def during_the_request(peer, received):
     interrupt()
     peer.pause()
 
-def in_the_backoff(peer, received):
+def during_the_backoff(peer, received):
     peer.send(answer(b"", 503, {"Retry-After": "20"}))
     threading.Timer(0.3, interrupt).start()
 
-first = {"wire": on_the_wire, "backoff": in_the_backoff}[sys.argv[2]]
+first = {"request": during_the_request, "backoff": during_the_backoff}[sys.argv[2]]
 
 def script(peer):
     while (received := peer.request()) is not None:
@@ -45,10 +57,10 @@ with Server(script) as server, Triverse("tv-0123456789", base_url=server.url, ma
 """
 
 
-@pytest.mark.parametrize("where", ["wire", "backoff"])
-def test_ctrl_c_ends_the_call_and_leaves_the_client_whole(where: str) -> None:
+@pytest.mark.parametrize("when", ["request", "backoff"])
+def test_ctrl_c_ends_the_call_and_the_client_works_afterwards(when: str) -> None:
     run = subprocess.run(  # noqa: S603 - a program of ours
-        [sys.executable, "-W", "error", "-c", _PROGRAM, str(Path(__file__).parents[1]), where],
+        [sys.executable, "-W", "error", "-c", _PROGRAM, str(Path(__file__).parents[1]), when],
         capture_output=True,
         text=True,
         check=False,
@@ -56,3 +68,59 @@ def test_ctrl_c_ends_the_call_and_leaves_the_client_whole(where: str) -> None:
     )
     assert run.stdout.splitlines() == ["KeyboardInterrupt None", "125.0 2", "True"]
     assert "Traceback" not in run.stderr
+
+
+def watch(client: Triverse) -> None:
+    with closing(client.users.watch_balance(interval=0.001)) as balances:
+        assert next(balances).total > 0
+
+
+def fetch_many(client: Triverse) -> None:
+    assert [account.error for account in client.balances({"one": KEY, "two": KEY})] == [None, None]
+
+
+def leave_a_loop_early(client: Triverse) -> None:
+    assert len(list(islice(client.balances(dict.fromkeys("abcdef", KEY)), 2))) == 2
+
+
+OPERATIONS: dict[str, Callable[[Triverse], object]] = {
+    "balance": lambda client: client.users.balance(),
+    "balance(max_age=0)": lambda client: client.users.balance(max_age=0),
+    "balance(max_age=60)": lambda client: client.users.balance(max_age=60),
+    "watch_balance": watch,
+    "wait_until_settled": lambda client: client.with_options(max_retries=0).users.wait_for_balance(1, interval=0.001),
+    "balances": fetch_many,
+    "balances, left early": leave_a_loop_early,
+}
+
+
+@pytest.fixture(params=["own connections", "http_client"])
+def client(request: pytest.FixtureRequest) -> Generator[Triverse]:
+    """One connection at most, so that a permit that is lost would make the next call fail."""
+    if request.param == "http_client":
+        with FakeApi({KEY: (100.0, 25.0)}).client(KEY, max_connections=1, deadline=10) as client:
+            yield client
+    else:
+        with serving() as server, Triverse(KEY, base_url=server.url, max_connections=1, deadline=10) as client:
+            yield client
+
+
+def worker_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "triverse-balances"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # an interrupt inside of a finalizer
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_ctrl_c_after_any_line_leaves_the_client_usable(client: Triverse, name: str) -> None:
+    operation = OPERATIONS[name]
+    operation(client)
+    for line in count(1):
+        reached = interrupt_after_line(line, lambda: operation(client))
+        operation(client)
+        assert waiting_callers(client) == 0
+        if not reached:
+            break
+    limit = time.monotonic() + 10
+    while worker_threads():
+        assert time.monotonic() < limit
+        time.sleep(0.001)

@@ -8,7 +8,7 @@ import os
 import pickle
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import pytest
@@ -18,6 +18,10 @@ from support.pickles import fetch_total, fetch_total_async, key_of_this_process,
 from support.server import serving
 
 from triverse import AsyncTriverse, ConfigurationError, Timeout, Triverse
+
+# Dask has no types.
+DASK: Final[Any] = Client
+LOCAL_CLUSTER: Final[Any] = LocalCluster
 
 each_client = pytest.mark.parametrize("kind", [Triverse, AsyncTriverse])
 
@@ -51,12 +55,12 @@ def test_multiprocessing_with_spawn_takes_clients() -> None:
 def test_dask_takes_clients_to_two_workers() -> None:
     with (
         serving() as server,
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,  # type: ignore[no-untyped-call]  # dask has no types
-        Client(cluster) as dask,  # type: ignore[no-untyped-call]  # dask has no types
+        LOCAL_CLUSTER(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        DASK(cluster) as dask,
     ):
         client = Triverse(base_url=server.url)
         workers: list[str] = list(dask.scheduler_info()["workers"])
-        futures: list[Any] = [dask.submit(fetch_total, client, workers=[worker], pure=False) for worker in workers]
+        futures = [dask.submit(fetch_total, client, workers=[worker], pure=False) for worker in workers]
         results: list[tuple[int, float]] = dask.gather(futures)
     assert len({process for process, _ in results}) == 2
     assert [total for _, total in results] == [125.0] * 2

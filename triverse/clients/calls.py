@@ -3,6 +3,8 @@
 Calls go through the client's own `send()`, so that a subclass which overrides it sees every call.
 """
 
+# This module and the clients are one unit: it reads the client's engine, which is private to its users.
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import math
