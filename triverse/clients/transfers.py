@@ -104,12 +104,18 @@ def download_file(engine: TransferEngine, plan: Download) -> Path:
     # Twice, since a Ctrl-C may interrupt the first removal of the temporary file.
     with target, target:
         with closing(_start(engine, plan, must_be_glb=target.must_be_glb)) as transfer:
-            while (event := transfer.advance()) is not None:
-                if isinstance(event, Begin):
-                    target.begin(event.filename)
-                else:
-                    target.write((event.chunk,))
+            _write(transfer, target)
         return target.publish()
+
+
+def _write(transfer: _Transfer, target: Target) -> None:
+    # Not inside of the `with` of `download_file()`: Python 3.13.0 leaves backward jumps of such loops out of the
+    # exception table, so that a KeyboardInterrupt there would skip the end of the block.
+    while (event := transfer.advance()) is not None:
+        if isinstance(event, Begin):
+            target.begin(event.filename)
+        else:
+            target.write((event.chunk,))
 
 
 def open_stream(engine: TransferEngine, plan: Stream) -> DownloadStream:

@@ -199,8 +199,11 @@ class PooledStream(httpx.SyncByteStream):
         self._open = False
         try:
             self._stream.close()
-        finally:
-            self._release()
+        except BaseException:
+            # After a KeyboardInterrupt inside of httpcore or h11, parts of their state are of the last request.
+            self.abandon()
+            raise
+        self._release()
 
     def _release(self) -> None:
         if self._cancel is not None:

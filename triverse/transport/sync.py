@@ -101,9 +101,7 @@ class Transport:
                 response = state.client.send(request, stream=True, follow_redirects=False, **send_options(attempt))
                 try:
                     body = BodyReader(attempt.deadline)
-                    for chunk in _unread(response):
-                        if not body.append(chunk):
-                            break
+                    _read_body(response, body)
                 finally:
                     response.close()
                 return to_reply(response, None if response.is_stream_consumed else body.body(), key, url)
@@ -198,6 +196,14 @@ def _wait(semaphore: FairSemaphore, permit: Permit, attempt: Attempt, cancel: Ca
         cancel.remove(permit.stop_waiting)
     cancel.check()
     return held
+
+
+def _read_body(response: httpx.Response, body: BodyReader) -> None:
+    # Not inside of the `try` of `attempt()`: Python 3.13.0 leaves the backward jump of this loop out of the exception
+    # table, so that a KeyboardInterrupt there would skip the `finally` and lose the permit.
+    for chunk in _unread(response):
+        if not body.append(chunk):
+            break
 
 
 def _unread(response: httpx.Response) -> Iterable[bytes]:
