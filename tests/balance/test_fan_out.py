@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextvars
 import gc
+import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -18,6 +19,7 @@ from triverse import (
     AuthenticationError,
     ConfigurationError,
     ConnectionFailedError,
+    TransportError,
     Triverse,
     UserBalance,
 )
@@ -249,3 +251,89 @@ def test_a_users_http_client_sends_nothing_more_after_the_loop() -> None:
         done.set()
         eventually(lambda: not workers())
     assert api.requests.total() == 4
+
+
+@pytest.mark.parametrize("wrong", [["key-of-one"], "key-of-one", None, 5])
+def test_keys_that_are_no_mapping_are_a_configuration_error(wrong: Mapping[str, KeySource]) -> None:
+    with FakeApi().client() as client, pytest.raises(ConfigurationError, match="mapping") as caught:
+        client.balances(wrong)
+    assert "key-of-one" not in str(caught.value)
+
+
+def test_leaving_the_loop_early_logs_no_warnings(
+    server: BlockingServer, client: Triverse, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = {"quick": "key-quick"} | {str(number): f"hold-{number}" for number in range(20)}
+    with closing(client.balances(keys)) as answers:
+        next(answers)
+        eventually(lambda: server.held == 8)
+    eventually(lambda: not workers())
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []
+
+
+class FewThreads:
+    """A system that can start only some threads for a loop."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+        self._start, self._left = threading.Thread.start, limit
+        monkeypatch.setattr(threading.Thread, "start", lambda thread: self.start(thread))  # noqa: PLW0108 - a function, for it becomes a method
+
+    def start(self, thread: threading.Thread) -> None:
+        if thread.name == "triverse-balances":
+            if not self._left:
+                raise RuntimeError("can't start new thread")
+            self._left -= 1
+        self._start(thread)
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_fewer_threads_than_wanted_fetch_all_balances(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakeApi().client(max_connections=8) as client:
+        FewThreads(monkeypatch, limit)
+        assert len(list(client.balances({str(number): "key-of-one" for number in range(50)}))) == 50
+
+
+def test_a_system_without_threads_is_a_transport_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with FakeApi().client() as client:
+        FewThreads(monkeypatch, 0)
+        with pytest.raises(TransportError, match="could not start a thread"):
+            list(client.balances({"one": "key-of-one"}))
+        monkeypatch.setattr("_thread.start_new_thread", refuse)
+        with pytest.raises(TransportError, match="could not start a thread"):
+            list(client.balances({"one": "key-of-one"}))
+        assert client.users.balance() == UserBalance(100, 0)
+
+
+# Python warns of forks beside threads, which this test is about.
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+@pytest.mark.parametrize("goes_on", [True, False], ids=["continues", "leaves"])
+def test_a_forked_child_cannot_continue_the_loop_and_leaves_it_without_harm(
+    server: BlockingServer,
+    client: Triverse,
+    goes_on: bool,  # noqa: FBT001 - the values of a table
+) -> None:
+    answers = client.balances({"quick": "key-quick"} | {str(number): f"hold-{number}" for number in range(7)})
+    assert next(answers).name == "quick"
+    eventually(lambda: server.held == 7)
+    pid = os.fork()
+    if not pid:
+        status = 1
+        try:
+            status = in_the_child(answers, goes_on=goes_on)
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    server.release.set()
+    assert [account.error for account in answers] == [None] * 7
+    assert server.closed == 0
+
+
+def in_the_child(answers: Generator[AccountBalance], *, goes_on: bool) -> int:
+    if goes_on:
+        with pytest.raises(ConfigurationError, match="forked child"):
+            next(answers)
+    answers.close()
+    return 0

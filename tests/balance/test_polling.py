@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
 import socket
 from contextlib import aclosing, closing
@@ -19,7 +20,7 @@ from triverse import (
     TriverseError,
     UserBalance,
 )
-from triverse.api.polling import PollSchedule
+from triverse.api.polling import OnError, PollSchedule
 
 SOON = 0.004
 
@@ -158,3 +159,67 @@ def test_a_call_that_hangs_ends_with_the_timeout_of_the_wait() -> None:
         with Triverse("key-of-one", base_url=base_url) as client, pytest.raises(DeadlineExceededError) as caught:
             client.users.wait_for_balance(50, timeout=0.2)
     assert isinstance(caught.value.__cause__, DeadlineExceededError)
+
+
+@pytest.mark.anyio
+async def test_an_async_on_error_is_awaited() -> None:
+    api, errors = FakeApi(), list[TriverseError]()
+    api.script.extend([503, (60, 0)])
+
+    async def on_error(error: TriverseError) -> None:
+        await anyio.lowlevel.checkpoint()
+        errors.append(error)
+
+    async with (
+        api.async_client() as client,
+        aclosing(client.users.watch_balance(interval=SOON, on_error=on_error)) as watch,
+    ):
+        assert await anext(aiter(watch)) == UserBalance(60, 0)
+    assert [type(error) for error in errors] == [ServiceUnavailableError]
+
+
+@pytest.mark.parametrize("wrong", ["a log", 5])
+def test_an_on_error_that_cannot_be_called_is_refused_before_the_first_poll(wrong: OnError) -> None:
+    with Triverse("key-of-one") as client, pytest.raises(ConfigurationError, match="on_error"):
+        client.users.watch_balance(on_error=wrong)
+    with pytest.raises(ConfigurationError, match="on_error"):
+        AsyncTriverse("key-of-one").users.watch_balance(on_error=wrong)
+
+
+def test_the_sync_client_refuses_an_async_on_error() -> None:
+    async def on_error(_: TriverseError) -> None:
+        """Do nothing."""
+
+    with Triverse("key-of-one") as client, pytest.raises(ConfigurationError, match="on_error"):
+        client.users.watch_balance(on_error=on_error)
+
+
+def test_the_sync_client_refuses_an_on_error_that_returns_an_awaitable() -> None:
+    async def later() -> None:
+        """Do nothing."""
+
+    api = FakeApi()
+    api.script.append(503)
+    with api.client() as client, pytest.raises(ConfigurationError, match="asynchronous"):
+        next(client.users.watch_balance(on_error=lambda _: later()))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.anyio
+async def test_a_watch_that_is_left_by_break_causes_no_warning() -> None:
+    async with FakeApi().async_client() as client:
+        async for balance in client.users.watch_balance():
+            assert balance == UserBalance(100, 0)
+            break
+        gc.collect()
+
+
+@pytest.mark.anyio
+async def test_a_closed_async_watch_sends_nothing_more() -> None:
+    api = FakeApi()
+    async with api.async_client() as client:
+        watch = client.users.watch_balance(interval=SOON)
+        await anext(aiter(watch))
+        await watch.aclose()
+        assert [balance async for balance in watch] == []
+    assert api.requests.total() == 1

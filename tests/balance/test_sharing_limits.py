@@ -1,0 +1,130 @@
+"""Shared calls of callers with different limits, of closed clients, and of requests of any kind."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import anyio
+import pytest
+from support.clients import KEY, MODES, Mode, drive
+from support.fake_transport import FakeApi
+from support.internals import waiting_callers
+from support.server import BALANCE, Received, answer, envelope, serving
+
+from triverse import (
+    AsyncTriverse,
+    ConfigurationError,
+    DeadlineExceededError,
+    Request,
+    ServiceUnavailableError,
+    Triverse,
+    UserBalance,
+)
+
+each_mode = pytest.mark.parametrize("mode", MODES)
+
+
+def test_a_leader_with_a_short_deadline_does_not_fail_a_patient_waiter() -> None:
+    arrived, released = threading.Event(), threading.Event()
+
+    def hold_the_first(received: Received) -> bytes:
+        if received.connection == 1:
+            arrived.set()
+            released.wait(10)
+        return answer(envelope(BALANCE))
+
+    with serving(hold_the_first) as server, Triverse(KEY, base_url=server.url) as client, ThreadPoolExecutor(2) as pool:
+        hasty = pool.submit(client.with_options(deadline=0.5, max_retries=0).users.balance, max_age=60)
+        arrived.wait(10)
+        patient = pool.submit(client.users.balance, max_age=60)
+        with pytest.raises(DeadlineExceededError, match="attempt 1"):
+            hasty.result()
+        assert patient.result().total == 125.0
+        released.set()
+    assert len(server.requests) == 2
+
+
+def test_a_leader_without_retries_does_not_fail_a_waiter_that_retries() -> None:
+    received, released = threading.Event(), threading.Event()
+
+    def hold_and_fail_the_first(_: Received) -> bytes:
+        if received.is_set():
+            return answer(envelope(BALANCE))
+        received.set()
+        released.wait(10)
+        return answer(b"", 503)
+
+    with (
+        serving(hold_and_fail_the_first) as server,
+        Triverse(KEY, base_url=server.url) as client,
+        ThreadPoolExecutor(3) as pool,
+    ):
+        no_retries = client.with_options(max_retries=0)
+        leader = pool.submit(no_retries.users.balance, max_age=60)
+        received.wait(10)
+        alike, other = pool.submit(no_retries.users.balance, max_age=60), pool.submit(client.users.balance, max_age=60)
+        while waiting_callers(client) < 2:
+            pass
+        released.set()
+        assert isinstance(leader.exception(), ServiceUnavailableError)
+        assert isinstance(alike.exception(), ServiceUnavailableError)
+        assert other.result().total == 125.0
+
+
+@pytest.mark.anyio
+async def test_an_async_leader_with_a_short_deadline_does_not_fail_a_patient_waiter() -> None:
+    api, balances = FakeApi(pause=anyio.sleep_forever), list[UserBalance]()
+
+    async def hurry(client: AsyncTriverse) -> None:
+        with pytest.raises(DeadlineExceededError, match="attempt 1"):
+            await client.with_options(deadline=0.1).users.balance(max_age=60)
+        api.pause = None
+
+    async def wait(client: AsyncTriverse) -> None:
+        balances.append(await client.users.balance(max_age=60))
+
+    async with api.async_client() as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(hurry, client)
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(wait, client)
+        api.script.append(lambda: setattr(api, "pause", None))
+    assert balances == [UserBalance(100, 0)]
+
+
+@each_mode
+def test_a_closed_client_does_not_return_cached_balances(mode: Mode) -> None:
+    def sync_way(client: Triverse) -> None:
+        view = client.with_options(max_retries=0)
+        client.users.balance(max_age=60)
+        client.close()
+        for closed in (client, view):
+            with pytest.raises(ConfigurationError, match="closed"):
+                closed.users.balance(max_age=60)
+
+    async def async_way(client: AsyncTriverse) -> None:
+        view = client.with_options(max_retries=0)
+        await client.users.balance(max_age=60)
+        await client.aclose()
+        for closed in (client, view):
+            with pytest.raises(ConfigurationError, match="closed"):
+                await closed.users.balance(max_age=60)
+
+    with serving() as server:
+        drive(mode, sync_way, async_way, base_url=server.url)
+
+
+@each_mode
+def test_requests_of_any_kind_can_be_shared(mode: Mode) -> None:
+    """Each with its own parameters, which need not be hashable."""
+    quotes = [Request("POST", "/quote", dict[str, float], {"a": 1}, {"size": [size]}, safe=True) for size in (1, 2, 1)]
+
+    def sync_way(client: Triverse) -> list[dict[str, float]]:
+        return [client._calls.shared(quote, 60) for quote in quotes]  # pyright: ignore[reportPrivateUsage]  # no public method shares these yet
+
+    async def async_way(client: AsyncTriverse) -> list[dict[str, float]]:
+        return [await client._calls.shared(quote, 60) for quote in quotes]  # pyright: ignore[reportPrivateUsage]  # no public method shares these yet
+
+    with serving(lambda _: answer(envelope({"cost": 5.0}))) as server:
+        assert drive(mode, sync_way, async_way, base_url=server.url) == [{"cost": 5.0}] * 3
+    assert [received.body for received in server.requests] == [b'{"size": [1]}', b'{"size": [2]}']
