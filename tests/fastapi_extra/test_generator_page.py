@@ -97,7 +97,7 @@ def type_prompt(browser: webdriver.Chrome, text: str) -> None:
 
 
 def wait_for(browser: webdriver.Chrome, script: str) -> None:
-    WebDriverWait(browser, PATIENCE).until(lambda driver: driver.execute_script(f"return {script}"))
+    WebDriverWait(browser, PATIENCE).until(lambda driver: driver.execute_script(f"return {script}"))  # pyright: ignore[reportUnknownMemberType]  # selenium leaves its arguments untyped
 
 
 def test_a_prompt_becomes_a_model_on_the_screen(
