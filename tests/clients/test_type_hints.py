@@ -12,7 +12,7 @@ import triverse
 from triverse.api.tasks.async_namespace import AsyncTasks
 from triverse.api.tasks.namespace import Tasks
 from triverse.api.uploads import AsyncUploads, Uploads
-from triverse.api.users import AsyncUsers, Users
+from triverse.api.users_namespace import AsyncUsers, Users
 
 CLASSES: list[type] = [
     *(value for name in triverse.__all__ if inspect.isclass(value := getattr(triverse, name))),

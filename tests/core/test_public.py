@@ -9,7 +9,7 @@ import pytest
 import triverse
 from triverse import AsyncTriverse, Triverse
 from triverse.api.uploads import AsyncUploads, Uploads
-from triverse.api.users import AsyncUsers, Users
+from triverse.api.users_namespace import AsyncUsers, Users
 
 EXPORTED = [
     "APIError",

@@ -1,7 +1,10 @@
-"""The clients: configuration, life cycle, and the two short drivers."""
+"""The clients: signatures over an engine, and what drives calls, transfers and flows."""
 
 from __future__ import annotations
 
-from triverse._logging import configure_logging
+import os
 
-configure_logging()
+if "TRIVERSE_LOG" in os.environ:  # imported only then, because logging takes 6 ms
+    from triverse._logging import configure_logging
+
+    configure_logging()

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar, cast
 import anyio
 from attrs import evolve
 
-from triverse.api.downloads import AsyncDownloadStream, Download, Stream
 from triverse.api.transfers import AsyncOnProgress
-from triverse.clients.async_transfers import download_file, open_stream, send_files
 from triverse.clients.calls import call_limits, identity, shared_request_timeout
+from triverse.clients.lazy_modules import async_transfers, downloads
 from triverse.clients.upload_window import UploadWindows
 from triverse.core.api_errors import AuthenticationError
 from triverse.core.callbacks import call_async
@@ -188,21 +187,21 @@ class AsyncCalls:
 
     async def send_file(self, request: Request[T]) -> Response[T]:
         """Upload a file, which is opened and checked first."""
-        return (await send_files(self, [request]))[0]
+        return (await async_transfers.send_files(self, [request]))[0]
 
     async def upload_all(
         self, requests: Sequence[Request[T]], timeout: float | None = None, on_progress: AsyncOnProgress | None = None
     ) -> list[T]:
         """Open and check all files, then upload one after the other."""
-        return [response.data for response in await send_files(self, requests, timeout, on_progress)]
+        return [response.data for response in await async_transfers.send_files(self, requests, timeout, on_progress)]
 
-    async def download(self, download: Download) -> Path:
+    async def download(self, download: downloads.Download) -> Path:
         """Download to a file."""
-        return await download_file(self, download)
+        return await async_transfers.download_file(self, download)
 
-    def stream(self, stream: Stream) -> AsyncDownloadStream:
+    def stream(self, stream: downloads.Stream) -> downloads.AsyncDownloadStream:
         """Return what reads a file in chunks."""
-        return open_stream(self, stream)
+        return async_transfers.open_stream(self, stream)
 
 
 class Emissions(AsyncIterator[V], Generic[V]):

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Self, TypeVar, cast, overload
 
 from attrs import evolve
 
-from triverse.api.tasks.async_namespace import AsyncTasks
-from triverse.api.uploads import AsyncUploads
-from triverse.api.users import AccountBalance, AsyncUsers, balance
+from triverse.api.users import AccountBalance, balance
 from triverse.clients.async_balances import AsyncBalances
 from triverse.clients.config import (
     DEFAULT_MAX_CONNECTIONS,
@@ -23,7 +21,7 @@ from triverse.clients.config import (
     resolve_key,
     with_options,
 )
-from triverse.clients.lazy_httpx import httpx
+from triverse.clients.lazy_modules import async_tasks_namespace, httpx, uploads, users_namespace
 from triverse.core.errors import TriverseError
 from triverse.core.options import UNSET, Policy, Timeout, Unset
 from triverse.core.request import JSON, Param, Request
@@ -87,19 +85,19 @@ class AsyncTriverse:
         self._engine = make_engine(key, policy, settings, http_client)
 
     @property
-    def users(self) -> AsyncUsers:
+    def users(self) -> users_namespace.AsyncUsers:
         """User management: the account that the key belongs to, and its credits."""
-        return AsyncUsers(self._calls)
+        return users_namespace.AsyncUsers(self._calls)
 
     @property
-    def tasks(self) -> AsyncTasks:
+    def tasks(self) -> async_tasks_namespace.AsyncTasks:
         """Tasks: quote, create, wait, download."""
-        return AsyncTasks(self._calls)
+        return async_tasks_namespace.AsyncTasks(self._calls)
 
     @property
-    def uploads(self) -> AsyncUploads:
+    def uploads(self) -> uploads.AsyncUploads:
         """Uploads of images and models."""
-        return AsyncUploads(self._calls)
+        return uploads.AsyncUploads(self._calls)
 
     @property
     def _calls(self) -> AsyncCalls:

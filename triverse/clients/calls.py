@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from attrs import evolve
 
-from triverse.api.downloads import Download, DownloadStream, Stream
 from triverse.api.transfers import OnProgress
-from triverse.clients.transfers import download_file, open_stream, send_files
+from triverse.clients.lazy_modules import downloads, transfers
 from triverse.clients.upload_window import UploadWindows
 from triverse.core.api_errors import AuthenticationError
 from triverse.core.callbacks import call_sync
@@ -227,21 +226,21 @@ class Calls:
 
     def send_file(self, request: Request[T]) -> Response[T]:
         """Upload a file, which is opened and checked first."""
-        return (send_files(self, [request]))[0]
+        return (transfers.send_files(self, [request]))[0]
 
     def upload_all(
         self, requests: Sequence[Request[T]], timeout: float | None = None, on_progress: OnProgress | None = None
     ) -> list[T]:
         """Open and check all files, then upload one after the other."""
-        return [response.data for response in send_files(self, requests, timeout, on_progress)]
+        return [response.data for response in transfers.send_files(self, requests, timeout, on_progress)]
 
-    def download(self, download: Download) -> Path:
+    def download(self, download: downloads.Download) -> Path:
         """Download to a file."""
-        return download_file(self, download)
+        return transfers.download_file(self, download)
 
-    def stream(self, stream: Stream) -> DownloadStream:
+    def stream(self, stream: downloads.Stream) -> downloads.DownloadStream:
         """Return what reads a file in chunks."""
-        return open_stream(self, stream)
+        return transfers.open_stream(self, stream)
 
 
 def _wait_for(pending: PendingCall[T], seconds: float) -> None:

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Self, TypeVar, cast, overload
 
 from attrs import evolve
 
-from triverse.api.tasks.namespace import Tasks
-from triverse.api.uploads import Uploads
-from triverse.api.users import AccountBalance, Users, balance
+from triverse.api.users import AccountBalance, balance
 from triverse.clients.config import (
     DEFAULT_MAX_CONNECTIONS,
     PickledEngine,
@@ -22,8 +20,7 @@ from triverse.clients.config import (
     resolve_key,
     with_options,
 )
-from triverse.clients.fan_out import iter_balances
-from triverse.clients.lazy_httpx import httpx
+from triverse.clients.lazy_modules import httpx, tasks_namespace, uploads, users_namespace
 from triverse.core.errors import TriverseError
 from triverse.core.options import UNSET, Policy, Timeout, Unset
 from triverse.core.request import JSON, Param, Request
@@ -88,19 +85,19 @@ class Triverse:
         self._engine = make_engine(key, policy, settings, http_client)
 
     @property
-    def users(self) -> Users:
+    def users(self) -> users_namespace.Users:
         """User management: the account that the key belongs to, and its credits."""
-        return Users(self._calls)
+        return users_namespace.Users(self._calls)
 
     @property
-    def tasks(self) -> Tasks:
+    def tasks(self) -> tasks_namespace.Tasks:
         """Tasks: quote, create, wait, download."""
-        return Tasks(self._calls)
+        return tasks_namespace.Tasks(self._calls)
 
     @property
-    def uploads(self) -> Uploads:
+    def uploads(self) -> uploads.Uploads:
         """Uploads of images and models."""
-        return Uploads(self._calls)
+        return uploads.Uploads(self._calls)
 
     @property
     def _calls(self) -> Calls:
@@ -172,6 +169,8 @@ class Triverse:
                 print(account.name, account.balance or account.error)
             ```
         """
+        from triverse.clients.fan_out import iter_balances  # noqa: PLC0415 - few programs need it
+
         self._engine.check_open()
         return iter_balances(self._account_balance, check_accounts(keys), self._engine.settings.max_connections)
 

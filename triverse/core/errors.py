@@ -27,7 +27,6 @@ The text of each is one line: what happened, then what to do. Each pickles and c
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from typing import Protocol
 from uuid import UUID
@@ -150,6 +149,8 @@ class TransportError(TriverseError):
 
 def _picklable(cause: BaseException | None) -> BaseException | None:
     """Return the cause, or a plain exception with the same text if the cause cannot be pickled."""
+    import pickle  # noqa: PLC0415 - takes 1.5 ms, and few programs pickle errors
+
     try:
         pickle.loads(pickle.dumps(cause))  # noqa: S301 - the bytes were made by the call inside
     except Exception:  # noqa: BLE001 - other libraries' classes fail to pickle in any way

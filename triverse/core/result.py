@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, KeysView, Mapping
 from datetime import datetime
-from pathlib import PurePath
 from typing import Any, ClassVar, Self, cast
 from uuid import UUID
 
 import attrs
 from attrs import field, frozen
 
-from triverse.core.html_table import html_table
 from triverse.core.json_values import to_plain_json
 from triverse.core.read_only import ReadOnlyDict, read_only
 
@@ -40,6 +38,8 @@ class Serializable:
 
     def _repr_html_(self) -> str:
         """Return the table that notebooks show."""
+        from triverse.core.html_table import html_table  # noqa: PLC0415 - only notebooks need it
+
         return html_table(type(self).__name__, self.to_dict())
 
     # With these two, `dict(result)` is `result.to_dict()`. FastAPI calls dict() on each value that it does not know.
@@ -110,7 +110,7 @@ def as_dict(value: object) -> dict[str, object]:
 def _json_form(value: object) -> object:
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
-    if isinstance(value, (UUID, PurePath, BaseException)):
+    if isinstance(value, (UUID, BaseException)) or hasattr(value, "__fspath__"):
         return str(value)
     if isinstance(value, (set, frozenset)):
         return list(cast("set[object]", value))
