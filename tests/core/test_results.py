@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+from fractions import Fraction
 from uuid import UUID
 
 import attrs
@@ -77,7 +78,15 @@ def test_extra_survives_a_change_of_fields() -> None:
 
 @given(FINITE, FINITE)
 def test_total_is_available_and_frozen_together(balance: float, frozen: float) -> None:
-    assert UserBalance(balance, frozen).total == balance + frozen
+    try:
+        exact = float(Fraction(repr(balance)) + Fraction(repr(frozen)))
+    except OverflowError:
+        exact = math.copysign(math.inf, balance)
+    assert UserBalance(balance, frozen).total == exact
+
+
+def test_total_has_no_noise_of_floats() -> None:
+    assert UserBalance(0.1, 0.2).total == 0.3
 
 
 @given(FINITE, FINITE, FINITE)

@@ -19,7 +19,7 @@ from triverse.clients.config import (
     make_policy,
     make_settings,
     resolve_key,
-    with_options,
+    view_key,
 )
 from triverse.clients.lazy_modules import async_tasks_namespace, httpx, uploads, users_namespace
 from triverse.core.errors import TriverseError
@@ -117,10 +117,11 @@ class AsyncTriverse:
             ConfigurationError: an option is wrong, or `api_key` is None.
         """
         engine = self._engine
-        key, policy = with_options(
-            engine.key, engine.policy, api_key, timeout=timeout, deadline=deadline, max_retries=max_retries
-        )
+        key, key_source = view_key(engine.key, engine.policy.key_source, api_key)
         del api_key  # otherwise a traceback that shows variables would show the key
+        policy = make_policy(
+            engine.policy, key, key_source, timeout=timeout, deadline=deadline, max_retries=max_retries
+        )
         return self._with_engine(engine.view(key=key, policy=policy))
 
     def _with_engine(self, engine: AsyncEngine) -> Self:

@@ -25,7 +25,7 @@ __all__ = [
     "make_policy",
     "make_settings",
     "resolve_key",
-    "with_options",
+    "view_key",
 ]
 
 Key: TypeAlias = Secret | Callable[[], object]
@@ -123,28 +123,18 @@ def make_policy(  # noqa: PLR0913 - each is one option of a client
     )
 
 
-def with_options(  # noqa: PLR0913 - each is one option of a view
-    key: Key,
-    policy: Policy,
-    api_key: object,
-    *,
-    timeout: float | Timeout | Unset,
-    deadline: float | Unset | None,
-    max_retries: int | Unset,
-) -> tuple[Key, Policy]:
-    """Return key and policy of a view.
+def view_key(key: Key, key_source: str, api_key: object) -> tuple[Key, str]:
+    """Return the key of a view and in words where it came from. Its format is checked in `make_policy()`.
 
     Raises:
-        ConfigurationError: an option is wrong.
+        ConfigurationError: the key is None.
     """
-    key_source = policy.key_source
+    if isinstance(api_key, Unset):
+        return key, key_source
     if api_key is None:
         message = "with_options(api_key=None): pass a key, or leave api_key out to use the key of this client"
         raise ConfigurationError(message)
-    if not isinstance(api_key, Unset):
-        key, key_source = _given_key(api_key)
-        del api_key  # otherwise a traceback that shows variables would show the key
-    return key, make_policy(policy, key, key_source, timeout=timeout, deadline=deadline, max_retries=max_retries)
+    return _given_key(api_key)
 
 
 def account_key(policy: Policy, name: str, source: object) -> tuple[Key, Policy]:
