@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -271,25 +272,22 @@ def test_leaving_the_loop_early_logs_no_warnings(
     assert [record for record in caplog.records if record.levelname == "WARNING"] == []
 
 
-class FewThreads:
-    """A system that can start only some threads for a loop."""
+def allow_threads(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulate a system that can start only this many threads for a loop."""
+    start_thread, started = threading.Thread.start, count()
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
-        self._start, self._left = threading.Thread.start, limit
-        monkeypatch.setattr(threading.Thread, "start", lambda thread: self.start(thread))  # noqa: PLW0108 - a function, for it becomes a method
+    def start(thread: threading.Thread) -> None:
+        if thread.name == "triverse-balances" and next(started) >= limit:
+            raise RuntimeError("can't start new thread")
+        start_thread(thread)
 
-    def start(self, thread: threading.Thread) -> None:
-        if thread.name == "triverse-balances":
-            if not self._left:
-                raise RuntimeError("can't start new thread")
-            self._left -= 1
-        self._start(thread)
+    monkeypatch.setattr(threading.Thread, "start", start)
 
 
 @pytest.mark.parametrize("limit", [1, 3])
 def test_fewer_threads_than_wanted_fetch_all_balances(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     with FakeApi().client(max_connections=8) as client:
-        FewThreads(monkeypatch, limit)
+        allow_threads(limit, monkeypatch)
         assert len(list(client.balances({str(number): "key-of-one" for number in range(50)}))) == 50
 
 
@@ -298,7 +296,7 @@ def test_a_system_without_threads_is_a_transport_error(monkeypatch: pytest.Monke
         raise RuntimeError("can't start new thread")
 
     with FakeApi().client() as client:
-        FewThreads(monkeypatch, 0)
+        allow_threads(0, monkeypatch)
         with pytest.raises(TransportError, match="could not start a thread"):
             list(client.balances({"one": "key-of-one"}))
         monkeypatch.setattr("_thread.start_new_thread", refuse)
@@ -310,7 +308,7 @@ def test_a_system_without_threads_is_a_transport_error(monkeypatch: pytest.Monke
 # Python warns of forks beside threads, which this test is about.
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 @pytest.mark.parametrize("goes_on", [True, False], ids=["continues", "leaves"])
-def test_a_forked_child_cannot_continue_the_loop_and_leaves_it_without_harm(
+def test_a_forked_child_cannot_continue_the_loop_but_can_leave_it(
     server: BlockingServer,
     client: Triverse,
     goes_on: bool,  # noqa: FBT001 - the values of a table

@@ -118,7 +118,7 @@ def test_only_results_that_differ_are_emitted() -> None:
     assert Simulation().run(QUIET, QUIET, BUSY, BUSY, QUIET) == [QUIET, BUSY, QUIET]
 
 
-def test_polls_are_frequent_while_credits_are_frozen_and_rarer_without_changes() -> None:
+def test_polls_are_frequent_while_frozen_and_rarer_without_changes() -> None:
     simulation = Simulation()
     simulation.run(QUIET, QUIET, QUIET, BUSY, BUSY, QUIET, QUIET)
     assert simulation.waits == [0, 5, 7.5, 11.25, 1, 1, 5, 7.5]
@@ -180,7 +180,7 @@ def test_a_result_that_ends_the_polling_is_returned_and_nothing_is_emitted() -> 
     assert simulation.waits == [0, 1, 1]
 
 
-def test_a_timeout_leaves_time_for_a_last_poll_and_its_error_has_the_last_result() -> None:
+def test_a_timeout_allows_a_last_poll_and_has_the_last_result() -> None:
     simulation = Simulation(timeout=12.0)
     with pytest.raises(DeadlineExceededError, match="timed out after 12 s") as caught:
         simulation.run(*[QUIET] * 9, took=0.4)
@@ -196,7 +196,7 @@ def test_a_timeout_without_any_result_has_the_last_error_as_its_cause() -> None:
     assert caught.value.__cause__ is error
 
 
-def test_a_retry_after_that_does_not_fit_into_the_timeout_ends_polling_at_once() -> None:
+def test_a_retry_after_beyond_the_timeout_ends_polling_at_once() -> None:
     simulation = Simulation(timeout=30.0)
     with pytest.raises(DeadlineExceededError):
         simulation.run(QUIET, RateLimitError("wait", status_code=429, retry_after=60.0))

@@ -110,14 +110,14 @@ def test_waiting_until_settled_ends_when_nothing_is_frozen() -> None:
 
 
 @pytest.mark.anyio
-async def test_waiting_until_settled_in_a_task_ends_when_nothing_is_frozen() -> None:
+async def test_async_waiting_until_settled_ends_when_nothing_is_frozen() -> None:
     api = FakeApi()
     api.script.extend([(70, 30), (50, 50), (70, 0)])
     async with api.async_client() as client:
         assert await client.users.wait_until_settled(timeout=30, interval=SOON) == UserBalance(70, 0)
 
 
-def test_a_wait_that_takes_too_long_ends_with_the_last_balance_in_an_error_that_pickles() -> None:
+def test_a_timeout_error_has_the_last_balance_and_pickles() -> None:
     api = FakeApi({"key-of-one": (12.0, 8.0)})
     with api.client() as client, pytest.raises(DeadlineExceededError, match="12 available, 8 frozen") as caught:
         client.users.wait_for_balance(50, timeout=0.1, interval=0.01)
@@ -179,7 +179,7 @@ async def test_an_async_on_error_is_awaited() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["a log", 5])
-def test_an_on_error_that_cannot_be_called_is_refused_before_the_first_poll(wrong: OnError) -> None:
+def test_an_on_error_that_cannot_be_called_is_refused_at_once(wrong: OnError) -> None:
     with Triverse("key-of-one") as client, pytest.raises(ConfigurationError, match="on_error"):
         client.users.watch_balance(on_error=wrong)
     with pytest.raises(ConfigurationError, match="on_error"):

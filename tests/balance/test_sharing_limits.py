@@ -25,7 +25,7 @@ from triverse import (
 each_mode = pytest.mark.parametrize("mode", MODES)
 
 
-def test_a_leader_with_a_short_deadline_does_not_fail_a_patient_waiter() -> None:
+def test_a_hasty_leader_does_not_fail_a_patient_waiter() -> None:
     arrived, released = threading.Event(), threading.Event()
 
     def hold_the_first(received: Received) -> bytes:
@@ -73,7 +73,7 @@ def test_a_leader_without_retries_does_not_fail_a_waiter_that_retries() -> None:
 
 
 @pytest.mark.anyio
-async def test_an_async_leader_with_a_short_deadline_does_not_fail_a_patient_waiter() -> None:
+async def test_a_hasty_async_leader_does_not_fail_a_patient_waiter() -> None:
     api, balances = FakeApi(pause=anyio.sleep_forever), list[UserBalance]()
 
     async def hurry(client: AsyncTriverse) -> None:

@@ -1,4 +1,4 @@
-"""Closing: when, how often, by whom, and what happens to calls that are under way."""
+"""Closing clients and views, and what happens to pending calls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ each_mode = pytest.mark.parametrize("mode", MODES_AND_UVLOOP)
 
 
 @each_mode
-def test_closing_closes_the_connections_and_twice_is_fine(mode: Mode) -> None:
+def test_closing_twice_closes_the_connections_once(mode: Mode) -> None:
     def sync_way(client: Triverse) -> None:
         client.users.balance()
         client.close()
@@ -35,7 +35,7 @@ def test_closing_closes_the_connections_and_twice_is_fine(mode: Mode) -> None:
 
 
 @each_mode
-def test_a_client_that_was_never_used_closes_too(mode: Mode) -> None:
+def test_an_unused_client_can_be_closed(mode: Mode) -> None:
     async def async_way(client: AsyncTriverse) -> None:
         await client.aclose()
 
@@ -43,7 +43,7 @@ def test_a_client_that_was_never_used_closes_too(mode: Mode) -> None:
 
 
 @each_mode
-def test_a_call_after_closing_is_a_clear_error(mode: Mode) -> None:
+def test_a_call_after_closing_is_a_configuration_error(mode: Mode) -> None:
     def sync_way(client: Triverse) -> None:
         view = client.with_options(max_retries=0)
         client.close()
@@ -64,7 +64,7 @@ def test_a_call_after_closing_is_a_clear_error(mode: Mode) -> None:
 
 
 @each_mode
-def test_closing_a_view_leaves_the_connections_to_the_others(mode: Mode) -> None:
+def test_closing_a_view_keeps_the_connections_open(mode: Mode) -> None:
     def sync_way(client: Triverse) -> None:
         with client.with_options(api_key="tv-tenant-key") as view:
             view.users.balance()
@@ -85,10 +85,8 @@ def test_closing_a_view_leaves_the_connections_to_the_others(mode: Mode) -> None
 
 
 @each_mode
-@pytest.mark.parametrize(("calls", "at_once"), [(3, 100), (5, 1)], ids=["under way", "in line"])
-def test_calls_that_are_under_way_or_wait_in_line_end_well_and_their_connections_close(
-    mode: Mode, calls: int, at_once: int
-) -> None:
+@pytest.mark.parametrize(("calls", "at_once"), [(3, 100), (5, 1)], ids=["sent", "waiting"])
+def test_pending_calls_succeed_after_closing_and_connections_close(mode: Mode, calls: int, at_once: int) -> None:
     go_on = threading.Event()
 
     def slow(_: Received) -> bytes:
@@ -125,7 +123,7 @@ def test_calls_that_are_under_way_or_wait_in_line_end_well_and_their_connections
     assert totals == [125.0] * calls
 
 
-def test_threads_that_call_while_the_client_closes_end_well_or_hear_that_it_is_closed() -> None:
+def test_threads_succeed_or_get_the_error_while_the_client_closes() -> None:
     def calls(client: Triverse) -> None:
         while client.users.balance().total == 125.0:
             ends.append("well")
@@ -151,7 +149,7 @@ def test_threads_that_call_while_the_client_closes_end_well_or_hear_that_it_is_c
             assert server.settled()
 
 
-def test_a_client_that_is_forgotten_closes_its_sockets() -> None:
+def test_a_garbage_collected_client_closes_its_sockets() -> None:
     with serving() as server:
         Triverse(KEY, base_url=server.url).users.balance()
         gc.collect()
@@ -160,9 +158,7 @@ def test_a_client_that_is_forgotten_closes_its_sockets() -> None:
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning", "ignore:Async generator:ResourceWarning")
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_an_async_client_that_is_forgotten_closes_its_sockets_while_its_loop_goes_on(backend: str) -> None:
-    """With Python's or trio's own warning that nobody closed them."""
-
+def test_a_garbage_collected_async_client_closes_its_sockets(backend: str) -> None:
     async def main() -> None:
         await AsyncTriverse(KEY, base_url=server.url).users.balance()
         gc.collect()
@@ -173,8 +169,7 @@ def test_an_async_client_that_is_forgotten_closes_its_sockets_while_its_loop_goe
 
 
 @pytest.mark.anyio
-async def test_connections_that_lay_idle_for_long_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whenever one comes back, the one that has been idle for longest goes, if its time is over."""
+async def test_connections_that_are_idle_for_too_long_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving() as server:
         async with AsyncTriverse(KEY, base_url=server.url) as client:
             async with anyio.create_task_group() as group:
@@ -187,7 +182,7 @@ async def test_connections_that_lay_idle_for_long_are_let_go(monkeypatch: pytest
             assert await anyio.to_thread.run_sync(partial(server.settled, still_open=1))
 
 
-def test_idle_connections_of_threads_are_let_go_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connections_of_threads_that_are_idle_too_long_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     together = threading.Barrier(3)
 
     def at_once(_: Received) -> bytes:

@@ -32,7 +32,7 @@ def test_an_empty_variable_for_the_base_url_counts_as_not_set(
 
 
 @each_client
-def test_plain_http_to_another_host_is_refused_and_the_message_names_the_option(
+def test_plain_http_to_another_host_is_refused_and_names_allow_http(
     kind: type[Triverse | AsyncTriverse],
 ) -> None:
     with pytest.raises(ConfigurationError, match="allow_http"):
@@ -84,7 +84,7 @@ def test_a_wrong_argument_is_a_configuration_error_that_names_it(
 
 
 @each_client
-def test_a_view_without_a_key_is_an_error_and_not_the_environments_account(
+def test_a_view_without_a_key_never_uses_the_environments_key(
     kind: type[Triverse | AsyncTriverse], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TRIVERSE_API_KEY", KEY)

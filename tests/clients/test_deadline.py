@@ -1,4 +1,4 @@
-"""The deadline covers the whole call, whatever the server does."""
+"""The deadline bounds the whole call, whatever the server does."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def fails(call: Callable[[], object]) -> None:
         call()
 
 
-def seconds_until_given_up(mode: Mode, url: str) -> float:
+def seconds_until_the_error(mode: Mode, url: str) -> float:
     started = time.monotonic()
     with pytest.raises(DeadlineExceededError):
         drive(mode, lambda c: c.users.me(), lambda c: c.users.me(), base_url=url, deadline=DEADLINE)
@@ -74,33 +74,37 @@ def seconds_until_given_up(mode: Mode, url: str) -> float:
 
 def holds(mode: Mode, url: str) -> bool:
     """Within a fifth of the deadline, in one of a few tries: a busy machine is late now and then, a bug always."""
-    return any(DEADLINE * 0.8 <= seconds_until_given_up(mode, url) <= DEADLINE * 1.2 for _ in range(TRIES))
+    return any(DEADLINE * 0.8 <= seconds_until_the_error(mode, url) <= DEADLINE * 1.2 for _ in range(TRIES))
 
 
 @each_mode
 @pytest.mark.parametrize("script", [head, body, chunks, informational, nothing])
-def test_a_server_that_trickles_cannot_hold_a_call(mode: Mode, script: Script) -> None:
+def test_a_slow_response_ends_with_the_deadline(mode: Mode, script: Script) -> None:
     with Server(script) as server:
         assert holds(mode, server.url)
 
 
 @each_mode
 @pytest.mark.parametrize("script", [head, body])
-def test_nor_over_tls(mode: Mode, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_response_over_tls_ends_with_the_deadline(
+    mode: Mode, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trust(monkeypatch, tmp_path)
     with Server(script, server_context()) as server:
         assert holds(mode, server.url)
 
 
 @each_mode
-def test_nor_a_server_that_never_shakes_hands(mode: Mode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_tls_handshake_ends_with_the_deadline(
+    mode: Mode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trust(monkeypatch, tmp_path)
     with Server(lambda peer: peer.pause()) as server:
         assert holds(mode, f"https://localhost:{server.port}/api/v1")
 
 
 @each_mode
-def test_the_wait_between_attempts_counts(mode: Mode) -> None:
+def test_pauses_between_attempts_count_against_the_deadline(mode: Mode) -> None:
     """Two answers ask for a wait that fits; the third wait would not, so the call fails at once."""
 
     def busy(_: Received) -> bytes:
@@ -114,7 +118,7 @@ def test_the_wait_between_attempts_counts(mode: Mode) -> None:
 
 
 @each_mode
-def test_a_wait_that_does_not_fit_is_not_begun(mode: Mode) -> None:
+def test_a_retry_after_beyond_the_deadline_fails_at_once(mode: Mode) -> None:
     def busy(_: Received) -> bytes:
         return answer({"code": 2000, "message": "slow down"}, 429, {"Retry-After": "3600"})
 
@@ -124,7 +128,7 @@ def test_a_wait_that_does_not_fit_is_not_begun(mode: Mode) -> None:
     assert len(server.requests) == 1
 
 
-def test_waiting_for_a_turn_counts_among_threads() -> None:
+def test_threads_wait_for_a_connection_up_to_the_deadline() -> None:
     with Server(nothing) as server, Triverse(KEY, base_url=server.url, max_connections=1, deadline=None) as client:
         busy = threading.Thread(target=fails, args=(client.users.me,))
         busy.start()
@@ -136,14 +140,14 @@ def test_waiting_for_a_turn_counts_among_threads() -> None:
             if time.monotonic() - started <= DEADLINE * 1.2:
                 break
         else:
-            pytest.fail("the wait for a turn went past the deadline")
+            pytest.fail("the wait for a connection went past the deadline")
         server.closing.set()
         busy.join(10)
     assert len(server.requests) <= 3
 
 
 @pytest.mark.anyio
-async def test_waiting_for_a_turn_counts_among_tasks() -> None:
+async def test_tasks_wait_for_a_connection_up_to_the_deadline() -> None:
     with Server(nothing) as server:
         async with (
             AsyncTriverse(KEY, base_url=server.url, max_connections=1) as client,
@@ -158,7 +162,7 @@ async def test_waiting_for_a_turn_counts_among_tasks() -> None:
 
 
 @each_mode
-def test_a_wait_for_a_turn_may_have_a_limit_of_its_own(mode: Mode) -> None:
+def test_the_pool_timeout_limits_the_wait_for_a_connection(mode: Mode) -> None:
     """`Timeout(pool=…)` is a timeout of one attempt, and is tried again."""
 
     def sync_way(client: Triverse) -> None:
@@ -185,7 +189,7 @@ def test_a_wait_for_a_turn_may_have_a_limit_of_its_own(mode: Mode) -> None:
 
 
 @each_mode
-def test_without_a_deadline_only_the_phases_have_limits(mode: Mode) -> None:
+def test_without_a_deadline_the_phase_timeouts_still_apply(mode: Mode) -> None:
     with Server(nothing) as server, pytest.raises(RequestTimeoutError) as caught:
         drive(
             mode,

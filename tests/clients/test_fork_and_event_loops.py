@@ -1,4 +1,4 @@
-"""Life in real programs: forks, several event loops, exits without goodbye, connections that die in their sleep."""
+"""Forks, several event loops, programs that end without closing, and connections that die while idle."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def program(source: str, url: str) -> subprocess.CompletedProcess[str]:
         """,
     ],
 )
-def test_a_program_that_ends_without_closing_ends_at_once_and_without_noise(source: str) -> None:
+def test_a_program_that_does_not_close_ends_without_warnings(source: str) -> None:
     with serving() as server:
         done = program(source, server.url)
         assert (done.returncode, done.stdout, done.stderr) == (0, "125.0\n", "")
@@ -94,7 +94,7 @@ def never_answer(peer: Peer) -> None:
     peer.pause()
 
 
-def test_a_program_that_exits_in_the_middle_of_a_call_exits() -> None:
+def test_a_program_can_exit_during_a_call() -> None:
     source = """
         import os, sys, threading
         from triverse import Triverse
@@ -109,7 +109,7 @@ def test_a_program_that_exits_in_the_middle_of_a_call_exits() -> None:
     assert done.stderr.count("ResourceWarning") <= 1
 
 
-def test_a_child_process_may_use_the_client_that_its_parent_used() -> None:
+def test_a_forked_child_can_use_its_parents_client() -> None:
     """As with gunicorn's preload: the parent's connections stay the parent's."""
     source = """
         import os
@@ -133,8 +133,8 @@ def test_a_child_process_may_use_the_client_that_its_parent_used() -> None:
     assert by_connection == [2, 2, 2, 2]
 
 
-def test_a_child_of_a_busy_parent_does_not_wait_for_threads_that_it_does_not_have() -> None:
-    """Every permit is taken and others wait in line when the process forks."""
+def test_a_forked_child_does_not_wait_for_its_parents_threads() -> None:
+    """All permits are taken, and other threads wait for one, when the process forks."""
     source = """
         import os, threading, time
         from triverse import Triverse
@@ -160,7 +160,7 @@ def test_a_child_of_a_busy_parent_does_not_wait_for_threads_that_it_does_not_hav
     assert done.stdout == "125.0\n", done.stderr
 
 
-def test_a_child_may_run_an_async_client_that_its_parent_ran() -> None:
+def test_a_forked_child_can_use_its_parents_async_client() -> None:
     source = """
         import asyncio, os, time
         from triverse import AsyncTriverse
@@ -182,7 +182,7 @@ def test_a_child_may_run_an_async_client_that_its_parent_ran() -> None:
     assert (done.stdout, done.stderr) == ("125.0\n125.0\n", "")
 
 
-def test_one_client_serves_one_event_loop_after_another() -> None:
+def test_one_client_works_in_several_event_loops_in_turn() -> None:
     with serving() as server:
         client = AsyncTriverse(KEY, base_url=server.url)
 
@@ -195,7 +195,7 @@ def test_one_client_serves_one_event_loop_after_another() -> None:
         assert len(loop_states(client)) <= 1
 
 
-def test_one_client_serves_event_loops_in_several_threads_at_once() -> None:
+def test_one_client_works_in_event_loops_of_several_threads() -> None:
     totals: list[float] = []
 
     with serving() as server:
@@ -219,7 +219,7 @@ def test_one_client_serves_event_loops_in_several_threads_at_once() -> None:
 
 @each_mode
 @pytest.mark.parametrize("how", ["closed", "reset"])
-def test_a_connection_that_died_in_its_sleep_is_not_noticed(mode: Mode, how: str) -> None:
+def test_a_dead_idle_connection_is_replaced_without_a_retry(mode: Mode, how: str) -> None:
     """The server drops every connection after its first answer, though it promised to keep it."""
 
     def play(peer: Peer) -> None:
@@ -255,7 +255,7 @@ def test_the_sync_client_works_inside_of_a_running_event_loop() -> None:
             assert anyio.run(cell, backend=backend) == 125.0
 
 
-def test_a_loop_inside_of_a_loop_has_connections_of_its_own() -> None:
+def test_a_loop_started_inside_of_a_loop_has_its_own_connections() -> None:
     """What some notebooks do when a cell calls `asyncio.run`: another loop in another thread, while the first waits."""
     with serving() as server:
         client = AsyncTriverse(KEY, base_url=server.url)

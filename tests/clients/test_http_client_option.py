@@ -1,4 +1,4 @@
-"""The user's own client: it sees every request, keeps its habits, and stays open."""
+"""The option http_client: the user's client sends every request in its own way, and stays open."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from triverse import (
 ELSEWHERE = "http://127.0.0.1:9/api/v1"
 
 
-def test_its_hooks_cookies_and_headers_go_along_and_it_stays_open() -> None:
+def test_its_hooks_cookies_and_headers_apply_and_it_stays_open() -> None:
     seen: list[str] = []
 
     def note(request: httpx.Request) -> None:
@@ -45,7 +45,7 @@ def test_its_hooks_cookies_and_headers_go_along_and_it_stays_open() -> None:
     assert seen == [f"{server.url}/users/balance"]
 
 
-def test_a_client_that_follows_redirects_does_not_carry_the_key_elsewhere() -> None:
+def test_follow_redirects_of_an_http_client_is_not_used() -> None:
     with serving() as elsewhere, serving(lambda _: answer(b"", 302, {"Location": elsewhere.url})) as server:
         with (
             httpx.Client(follow_redirects=True) as own,
@@ -57,7 +57,7 @@ def test_a_client_that_follows_redirects_does_not_carry_the_key_elsewhere() -> N
 
 
 @pytest.mark.anyio
-async def test_an_async_client_may_have_a_transport_of_any_kind() -> None:
+async def test_an_async_http_client_can_have_any_transport() -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json=envelope(BALANCE)))
     async with httpx.AsyncClient(transport=transport) as own:
         async with AsyncTriverse(KEY, http_client=own) as client:
@@ -70,7 +70,7 @@ def denying(response: httpx.Response | httpx2.Response) -> None:
 
 
 @pytest.mark.parametrize("kind", [httpx.Client, httpx2.Client])
-def test_a_hook_that_raises_for_status_does_not_hide_what_the_service_said(kind: type[httpx.Client]) -> None:
+def test_a_hook_that_raises_for_status_does_not_hide_the_response(kind: type[httpx.Client]) -> None:
     with (
         serving(lambda _: answer(b"", 403)) as server,
         kind(event_hooks={"response": [denying]}) as own,
@@ -80,7 +80,7 @@ def test_a_hook_that_raises_for_status_does_not_hide_what_the_service_said(kind:
         client.users.me()
 
 
-def test_a_client_of_httpx2_will_do() -> None:
+def test_a_client_of_httpx2_works() -> None:
     with serving() as server, httpx2.Client() as own:
         client = Triverse(KEY, base_url=server.url, http_client=own)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the same interface under another name
         assert client.users.balance().total == 125.0
@@ -93,7 +93,7 @@ def read_away(response: httpx.Response) -> None:
         pass
 
 
-def test_a_hook_that_reads_the_answer_away_leaves_an_error_of_ours() -> None:
+def test_a_hook_that_consumes_the_body_causes_a_transport_error() -> None:
     with (
         serving() as server,
         httpx.Client(event_hooks={"response": [read_away]}) as own,
@@ -109,7 +109,7 @@ async def read_away_async(response: httpx.Response) -> None:
 
 
 @pytest.mark.anyio
-async def test_an_async_hook_that_reads_the_answer_away_leaves_an_error_of_ours() -> None:
+async def test_an_async_hook_that_consumes_the_body_causes_an_error() -> None:
     with serving() as server:
         async with (
             httpx.AsyncClient(event_hooks={"response": [read_away_async]}) as own,
@@ -126,7 +126,7 @@ class Signed(httpx.Auth):
 
 
 @pytest.mark.anyio
-async def test_its_auth_and_mounts_see_every_request_and_the_key_stays() -> None:
+async def test_its_auth_and_mounts_apply_and_the_key_is_kept() -> None:
     seen: list[tuple[str, str]] = []
 
     def mounted(request: httpx.Request) -> httpx.Response:
@@ -145,7 +145,7 @@ async def test_its_auth_and_mounts_see_every_request_and_the_key_stays() -> None
 
 
 @pytest.mark.anyio
-async def test_its_proxy_carries_the_request() -> None:
+async def test_its_proxy_is_used() -> None:
     with serving(lambda _: answer(envelope(BALANCE))) as proxy:
         with httpx.Client(proxy=proxy.origin) as own, Triverse(KEY, base_url=ELSEWHERE, http_client=own) as client:
             assert client.users.balance().total == 125.0
@@ -158,7 +158,7 @@ async def test_its_proxy_carries_the_request() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_client_of_the_wrong_kind_is_refused_at_once() -> None:
+async def test_an_http_client_of_the_wrong_kind_is_refused() -> None:
     async with httpx.AsyncClient() as its_own:
         with httpx.Client() as own:
             for kind, wrong in ((Triverse, its_own), (AsyncTriverse, own), (Triverse, 5), (AsyncTriverse, "x")):
@@ -195,7 +195,7 @@ class Timed(httpx.MockTransport):
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("given", "limits"), GIVEN)
-async def test_its_timeouts_hold_unless_some_were_given_to_ours(given: Given, limits: dict[str, float | None]) -> None:
+async def test_its_timeouts_apply_unless_timeout_is_given(given: Given, limits: dict[str, float | None]) -> None:
     transport = Timed()
     with httpx.Client(transport=transport, timeout=OWN) as own:
         Triverse(KEY, deadline=None, http_client=own, **given).users.balance()
@@ -205,7 +205,7 @@ async def test_its_timeouts_hold_unless_some_were_given_to_ours(given: Given, li
     assert transport.seen == [limits] * 3
 
 
-def test_no_timeout_of_its_own_is_longer_than_what_is_left_of_the_call() -> None:
+def test_its_timeouts_are_cut_to_the_deadline() -> None:
     transport = Timed()
     with httpx.Client(transport=transport, timeout=OWN) as own:
         Triverse(KEY, deadline=2.5, http_client=own).users.balance()

@@ -1,4 +1,4 @@
-"""Both clients against a real server: what goes over the wire, and what comes of it."""
+"""Both clients against a real server: what they send, and what they return."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ each_mode = pytest.mark.parametrize("mode", MODES_AND_UVLOOP)
 
 
 @each_mode
-def test_the_documented_values_come_back(mode: Mode) -> None:
+def test_the_documented_values_are_returned(mode: Mode) -> None:
     with serving() as server:
         me = drive(mode, lambda c: c.users.me(), lambda c: c.users.me(), base_url=server.url)
         balance = drive(mode, lambda c: c.users.balance(), lambda c: c.users.balance(), base_url=server.url)
@@ -41,7 +41,7 @@ def test_a_request_has_these_headers_and_no_others(mode: Mode) -> None:
 
 
 @each_mode
-def test_it_speaks_tls_to_a_server_that_the_environment_trusts(
+def test_certificates_of_the_environment_are_trusted(
     mode: Mode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trust(monkeypatch, tmp_path)
@@ -51,7 +51,7 @@ def test_it_speaks_tls_to_a_server_that_the_environment_trusts(
 
 
 @each_mode
-def test_one_connection_serves_calls_that_follow_each_other(mode: Mode) -> None:
+def test_successive_calls_use_one_connection(mode: Mode) -> None:
     def many(client: triverse.Triverse) -> None:
         for _ in range(5):
             client.users.balance()
@@ -67,7 +67,7 @@ def test_one_connection_serves_calls_that_follow_each_other(mode: Mode) -> None:
 
 
 @each_mode
-def test_an_endpoint_that_is_not_modelled_yet_can_be_asked_all_the_same(mode: Mode) -> None:
+def test_request_reaches_an_endpoint_without_a_model(mode: Mode) -> None:
     def quote(received: Received) -> bytes:
         return answer(envelope([received.method, received.target, received.body.decode()]))
 
@@ -87,7 +87,7 @@ def test_an_endpoint_that_is_not_modelled_yet_can_be_asked_all_the_same(mode: Mo
 
 
 @each_mode
-def test_send_tells_the_whole_story(mode: Mode) -> None:
+def test_send_returns_status_headers_attempts_and_time(mode: Mode) -> None:
     def identified(_: Received) -> bytes:
         return answer(envelope(BALANCE), 201, {"X-Request-Id": "req-7"})
 
@@ -102,7 +102,7 @@ def test_send_tells_the_whole_story(mode: Mode) -> None:
 
 @each_mode
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed_and_the_key_goes_nowhere(mode: Mode, status: int) -> None:
+def test_a_redirect_is_not_followed(mode: Mode, status: int) -> None:
     with serving() as elsewhere:
 
         def moved(_: Received) -> bytes:
@@ -116,14 +116,14 @@ def test_a_redirect_is_not_followed_and_the_key_goes_nowhere(mode: Mode, status:
 
 
 @each_mode
-def test_an_error_carries_what_the_service_said(mode: Mode) -> None:
+def test_an_error_has_the_services_code_and_suggestion(mode: Mode) -> None:
     with serving() as server, pytest.raises(NotFoundError) as caught:
         drive(mode, lambda c: c.request("GET", "/nowhere"), lambda c: c.request("GET", "/nowhere"), base_url=server.url)
     assert (caught.value.code, caught.value.suggestion) == (1005, "Look elsewhere.")
 
 
 @each_mode
-def test_a_body_past_eight_mebibytes_stops_being_read(mode: Mode) -> None:
+def test_a_body_is_read_up_to_eight_mebibytes(mode: Mode) -> None:
     sent = 0
 
     def endless(peer: Peer) -> None:
@@ -142,7 +142,7 @@ def test_a_body_past_eight_mebibytes_stops_being_read(mode: Mode) -> None:
 
 @each_mode
 @pytest.mark.parametrize("odd", [None, "/users/me", api.users.me])
-def test_what_is_no_request_is_refused_with_a_word_on_how_to_make_one(mode: Mode, odd: Request[object]) -> None:
+def test_a_wrong_request_is_refused_with_advice(mode: Mode, odd: Request[object]) -> None:
     with serving() as server, pytest.raises(ConfigurationError, match=r"not a request: .+ as in api\.users\.me\(\)"):
         drive(mode, lambda c: c.send(odd), lambda c: c.execute(odd), base_url=server.url)
     assert server.connections == 0

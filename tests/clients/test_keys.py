@@ -1,4 +1,4 @@
-"""Where the key comes from, when it is asked for, and that it reaches its own request alone."""
+"""Where the key comes from, when a callable is called, and that a key is sent with its own requests only."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_key_is_read_from_the_environment_when_the_client_is_made(
             assert anyio.run(main, backend=mode) == 125.0
 
 
-def test_without_any_key_nothing_is_made() -> None:
+def test_a_client_without_a_key_is_refused() -> None:
     for kind in (Triverse, AsyncTriverse):
         with pytest.raises(ConfigurationError, match="TRIVERSE_API_KEY"):
             kind()
@@ -88,7 +88,7 @@ def shown(error: BaseException) -> str:
 
 
 @each_mode
-def test_a_callable_is_asked_for_each_attempt(mode: Mode) -> None:
+def test_a_callable_is_called_for_each_attempt(mode: Mode) -> None:
     keys = Keys("tv-first-key", "tv-second-key")
     answers = [answer(b"", 503, {"Retry-After": "0"}), answer(envelope(BALANCE))]
 
@@ -100,7 +100,7 @@ def test_a_callable_is_asked_for_each_attempt(mode: Mode) -> None:
 
 @each_mode
 @pytest.mark.parametrize("max_retries", [0, 2])
-def test_a_key_that_was_rotated_costs_no_failed_call(mode: Mode, max_retries: int) -> None:
+def test_a_rotated_key_is_renewed_within_the_call(mode: Mode, max_retries: int) -> None:
     keys = Keys("tv-old-key", "tv-new-key")
     with serving(only("tv-new-key")) as server:
         balance = drive(
@@ -116,7 +116,7 @@ def test_a_key_that_was_rotated_costs_no_failed_call(mode: Mode, max_retries: in
 
 
 @each_mode
-def test_a_key_that_stays_wrong_is_tried_once_more_and_no_oftener(mode: Mode) -> None:
+def test_a_wrong_key_of_a_callable_is_renewed_only_once(mode: Mode) -> None:
     keys = Keys("tv-wrong-key")
     with serving(only("tv-other")) as server, pytest.raises(AuthenticationError):
         drive(mode, lambda c: c.users.balance(), lambda c: c.users.balance(), base_url=server.url, api_key=keys)
@@ -124,14 +124,14 @@ def test_a_key_that_stays_wrong_is_tried_once_more_and_no_oftener(mode: Mode) ->
 
 
 @each_mode
-def test_a_plain_key_that_is_denied_is_not_tried_again(mode: Mode) -> None:
+def test_a_wrong_key_given_as_text_is_sent_once(mode: Mode) -> None:
     with serving(only("tv-other")) as server, pytest.raises(AuthenticationError):
         drive(mode, lambda c: c.users.balance(), lambda c: c.users.balance(), base_url=server.url)
     assert len(server.requests) == 1
 
 
 @pytest.mark.anyio
-async def test_the_async_client_takes_an_async_callable() -> None:
+async def test_the_async_client_accepts_an_async_callable() -> None:
     async def vault() -> str:
         await anyio.lowlevel.checkpoint()
         return "tv-from-the-vault"
@@ -142,7 +142,7 @@ async def test_the_async_client_takes_an_async_callable() -> None:
 
 
 @pytest.mark.anyio
-async def test_an_async_callable_has_no_longer_than_the_deadline() -> None:
+async def test_an_async_callable_is_bounded_by_the_deadline() -> None:
     async def stuck() -> str:
         await anyio.sleep_forever()
         return ""
@@ -153,7 +153,7 @@ async def test_an_async_callable_has_no_longer_than_the_deadline() -> None:
 
 
 @pytest.mark.anyio
-async def test_without_a_deadline_an_async_callable_has_all_the_time() -> None:
+async def test_without_a_deadline_an_async_callable_has_no_limit() -> None:
     async def slow() -> str:
         await anyio.sleep(0.01)
         return KEY
@@ -163,7 +163,7 @@ async def test_without_a_deadline_an_async_callable_has_all_the_time() -> None:
             assert (await client.users.balance()).total == 125.0
 
 
-def test_the_sync_client_says_that_it_cannot_await() -> None:
+def test_the_sync_client_refuses_an_async_callable() -> None:
     async def vault() -> str:
         return KEY
 
@@ -173,7 +173,7 @@ def test_the_sync_client_says_that_it_cannot_await() -> None:
 
 
 @each_mode
-def test_a_callable_that_fails_is_named_and_its_error_kept(mode: Mode) -> None:
+def test_an_error_of_the_callable_is_the_cause(mode: Mode) -> None:
     def broken() -> str:
         raise LookupError("the vault is sealed")
 
@@ -185,7 +185,7 @@ def test_a_callable_that_fails_is_named_and_its_error_kept(mode: Mode) -> None:
 
 @each_mode
 @pytest.mark.parametrize("bad", ["tv-bad-key\n", "", 7, None, b"tv-bytes"])
-def test_what_a_callable_gives_is_checked_and_not_shown(mode: Mode, bad: object) -> None:
+def test_a_bad_key_of_a_callable_is_refused_and_not_shown(mode: Mode, bad: object) -> None:
     with serving() as server, pytest.raises(ConfigurationError) as caught:
         drive(mode, lambda c: c.users.me(), lambda c: c.users.me(), base_url=server.url, api_key=lambda: bad)  # type: ignore[arg-type,return-value]  # pyright: ignore[reportArgumentType]  # programs are not all type checked
     assert "tv-b" not in shown(caught.value)
@@ -193,7 +193,7 @@ def test_what_a_callable_gives_is_checked_and_not_shown(mode: Mode, bad: object)
 
 
 @each_mode
-def test_views_share_the_connection_and_keep_their_keys_apart(mode: Mode) -> None:
+def test_views_share_connections_but_not_keys(mode: Mode) -> None:
     def sync_way(client: Triverse) -> None:
         for number in range(4):
             client.with_options(api_key=f"tv-tenant-{number}").users.balance()
@@ -208,7 +208,7 @@ def test_views_share_the_connection_and_keep_their_keys_apart(mode: Mode) -> Non
     assert server.connections == 1
 
 
-def test_a_view_is_made_at_once_and_without_a_connection() -> None:
+def test_a_view_is_made_without_a_connection() -> None:
     """A view costs some microseconds; a client of its own costs a thousand times that over https."""
     with Triverse(KEY) as client:
         started = time.perf_counter()
@@ -224,7 +224,7 @@ def whose(received: Received) -> bytes:
     return answer(envelope({**ME, "email": f"{name}@example.com"}))
 
 
-def test_threads_of_many_tenants_never_get_each_others_answers() -> None:
+def test_threads_of_many_tenants_get_their_own_responses() -> None:
     wrong: list[str] = []
 
     def work(client: Triverse, tenant: int) -> None:
@@ -245,7 +245,7 @@ def test_threads_of_many_tenants_never_get_each_others_answers() -> None:
 
 
 @pytest.mark.anyio
-async def test_tasks_of_many_tenants_never_get_each_others_answers() -> None:
+async def test_tasks_of_many_tenants_get_their_own_responses() -> None:
     wrong: list[str] = []
 
     async def work(client: AsyncTriverse, tenant: int) -> None:

@@ -1,4 +1,4 @@
-"""Many more calls at once than connections: they wait their turn, and all of them succeed."""
+"""More concurrent calls than connections: the rest wait, and all succeed."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def test_a_callable_is_pickled_with_the_client() -> None:
 
 
 @each_client
-def test_a_client_with_its_key_as_text_refuses_and_says_what_to_do(
+def test_a_client_with_its_key_as_text_refuses_to_be_pickled(
     kind: type[Triverse | AsyncTriverse], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TRIVERSE_API_KEY", KEY)
@@ -104,7 +104,7 @@ def test_a_client_with_its_key_as_text_refuses_and_says_what_to_do(
 
 
 @pytest.mark.anyio
-async def test_a_client_with_an_http_client_refuses_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_with_an_http_client_refuses_to_be_pickled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIVERSE_API_KEY", KEY)
     with httpx.Client() as http_client, pytest.raises(TypeError, match="http_client"):
         pickle.dumps(Triverse(http_client=http_client))

@@ -1,4 +1,4 @@
-"""What a client looks like in a debugger or a log: short, of use, and without its key."""
+"""The repr of clients: short, and without the key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ each_client = pytest.mark.parametrize("kind", [Triverse, AsyncTriverse])
 
 
 @each_client
-def test_a_client_says_what_it_is_and_where_its_calls_go(kind: type[Triverse | AsyncTriverse]) -> None:
+def test_the_repr_has_class_and_base_url(kind: type[Triverse | AsyncTriverse]) -> None:
     client = kind(KEY)
     assert repr(client) == f"<{kind.__name__} https://api.triverse.ai/api/v1>"
     assert repr(client.with_options(max_retries=0)) == repr(client)
@@ -21,7 +21,7 @@ def test_a_client_says_what_it_is_and_where_its_calls_go(kind: type[Triverse | A
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_closed_client_says_so_and_so_do_its_views(mode: Mode) -> None:
+def test_the_repr_of_a_closed_client_and_its_views_says_closed(mode: Mode) -> None:
     def sync_way(client: Triverse) -> list[str]:
         views = client, client.with_options(), client.with_options()
         views[1].close()
@@ -47,8 +47,8 @@ def test_a_key_in_the_base_url_is_not_shown(kind: type[Triverse | AsyncTriverse]
     )
     with pytest.raises(ConfigurationError) as refused:
         kind(KEY, base_url=f"https://user:{KEY}@gateway.example")
-    told = traceback.TracebackException.from_exception(refused.value, capture_locals=True)
-    ours = [frame for frame in told.stack if "triverse/clients" in frame.filename]
+    shown = traceback.TracebackException.from_exception(refused.value, capture_locals=True)
+    ours = [frame for frame in shown.stack if "triverse/clients" in frame.filename]
     assert ours
     assert all(KEY not in (frame.locals or {}).get("self", "") for frame in ours)
 
@@ -57,5 +57,5 @@ class Tagged(Triverse):
     """Of a subclass of the user's own."""
 
 
-def test_a_subclass_goes_by_its_own_name() -> None:
+def test_the_repr_of_a_subclass_has_its_own_name() -> None:
     assert repr(Tagged(KEY)).startswith("<Tagged https://")

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import triverse
 
@@ -24,7 +25,7 @@ def interrupt_after_line(number: int, run: Callable[[], object]) -> bool:
     """Run, with an interrupt after the n-th line of the package in this thread; return whether there are as many."""
     executed, running = 0, True
 
-    def trace(frame: FrameType, event: str, _argument: object) -> Callable[..., object] | None:
+    def trace(frame: FrameType, event: str, _argument: object) -> Any:
         nonlocal executed
         if not frame.f_code.co_filename.startswith(_PACKAGE):
             return None

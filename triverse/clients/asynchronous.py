@@ -47,7 +47,7 @@ class AsyncTriverse:
         timeout: seconds for each phase of one attempt, or a `Timeout`.
         deadline: seconds for the whole call: every attempt, every backoff, every wait for a connection. None: no limit.
         max_retries: extra attempts after the first.
-        max_connections: how many requests may be sent at once in each event loop; the rest wait their turn.
+        max_connections: how many requests may be sent at once in each event loop; others wait.
         http_client: your own `httpx.AsyncClient`, which you close. If no `timeout` is given here, its own applies.
         allow_http: allow plain `http://` to any host, for a mock or a gateway on a private network; also
             `TRIVERSE_ALLOW_HTTP=1`.
