@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from triverse.core.progress import Progress
 from triverse.core.request import Request
+from triverse.core.response import Response
 from triverse.core.runtime import Runtime
 
 __all__ = [
@@ -70,6 +71,10 @@ UploadSource: TypeAlias = str | PathLike | Buffer | BinaryFile
 class FileSender(Protocol):
     """What `Uploads` requires of a client."""
 
+    def send(self, request: Request[T]) -> Response[T]:
+        """Make one call."""
+        ...
+
     def upload_all(
         self, requests: Sequence[Request[T]], timeout: float | None = None, on_progress: OnProgress | None = None
     ) -> list[T]:
@@ -79,6 +84,10 @@ class FileSender(Protocol):
 
 class AsyncFileSender(Protocol):
     """What `AsyncUploads` requires of a client."""
+
+    async def send(self, request: Request[T]) -> Response[T]:
+        """Make one call."""
+        ...
 
     async def upload_all(
         self, requests: Sequence[Request[T]], timeout: float | None = None, on_progress: AsyncOnProgress | None = None

@@ -8,8 +8,6 @@ from typing import Never, Protocol, TypeVar
 from triverse.api.downloads import AsyncDownloadStream, Download, DownloadStream, Stream
 from triverse.api.transfers import AsyncFileSender, FileSender
 from triverse.core.flow import Flow
-from triverse.core.request import Request
-from triverse.core.response import Response
 from triverse.core.runtime import Runtime
 
 __all__ = ["AsyncTaskSender", "TaskSender"]
@@ -23,10 +21,6 @@ class TaskSender(FileSender, Protocol):
     @property
     def runtime(self) -> Runtime:
         """Clocks and randomness."""
-        ...
-
-    def send(self, request: Request[T]) -> Response[T]:
-        """Make one call."""
         ...
 
     def run(self, flow: Flow[Never, T]) -> T:
@@ -48,10 +42,6 @@ class AsyncTaskSender(AsyncFileSender, Protocol):
     @property
     def runtime(self) -> Runtime:
         """Clocks and randomness."""
-        ...
-
-    async def send(self, request: Request[T]) -> Response[T]:
-        """Make one call."""
         ...
 
     async def run(self, flow: Flow[Never, T]) -> T:
