@@ -15,7 +15,7 @@ from support.shell import COMMAND
 PATCH = ROOT / "docs" / "explanation" / "add-endpoint.patch"
 # Its own tests, and those of ours that look at every endpoint.
 TESTS = [
-    "tests/test_tasks.py",
+    "tests/test_presigned.py",
     "tests/core/test_public.py",
     "tests/sandbox/test_openapi.py",
     "tests/test_lazy_imports.py",
