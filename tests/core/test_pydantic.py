@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import Annotated
@@ -11,7 +12,7 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from support.service import BALANCE, USER
 
-from triverse import BalanceChange, UserBalance, UserInfo
+from triverse import AccountBalance, BalanceChange, ConfigurationError, UserBalance, UserInfo
 from triverse.core.structure import structurer
 
 ADA = structurer(UserInfo)(dict(USER), "ada")
@@ -98,6 +99,14 @@ def application() -> FastAPI:
     async def change() -> BalanceChange:
         return UserBalance(8.0, 0.0).change_since(UserBalance(10.0, 0.0))
 
+    @app.get("/plain")
+    async def plain():  # type: ignore[no-untyped-def]  # noqa: ANN202 - as in many applications
+        return {"b": ADA, "failed": AccountBalance("b", error=ConfigurationError("no key"))}
+
+    @app.get("/accounts")
+    async def accounts() -> list[AccountBalance]:
+        return [AccountBalance("a", UserBalance(1.0, 2.0)), AccountBalance("b", error=ConfigurationError("no key"))]
+
     @app.post("/teams")
     async def echo(team: Team) -> list[Team]:
         return [team]
@@ -124,6 +133,21 @@ def application() -> FastAPI:
 )
 def test_results_are_response_models(path: str, body: str) -> None:
     assert TestClient(application()).get(path).text == body
+
+
+def test_fastapi_takes_results_inside_plain_return_values() -> None:
+    body = TestClient(application()).get("/plain").json()
+    assert body == {"b": json.loads(ADA_AS_JSON), "failed": {"name": "b", "balance": None, "error": "no key"}}
+
+
+def test_an_account_is_a_response_model_with_the_text_of_its_error() -> None:
+    app = application()
+    assert TestClient(app).get("/accounts").json() == [
+        {"name": "a", "balance": {"balance": 1.0, "frozen": 2.0}, "error": None},
+        {"name": "b", "balance": None, "error": "no key"},
+    ]
+    error = app.openapi()["components"]["schemas"]["AccountBalance"]["properties"]["error"]
+    assert error["anyOf"] == [{"type": "string"}, {"type": "null"}]
 
 
 def test_results_are_in_request_bodies() -> None:

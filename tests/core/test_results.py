@@ -1,9 +1,15 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
+import datetime as dt
+import json
 import math
 import pickle
+from collections.abc import Mapping
 from fractions import Fraction
+from pathlib import Path
+from typing import Any, get_type_hints
 from uuid import UUID
 
 import attrs
@@ -12,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.exchange_driver import Call, data
 
-from triverse import Response, UserBalance, UserInfo
+from triverse import AccountBalance, BalanceChange, ConfigurationError, Response, UserBalance, UserInfo
 from triverse.api import users
 from triverse.core.result import Result
 
@@ -66,10 +72,132 @@ def test_extra_is_kept_but_no_part_of_equality() -> None:
     assert UserBalance(1.0, 2.0).extra == {}
 
 
-def test_extra_is_read_only() -> None:
-    extra = balance_with(bonus=1).extra
-    with pytest.raises(TypeError):
-        extra["bonus"] = 2  # type: ignore[index]  # pyright: ignore[reportIndexIssue]  # the point
+def test_extra_is_read_only_at_every_level() -> None:
+    result = balance_with(bonus={"of": ["may"]})
+    for change in ('extra["bonus"] = 2', 'extra["bonus"]["of"] = 2', 'extra["bonus"]["of"].append("june")'):
+        with pytest.raises(TypeError, match="cannot be changed"):
+            exec(change, {"extra": result.extra})  # noqa: S102 - a table of statements
+    assert result.extra == {"bonus": {"of": ["may"]}}
+
+
+def test_a_change_of_what_the_caller_passed_does_not_change_extra() -> None:
+    passed: dict[str, object] = {"bonus": [1]}
+    result = UserBalance(1.0, 2.0, extra=passed)
+    passed["bonus"] = 2
+    assert result.extra == {"bonus": [1]}
+
+
+def test_extra_can_be_sent_as_json() -> None:
+    assert json.dumps(balance_with(bonus=[1]).extra) == '{"bonus": [1]}'
+
+
+# --- Conversion ----------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Inner:
+    value: float
+
+
+@attrs.frozen
+class Finished(Result):
+    id: UUID
+    at: dt.datetime
+    part: UserBalance
+    tags: frozenset[str] = frozenset()
+    path: Path = Path("a/b")
+    inner: Inner | None = None
+    _private: int = attrs.field(default=0, alias="private")
+
+
+def test_a_result_converts_to_plain_json_values() -> None:
+    assert ADA.to_dict() == {
+        "id": "0b9d2c9e-6f5c-4c5e-9f5e-1f1f6a0a7b11",
+        "email": "ada@example.com",
+        "web_credits_balance": 1.0,
+        "api_credits_balance": 2.5,
+        "plan_name": None,
+    }
+    finished = Finished(
+        ADA.id,
+        dt.datetime(2026, 6, 1, 8, 15, 30, 5000, dt.UTC),
+        balance_with(bonus=[1]),
+        frozenset({"a"}),
+        inner=Inner(1.5),
+        private=5,
+        extra={"more": {"a": [1]}},
+    )
+    assert finished.to_dict() == {
+        "id": "0b9d2c9e-6f5c-4c5e-9f5e-1f1f6a0a7b11",
+        "at": "2026-06-01T08:15:30.005000Z",
+        "part": {"balance": 100.5, "frozen": 2.0, "bonus": [1]},
+        "tags": ["a"],
+        "path": "a/b",
+        "inner": {"value": 1.5},
+        "more": {"a": [1]},
+    }
+    assert json.loads(finished.to_json()) == finished.to_dict()
+
+
+def test_a_dict_of_a_result_can_be_changed() -> None:
+    result = balance_with(bonus={"of": ["may"]})
+    made: Any = result.to_dict()
+    made["bonus"]["of"].append("june")
+    assert result.extra == {"bonus": {"of": ["may"]}}
+
+
+def test_a_known_field_counts_more_than_an_unknown_one_of_the_same_name() -> None:
+    assert UserBalance(1.0, 2.0, extra={"balance": 5}).to_dict() == {"balance": 1.0, "frozen": 2.0}
+    # Lenient results keep a field of the wrong type in `extra`.
+    without_plan = attrs.evolve(ADA, extra={"plan_name": 5})
+    assert without_plan.to_dict()["plan_name"] == 5
+
+
+def test_json_text_is_not_escaped() -> None:
+    assert (
+        attrs.evolve(ADA, email="ädä")
+        .to_json()
+        .startswith('{"id": "0b9d2c9e-6f5c-4c5e-9f5e-1f1f6a0a7b11", "email": "ädä"')
+    )
+
+
+def test_a_balance_change_and_an_account_convert_too() -> None:
+    change = UserBalance(8.0, 0.0).change_since(UserBalance(10.0, 0.0))
+    assert change.to_dict()["deducted"] == 2.0
+    assert AccountBalance("a", UserBalance(1.0, 2.0)).to_dict() == {
+        "name": "a",
+        "balance": {"balance": 1.0, "frozen": 2.0},
+        "error": None,
+    }
+    failed = AccountBalance("b", error=ConfigurationError("no key"))
+    assert json.loads(failed.to_json()) == {"name": "b", "balance": None, "error": "no key"}
+
+
+def test_nan_in_a_result_made_by_hand_has_no_json_form() -> None:
+    with pytest.raises(ConfigurationError, match=r"^UserBalance\.balance cannot be sent as JSON: NaN"):
+        UserBalance(math.nan, 0.0).to_dict()
+
+
+def test_dict_of_a_result_is_its_to_dict() -> None:
+    result = balance_with(bonus=1)
+    assert dict(result) == {**result} == result.to_dict()
+    assert list(result.keys()) == ["balance", "frozen", "bonus"]
+    assert result["bonus"] == 1
+    with pytest.raises(KeyError):
+        result["nothing"]
+
+
+def test_a_result_cannot_be_iterated_over_by_mistake() -> None:
+    with pytest.raises(TypeError, match="UserBalance"):
+        list(balance_with())  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]  # the point
+
+
+@pytest.mark.parametrize("cls", [UserInfo, UserBalance, Finished, BalanceChange, AccountBalance])
+def test_type_hints_of_a_constructor_can_be_resolved(cls: Any) -> None:
+    hints = get_type_hints(cls.__init__)
+    assert hints.keys() >= {field.alias for field in attrs.fields(cls)}
+    if issubclass(cls, Result):
+        assert hints["extra"] == Mapping[str, object]
 
 
 def test_extra_survives_a_change_of_fields() -> None:

@@ -19,8 +19,8 @@ __all__ = ["to_plain_json"]
 
 T = TypeVar("T")
 
-# Parsers of other languages stop earlier by default: .NET at 64 levels, Ruby at 100.
-_MAX_DEPTH: Final = 200
+# Parsers of other languages stop at 64 levels (.NET) or 100 (Ruby) by default.
+_MAX_DEPTH: Final = 100
 # A double has no more. Parsers that read numbers as doubles make Infinity of a larger one.
 _MAX_INT_BITS: Final = 1024
 _BINARY: Final = (bytes, bytearray, memoryview)

@@ -79,7 +79,10 @@ _NO_FIELDS = ReadOnlyDict()
 class Result(Serializable):
     """The payload of a response, as an immutable value."""
 
-    _extra: Mapping[str, object] = field(default=_NO_FIELDS, converter=_read_only_dict, eq=False, repr=False)
+    # The alias is what attrs uses by default. Pyright only knows it if it is written.
+    _extra: Mapping[str, object] = field(
+        default=_NO_FIELDS, converter=_read_only_dict, eq=False, repr=False, alias="extra"
+    )
 
     @property
     def extra(self) -> Mapping[str, object]:
