@@ -74,13 +74,16 @@ FAILED = State(UUID(int=1))
 
 def drawn(cls: type[TriverseError]) -> str:
     below = sorted(
-        (sub for sub in cls.__subclasses__() if sub.__module__.startswith("triverse.")), key=lambda c: c.__name__
+        (sub for sub in cls.__subclasses__() if sub.__module__.startswith("triverse.core.")), key=lambda c: c.__name__
     )
     return cls.__name__ + "\n" + "".join(textwrap.indent(drawn(sub), "    ") for sub in below)
 
 
 def kinds(of: type[TriverseError]) -> list[type[TriverseError]]:
-    return [of, *(kind for sub in of.__subclasses__() if sub.__module__.startswith("triverse.") for kind in kinds(sub))]
+    return [
+        of,
+        *(kind for sub in of.__subclasses__() if sub.__module__.startswith("triverse.core.") for kind in kinds(sub)),
+    ]
 
 
 def example(kind: type[TriverseError]) -> TriverseError:

@@ -10,15 +10,22 @@ from importlib import import_module
 import pytest
 
 import triverse
-from triverse.api.users import AsyncUsers, Users
 
-MODULES = ["triverse.api.users", "triverse.api.tasks", "triverse.api.uploads", "triverse.fastapi", "triverse.sandbox"]
+MODULES = [
+    "triverse.api.tasks",
+    "triverse.api.tasks.async_namespace",
+    "triverse.api.tasks.namespace",
+    "triverse.api.uploads",
+    "triverse.api.users",
+    "triverse.api.users_namespace",
+    "triverse.fastapi",
+    "triverse.sandbox",
+]
 
 
 def annotated() -> Iterator[tuple[str, object]]:
     """Yield every public class, function and method."""
     public = {name: getattr(triverse, name) for name in triverse.__all__}
-    public |= {cls.__name__: cls for cls in (Users, AsyncUsers)}
     for module in map(import_module, MODULES):
         public |= {f"{module.__name__}.{name}": getattr(module, name) for name in module.__all__}
     for name, value in public.items():

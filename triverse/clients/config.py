@@ -144,6 +144,7 @@ def account_key(policy: Policy, name: str, source: object) -> tuple[Key, Policy]
         ConfigurationError: this cannot be a key.
     """
     key, _ = _given_key(source)
+    del source  # otherwise a traceback that shows variables would show the key
     if isinstance(key, Secret):
         key.validated()
     refreshes = not isinstance(key, Secret)

@@ -15,6 +15,7 @@ __all__ = [
     "async_transfers",
     "downloads",
     "httpx",
+    "starlette_applications",
     "tasks_namespace",
     "transfers",
     "uploads",
@@ -23,6 +24,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     import httpx
+    from starlette import applications as starlette_applications
 
     from triverse.api import downloads, uploads, users_namespace
     from triverse.api.tasks import async_namespace as async_tasks_namespace
@@ -33,6 +35,11 @@ else:
 
     def _httpx() -> ModuleType:
         import httpx as module
+
+        return module
+
+    def _starlette_applications() -> ModuleType:
+        import starlette.applications as module
 
         return module
 
@@ -81,6 +88,7 @@ else:
             return value
 
     httpx = _LazyModule(_httpx)
+    starlette_applications = _LazyModule(_starlette_applications)
     downloads = _LazyModule(_downloads)
     uploads = _LazyModule(_uploads)
     users_namespace = _LazyModule(_users_namespace)

@@ -8,16 +8,14 @@ import math
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from threading import RLock
-from typing import TYPE_CHECKING, Final, overload
+from typing import Final, overload
 from uuid import UUID
 
 from triverse.sandbox.environment import Environment
 from triverse.sandbox.errors import InvalidFieldError, api_error
+from triverse.sandbox.flows import Flow
 from triverse.sandbox.ledger import Ledger
 from triverse.sandbox.tasks import ENDED, NEXT_STAGE, SandboxTask
-
-if TYPE_CHECKING:
-    from triverse.sandbox.flows import Flow
 
 __all__ = ["AccountTasks"]
 

@@ -6,11 +6,13 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from threading import RLock
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from attrs import frozen
 
+import triverse
 from triverse._extras import require_extra
+from triverse.clients.lazy_modules import starlette_applications
 from triverse.core.errors import ConfigurationError
 from triverse.sandbox import assets, file_endpoints, site, storage, task_endpoints
 from triverse.sandbox.accounts import Account, new_key
@@ -23,12 +25,6 @@ from triverse.sandbox.http import SandboxRequest, SandboxResponse, failure
 from triverse.sandbox.routes import respond
 from triverse.sandbox.settings import SandboxSettings
 from triverse.sandbox.tasks import SandboxTask
-
-if TYPE_CHECKING:
-    from starlette.applications import Starlette
-
-    from triverse.clients.asynchronous import AsyncTriverse
-    from triverse.clients.sync import Triverse
 
 __all__ = ["LoggedCall", "Sandbox"]
 
@@ -256,19 +252,19 @@ class Sandbox:
             account = next((other for other in self.accounts if other.key == key), None)
         return None if account is None or account.revoked else account
 
-    def client(self, account: Account | None = None) -> Triverse:
+    def client(self, account: Account | None = None) -> triverse.Triverse:
         """Return a client of the sandbox, in process, with the account's key; by default the demo account's."""
         from triverse.sandbox.mock_transport import client  # noqa: PLC0415 - loads httpx
 
         return client(self, account or self.demo)
 
-    def async_client(self, account: Account | None = None) -> AsyncTriverse:
+    def async_client(self, account: Account | None = None) -> triverse.AsyncTriverse:
         """Return an async client of the sandbox, in process, with the account's key; by default the demo account's."""
         from triverse.sandbox.mock_transport import async_client  # noqa: PLC0415 - loads httpx
 
         return async_client(self, account or self.demo)
 
-    def app(self) -> Starlette:
+    def app(self) -> starlette_applications.Starlette:
         """Return an ASGI application, for any ASGI server or for `httpx.ASGITransport`. Needs `triverse[sandbox]`.
 
         Raises:

@@ -6,7 +6,7 @@ Each default is a guess of ours, not a statement of the service.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final, ForwardRef, Literal, TypeAlias, get_args
 
 from attrs import field, frozen
 
@@ -15,6 +15,9 @@ from triverse.sandbox.flows import FLOWS
 
 if TYPE_CHECKING:
     from triverse.sandbox.tasks import SandboxTask
+else:
+    # That module imports this one. typing.get_type_hints() finds the class by this reference.
+    SandboxTask = ForwardRef("SandboxTask", module="triverse.sandbox.tasks")
 
 __all__ = ["MIB", "KnownId", "Outcome", "Progress", "SandboxSettings"]
 
