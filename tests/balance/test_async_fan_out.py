@@ -296,3 +296,26 @@ def test_workers_cancelled_by_other_code_are_an_error() -> None:
                     await anext(answers)
 
     asyncio.run(main())
+
+
+@pytest.mark.anyio
+async def test_a_forked_child_cannot_continue_an_async_loop_but_can_leave_it(
+    client: AsyncTriverse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, closed = client.balances(Endless()), client.balances(Endless())
+    await anext(left)
+    async with closed:
+        await anext(closed)
+        with monkeypatch.context() as patch:
+            patch.setattr("os.getpid", lambda: 1)  # as in a child
+            with pytest.raises(ConfigurationError, match="forked child"):
+                await anext(closed)
+            del left
+            gc.collect()
+
+
+@pytest.mark.parametrize("wrong", [["key-of-one"], "key-of-one", None, 5])
+def test_keys_that_are_no_mapping_are_a_configuration_error(wrong: Mapping[str, AsyncKeySource]) -> None:
+    with pytest.raises(ConfigurationError, match="mapping") as caught:
+        AsyncTriverse("key-of-nobody").balances(wrong)
+    assert "key-of-one" not in str(caught.value)

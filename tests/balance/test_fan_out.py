@@ -25,6 +25,7 @@ from triverse import (
     UserBalance,
 )
 from triverse.core.secret import KeySource
+from triverse.transport.cancel import CancelToken
 
 
 @pytest.fixture
@@ -335,3 +336,21 @@ def in_the_child(answers: Generator[AccountBalance], *, goes_on: bool) -> int:
             next(answers)
     answers.close()
     return 0
+
+
+def test_an_interrupt_while_the_loop_is_left_ends_the_workers(
+    client: Triverse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancel, interrupts = CancelToken.cancel, iter([KeyboardInterrupt])
+
+    def interrupted_once(token: CancelToken) -> None:
+        for interrupt in interrupts:
+            raise interrupt
+        cancel(token)
+
+    monkeypatch.setattr(CancelToken, "cancel", interrupted_once)
+    answers = client.balances(Endless())
+    next(answers)
+    with pytest.raises(KeyboardInterrupt):
+        answers.close()
+    eventually(lambda: not workers())

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import anyio
 import pytest
 from support.clients import KEY, MODES, Mode, drive
 from support.fake_transport import FakeApi
-from support.internals import waiting_callers
+from support.internals import call_when_woken, waiting_callers
 from support.server import BALANCE, Received, answer, envelope, serving
 
 from triverse import (
@@ -21,6 +22,8 @@ from triverse import (
     Triverse,
     UserBalance,
 )
+from triverse.core.flow import Emit, Flow
+from triverse.core.single_flight import SingleFlight
 
 each_mode = pytest.mark.parametrize("mode", MODES)
 
@@ -128,3 +131,52 @@ def test_requests_of_any_kind_can_be_shared(mode: Mode) -> None:
     with serving(lambda _: answer(envelope({"cost": 5.0}))) as server:
         assert drive(mode, sync_way, async_way, base_url=server.url) == [{"cost": 5.0}] * 3
     assert [received.body for received in server.requests] == [b'{"size": [1]}', b'{"size": [2]}']
+
+
+def test_a_caller_that_comes_at_the_end_of_a_shared_call_gets_its_result() -> None:
+    """The leader has ended its call and is waking the waiters when another caller comes."""
+    received, released, balances = threading.Event(), threading.Event(), list[UserBalance]()
+
+    def hold() -> None:
+        received.set()
+        released.wait(10)
+
+    api = FakeApi(hold=hold)
+    with api.client() as client, ThreadPoolExecutor(1) as pool:
+        leader = pool.submit(client.users.balance, max_age=60)
+        received.wait(10)
+        call_when_woken(client, lambda: balances.append(client.users.balance(max_age=0)))
+        released.set()
+        assert balances == [leader.result()] * len(balances) == [UserBalance(100, 0)]
+    assert api.requests.total() == 1
+
+
+def test_an_interrupt_at_the_end_of_a_shared_call_leaves_nothing_pending(monkeypatch: pytest.MonkeyPatch) -> None:
+    finish, interrupts = SingleFlight[object].finish, iter([KeyboardInterrupt])
+
+    def interrupted_once(*arguments: Any) -> None:
+        for interrupt in interrupts:
+            raise interrupt
+        finish(*arguments)
+
+    monkeypatch.setattr(SingleFlight, "finish", interrupted_once)
+    with FakeApi().client(deadline=5) as client:
+        with pytest.raises(KeyboardInterrupt):
+            client.users.balance(max_age=0)
+        assert client.users.balance(max_age=0) == UserBalance(100, 0)
+
+
+def counting(to: int) -> Flow[int, str]:
+    for number in range(to):
+        yield Emit(number)
+    return "done"
+
+
+@pytest.mark.anyio
+async def test_a_flow_that_ends_ends_the_iteration() -> None:
+    with FakeApi().client() as client:
+        assert list(client._calls.iterate(counting(3))) == [0, 1, 2]  # pyright: ignore[reportPrivateUsage]  # no public flow ends
+        assert client._calls.run(counting(0)) == "done"  # pyright: ignore[reportPrivateUsage]  # no public flow is that simple
+    async with FakeApi().async_client() as client:
+        assert [number async for number in client._calls.iterate(counting(3))] == [0, 1, 2]  # pyright: ignore[reportPrivateUsage]  # no public flow ends
+        assert await client._calls.run(counting(0)) == "done"  # pyright: ignore[reportPrivateUsage]  # no public flow is that simple

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 
 import anyio
 import anyio.lowlevel
@@ -264,3 +264,24 @@ async def test_tasks_of_many_tenants_get_their_own_responses() -> None:
                 group.start_soon(work, client, tenant)
         assert wrong == []
     assert len(server.requests) == 300
+
+
+class Later:
+    """An awaitable that is not a coroutine, as futures are."""
+
+    def __await__(self) -> Generator[None, None, str]:
+        yield from anyio.lowlevel.checkpoint().__await__()
+        return KEY
+
+
+def test_the_sync_client_refuses_a_callable_that_returns_an_awaitable() -> None:
+    source: Callable[[], Awaitable[str]] = Later
+    with Triverse(source) as client, pytest.raises(ConfigurationError, match="AsyncTriverse"):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the mistake that this is about
+        client.users.me()
+
+
+@pytest.mark.anyio
+async def test_the_async_client_awaits_what_a_callable_returns() -> None:
+    with serving() as server:
+        async with AsyncTriverse(Later, base_url=server.url) as client:
+            assert (await client.users.balance()).total == 125.0

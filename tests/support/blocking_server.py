@@ -48,6 +48,9 @@ class BlockingServer(ThreadingHTTPServer):
         with self.lock:
             return sum(n for key, n in self.requests.items() if key.startswith("hold")) - self.closed
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Print nothing when a client resets its connection."""
+
     @classmethod
     @contextmanager
     def running(cls, tls: ssl.SSLContext | None = None) -> Generator[Self, None, None]:

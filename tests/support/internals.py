@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from triverse import AsyncTriverse, Triverse
@@ -11,6 +12,7 @@ from triverse.transport.asynchronous import AsyncTransport, LoopState
 from triverse.transport.sync import ProcessState, Transport
 
 __all__ = [
+    "call_when_woken",
     "idle_connections",
     "loop_states",
     "max_connections_of",
@@ -58,3 +60,9 @@ def waiting_callers(client: Triverse) -> int:
     """Return how many callers of a client and its views wait for the shared requests of others."""
     pending = client._engine.shared.here()._pending
     return sum(len(call.wake_ups) for call in tuple(pending.values()))
+
+
+def call_when_woken(client: Triverse, function: Callable[[], object]) -> None:
+    """Call a function in the leader's thread when it wakes the waiters of the one shared request."""
+    (call,) = client._engine.shared.here()._pending.values()
+    call.add_waiter(function)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar, cast
@@ -23,7 +24,7 @@ from triverse.clients.upload_window import UploadWindows
 from triverse.core.api_errors import AuthenticationError
 from triverse.core.callbacks import call_async
 from triverse.core.errors import DeadlineExceededError, TriverseError
-from triverse.core.flow import Call, Effect, Emit, Flow
+from triverse.core.flow import Call, Effect, Emit, Flow, Notify
 from triverse.core.options import Policy
 from triverse.core.request import Request
 from triverse.core.response import Response
@@ -136,8 +137,8 @@ class AsyncCalls:
     async def run(self, flow: Flow[V, T]) -> T:
         """Run a flow to its end."""
         emissions = self.iterate(flow)
-        async for _ in emissions:
-            pass  # a flow that is run emits nothing
+        with suppress(StopAsyncIteration):  # a flow that is run emits nothing
+            await anext(emissions)
         return cast("T", emissions.result)
 
     def iterate(self, flow: Flow[V, object]) -> Emissions[V]:
@@ -242,13 +243,12 @@ class Emissions(AsyncIterator[V], Generic[V]):
         self._effect = effect
         return effect.value
 
-    async def _perform(self, effect: Effect[V]) -> Response[object] | TriverseError | None:
+    async def _perform(self, effect: Call | Notify) -> Response[object] | TriverseError | None:
         if isinstance(effect, Call):
             return await self._calls.perform(effect)
-        if not isinstance(effect, Emit):
-            pending = call_async(effect.callback, effect.value)
-            if pending is not None:
-                await pending
+        pending = call_async(effect.callback, effect.value)
+        if pending is not None:
+            await pending
         return None
 
     async def aclose(self) -> None:
@@ -263,8 +263,8 @@ async def _wait_for(pending: PendingCall[T], seconds: float) -> None:
         DeadlineExceededError: it did not end in time.
     """
     ended = anyio.Event()
-    if pending.add_waiter(ended.set):
-        with anyio.move_on_after(seconds) as waiting:
-            await ended.wait()
-        if waiting.cancelled_caught:
-            raise shared_request_timeout()
+    pending.add_waiter(ended.set)  # in one event loop, the request cannot end between join() and this line
+    with anyio.move_on_after(seconds) as waiting:
+        await ended.wait()
+    if waiting.cancelled_caught:
+        raise shared_request_timeout()

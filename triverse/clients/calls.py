@@ -23,7 +23,7 @@ from triverse.clients.upload_window import UploadWindows
 from triverse.core.api_errors import AuthenticationError
 from triverse.core.callbacks import call_sync
 from triverse.core.errors import DeadlineExceededError, TriverseError
-from triverse.core.flow import Call, Effect, Emit, Flow
+from triverse.core.flow import Call, Effect, Emit, Flow, Notify
 from triverse.core.options import Policy
 from triverse.core.request import Request
 from triverse.core.response import Response
@@ -188,8 +188,8 @@ class Calls:
                 return self._client._with_engine(engine.within(effect.within, effect.max_retries)).send(effect.request)
             except TriverseError as error:
                 return error
-        if not isinstance(effect, Emit):
-            call_sync("the callback", effect.callback, effect.value)
+        notify = cast("Notify", effect)  # a flow that is run emits nothing
+        call_sync("the callback", notify.callback, notify.value)
         return None
 
     # --- Transfers -------------------------------------------------------------------------------

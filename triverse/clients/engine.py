@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
 from typing import TypeVar, cast
 
 import httpx
@@ -20,7 +19,7 @@ from triverse.clients.calls import Calls, Client
 from triverse.clients.config import Key, Settings
 from triverse.clients.keys import key_from_callable
 from triverse.clients.upload_window import UploadWindows
-from triverse.core.errors import ConfigurationError, TriverseError
+from triverse.core.errors import ConfigurationError
 from triverse.core.exchange import exchange
 from triverse.core.options import Policy
 from triverse.core.request import Request
@@ -71,7 +70,6 @@ class Engine:
         user_client: the user's `http_client`, if there is one.
         owns_transport: whether closing this client closes the connections; views do not.
         cancel: stops the calls of worker threads.
-        convert_error: replaces the errors of calls.
     """
 
     key: Key
@@ -85,7 +83,6 @@ class Engine:
     user_client: httpx.Client | None
     owns_transport: bool = True
     cancel: CancelToken | None = None
-    convert_error: Callable[[TriverseError], TriverseError] | None = None
 
     def view(self, *, key: Key | None = None, policy: Policy | None = None) -> Engine:
         """Return the engine of another client over the same connections."""
@@ -137,15 +134,6 @@ class Engine:
             TriverseError: by the rules of the exchange.
         """
         self.check_open()
-        try:
-            return self._exchange(request)
-        except TriverseError as error:
-            converted = error if self.convert_error is None else self.convert_error(error)
-            if converted is error:
-                raise
-            raise converted from error
-
-    def _exchange(self, request: Request[T]) -> Response[T]:
         flow = exchange(request, self.policy, self.runtime)
         try:
             attempt = next(flow)
