@@ -265,7 +265,7 @@ def test_a_chart_is_a_line_from_left_to_right() -> None:
     assert line_chart([7, 0], 2) == ["⢹", "⢸"]
 
 
-def test_a_chart_has_gaps_where_nothing_is_known_and_a_middle_line_where_nothing_moves() -> None:
+def test_a_chart_has_gaps_for_unknown_values_and_a_middle_line_if_all_are_equal() -> None:
     assert line_chart([None, None, 0, 3], 1) == [" ⣸"]
     assert line_chart([None] * 4, 2) == ["  ", "  "]
     assert line_chart([1, 1, 1, 1], 1) == ["⠤⠤"]

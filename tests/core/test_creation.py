@@ -67,7 +67,7 @@ def test_the_id_is_attached_to_the_result() -> None:
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
-def test_a_creation_that_is_not_repeatable_is_not_sent_again_if_a_task_may_exist(status: int) -> None:
+def test_an_unrepeatable_creation_is_not_sent_again_if_a_task_may_exist(status: int) -> None:
     call = Call(creation())
     assert call.error(reply(status)).task_may_exist
     assert len(call.attempts) == 1

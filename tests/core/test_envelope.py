@@ -110,7 +110,7 @@ def test_a_code_that_is_not_in_the_table_is_classed_by_status(
 
 
 @pytest.mark.parametrize(("status", "code"), [(300, 2000), (404, 5003), (503, 2000)])
-def test_a_documented_code_under_another_status_than_its_own_is_classed_by_status(status: int, code: int) -> None:
+def test_a_documented_code_with_another_status_is_classed_by_the_status(status: int, code: int) -> None:
     error = error_of(reply(status, {"code": code, "message": "odd"}))
     assert type(error) is type(error_of(reply(status, {"code": 99999, "message": "odd"})))
 
@@ -202,7 +202,7 @@ def test_the_message_goes_before_the_detail() -> None:
     assert api_error(400, {"message": "First", "detail": "Second"}).message == "First"
 
 
-def test_text_of_the_server_is_one_line_in_the_error_and_whole_in_its_attributes() -> None:
+def test_the_servers_text_is_one_line_in_the_error_and_whole_in_attributes() -> None:
     error = api_error(400, {"message": "a\r\nb\x1b[31m\u2028c\u202e\x9b", "suggestion": "d\n\ne\x00"})
     assert str(error) == "a b?[31m c?? (GET /thing: HTTP 400). d e?"
     assert error.message == "a\r\nb\x1b[31m\u2028c\u202e\x9b"

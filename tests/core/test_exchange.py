@@ -50,7 +50,7 @@ def test_a_success_gives_the_whole_story() -> None:
     assert dict(response.headers) == {"x-request-id": "abc", "server": "x"}
 
 
-def test_the_first_attempt_waits_for_nothing_and_carries_request_deadline_and_timeouts() -> None:
+def test_the_first_attempt_has_no_wait_but_request_deadline_and_timeouts() -> None:
     call = balance_call(Policy(deadline=5.0, timeout=Timeout(read=3.0)))
     call.response(reply())
     (attempt,) = call.attempts
@@ -482,7 +482,7 @@ def any_outcome(draw: st.DrawFn) -> Outcome:
     seconds=st.floats(0, 30),
     method=st.sampled_from(["GET", "POST"]),
 )
-def test_any_sequence_of_outcomes_ends_in_time_with_a_result_or_a_triverse_error(  # noqa: PLR0913 - drawn
+def test_any_sequence_of_outcomes_ends_in_time_with_a_result_or_our_error(  # noqa: PLR0913 - drawn
     outcomes: list[Outcome], max_retries: int, deadline: float | None, method: str, seconds: float, *, refreshes: bool
 ) -> None:
     policy = Policy(max_retries=max_retries, deadline=deadline, refreshes_key=refreshes)

@@ -29,7 +29,7 @@ def test_a_timeout_that_is_no_positive_number_is_refused(phase: str, seconds: ob
 @pytest.mark.parametrize("seconds", [0, -1.5, math.nan, math.inf, 1.1e9, 10**400, False, "5"])
 def test_a_deadline_that_is_no_positive_number_is_refused(seconds: object) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        Policy(deadline=seconds)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as above
+        Policy(deadline=seconds)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # callers are not all type checked
     assert str(caught.value) == f"deadline must be a positive number of seconds or None, not {seconds!r}"
 
 
@@ -42,27 +42,27 @@ def test_other_limits_are_taken(seconds: float | None) -> None:
 @pytest.mark.parametrize("value", [0, -1, "5", math.nan])
 def test_a_timeout_in_one_number_is_refused_by_its_own_name(value: object) -> None:
     with pytest.raises(ConfigurationError, match="timeout must be a positive number of seconds, not"):
-        as_timeout(value)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as above
+        as_timeout(value)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # callers are not all type checked
 
 
 def test_a_number_that_cannot_even_be_written_is_refused_in_few_words() -> None:
     with pytest.raises(ConfigurationError, match=r"seconds, not int$"):
         as_timeout(10**5000)
     with pytest.raises(ConfigurationError) as caught:
-        positive_int("max_connections", "9\n" * 10_000)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as above
+        positive_int("max_connections", "9\n" * 10_000)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # callers are not all type checked
     assert len(str(caught.value)) < 2100
 
 
 def test_no_timeout_at_all_is_asked_for_phase_by_phase() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        as_timeout(None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as above
+        as_timeout(None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # callers are not all type checked
     assert str(caught.value) == "timeout must be seconds or a Timeout; Timeout(read=None) lifts one limit"
 
 
 @pytest.mark.parametrize("count", [-1, 1.0, True, None, "2"])
 def test_retries_that_are_no_count_are_refused(count: object) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        Policy(max_retries=count)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as above
+        Policy(max_retries=count)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # callers are not all type checked
     assert str(caught.value) == f"max_retries must be 0 or a positive whole number, not {count!r}"
 
 
@@ -73,7 +73,7 @@ def test_no_retries_are_fine() -> None:
 @pytest.mark.parametrize("count", [0, -1, 1.0, True, None, "2"])
 def test_a_limit_below_one_is_refused(count: object) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        positive_int("max_connections", count)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as above
+        positive_int("max_connections", count)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # callers are not all type checked
     assert str(caught.value) == f"max_connections must be a positive whole number, not {count!r}"
 
 

@@ -62,7 +62,7 @@ def test_results_are_fields_of_a_users_models_there_and_back() -> None:
         ("3", ("purses", 0), "expected an object, got the number 3"),
     ],
 )
-def test_what_the_client_would_not_take_from_the_service_pydantic_does_not_take_either(
+def test_pydantic_refuses_what_the_client_refuses_from_the_service(
     purse: str, place: tuple[object, ...], problem: str
 ) -> None:
     with pytest.raises(ValidationError) as caught:

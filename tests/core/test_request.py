@@ -108,7 +108,7 @@ def test_parameters_of_every_kind_are_taken() -> None:
 @pytest.mark.parametrize("path", [None, 5, b"/x"])
 def test_a_path_that_is_no_text_is_refused(path: object) -> None:
     with pytest.raises(ConfigurationError):
-        Request("GET", path, object)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as above
+        Request("GET", path, object)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # callers are not all type checked
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"])

@@ -86,7 +86,7 @@ def test_what_the_service_refuses_becomes_a_problem_document(status: int, code: 
     assert response.json()["request_id"] == "r-1"
 
 
-def test_a_problem_document_says_what_the_service_says_where_that_helps_the_caller() -> None:
+def test_a_problem_document_has_the_services_text_where_it_helps_the_caller() -> None:
     assert ask(lambda _: failing(404, 1005)).json() == {
         "type": "about:blank",
         "title": "Not Found",

@@ -126,7 +126,7 @@ def test_faults_come_and_go_while_it_runs(served: Studio, sandbox: Sandbox) -> N
     assert served.ask("/customers/me", ada).status_code == 200
 
 
-def test_a_fault_that_passes_is_ridden_out_without_the_customer_noticing(served: Studio, sandbox: Sandbox) -> None:
+def test_a_transient_fault_is_retried_and_the_customer_sees_no_error(served: Studio, sandbox: Sandbox) -> None:
     ada = sandbox.add_account(api_credits=40)
     sandbox.faults.add(Fault(status=503, retry_after=0), times=1)
     assert served.ask("/customers/me", ada).status_code == 200

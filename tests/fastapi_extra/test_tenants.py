@@ -42,7 +42,7 @@ def application() -> FastAPI:
 
 
 @pytest.mark.anyio
-async def test_two_hundred_requests_of_fifty_tenants_at_once_and_nobody_sees_anothers_data() -> None:
+async def test_of_fifty_tenants_at_once_none_sees_the_data_of_another() -> None:
     sandbox, app = Sandbox(), application()
     owned = {sandbox.add_account(api_credits=number).key: float(number) for number in range(1, 51)}
     calls = [(key, path) for key in owned for path in ("/mine", "/mine", "/mine-shared", "/ours")]

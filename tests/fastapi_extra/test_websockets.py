@@ -40,7 +40,7 @@ def application(answer: Callable[[httpx.Request], httpx.Response]) -> FastAPI:
     return app
 
 
-def test_a_websocket_that_is_not_accepted_yet_is_refused_with_a_problem_document() -> None:
+def test_a_websocket_not_accepted_yet_is_refused_with_a_problem_document() -> None:
     client = TestClient(application(lambda _: failing(403, 2010)))
     with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect("/before"):
         pass

@@ -92,7 +92,7 @@ def test_progress_counts_the_bytes_of_the_file() -> None:
     assert seen == [(10, 25), (20, 25), (25, 25)]
 
 
-def test_an_error_of_the_source_is_kept_and_has_no_link_to_the_one_that_is_raised() -> None:
+def test_an_error_of_the_source_is_kept_without_a_link_to_the_raised_one() -> None:
     error = OSError("disk")
     body = body_of(Bytes(b"x" * 25, error))
     with pytest.raises(BodyStoppedError) as stopped:

@@ -46,7 +46,7 @@ def test_a_redirect_leads_to_an_absolute_url(location: str, expected: str) -> No
         ("", "no Location"),
     ],
 )
-def test_a_redirect_that_must_not_be_followed_is_refused_without_showing_its_query(location: str, problem: str) -> None:
+def test_a_refused_redirect_does_not_show_its_query(location: str, problem: str) -> None:
     with pytest.raises(RedirectError, match=problem) as refused:
         redirect_target(headers(location=location), API, secure=True)
     assert "secret" not in str(refused.value)

@@ -173,7 +173,7 @@ def test_a_wait_that_does_not_fit_into_the_timeout_fails_at_once() -> None:
     assert Upload(timeout=20.0).run([failure]) is failure
 
 
-def test_the_reason_of_a_body_that_stopped_is_raised_in_place_of_the_failed_call() -> None:
+def test_the_reason_why_a_body_stopped_is_raised_instead_of_the_failed_call() -> None:
     upload = Upload()
     upload.body.failure = error = ConfigurationError("source: changed")
     assert upload.run([BROKEN]) is error

@@ -73,7 +73,7 @@ def test_threads_do_not_get_the_same_place() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_a_forked_child_goes_on_with_what_was_counted_though_a_thread_held_the_lock() -> None:
+def test_a_forked_child_keeps_the_count_although_a_thread_held_the_lock() -> None:
     windows = UploadWindows()
     for _ in range(10):
         windows.of(KEY).reserve(0.0)

@@ -1,4 +1,4 @@
-"""A server in memory, below httpcore: it says what it is told to, in pieces, and then answers as it should."""
+"""A server in memory, below httpcore. It sends given bytes in pieces, and then the right response."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Server:
 
     @contextmanager
     def reached(self) -> Generator[None]:
-        """Whoever connects to anywhere gets to this server."""
+        """Connect every new connection to this server, whatever its address."""
 
         def connect_tcp(*_where: object) -> Connection:
             return Connection(self)
@@ -57,7 +57,7 @@ class Connection(httpcore.NetworkStream):
         self._unread += GOOD if answer is None else answer
         self._over = answer is not None and self._server.hangs_up
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - as above
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - it never takes long
         if not self._unread and not self._over:
             raise httpcore.ReadTimeout
         size = min(max_bytes, max(self._server.piece, len(self._unread) // 16) if self._server.piece else max_bytes)

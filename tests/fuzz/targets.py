@@ -28,7 +28,7 @@ from triverse.core.options import Policy
 from triverse.core.runtime import Runtime
 from triverse.core.secret import Secret
 from triverse.sandbox import Sandbox
-from triverse.sandbox.http import Received
+from triverse.sandbox.http import SandboxRequest
 
 __all__ = ["TARGETS"]
 
@@ -167,7 +167,7 @@ def sequence(data: bytes) -> None:
     call = Call(request, policy, seconds_per_attempt=seconds / 8)
     came = [outcome(byte) for byte in outcomes[:32]]
     end = call.run([*came, *[reply()] * 10])
-    assert isinstance(end, Response) or type(end).__module__ == "triverse.core.errors"
+    assert isinstance(end, Response) or is_ours(end)
     assert 1 <= len(call.attempts) <= 1 + policy.max_retries + refreshes
     assert policy.deadline is None or len(call.attempts) == 1 or call.now - seconds / 8 < 1000 + policy.deadline
     if not request.idempotent:
@@ -220,7 +220,7 @@ def sandbox(data: bytes) -> None:
     for request in (handled.request for handled in SANDBOX.requests):
         assert not any(SANDBOX_KEY in text for text in (request.method, request.path, *texts(request.headers)))
     with suppress(BadRequestError):
-        Received.of("POST", "/", (), body).json(dict[str, Any])
+        SandboxRequest.of("POST", "/", (), body).json(dict[str, Any])
 
 
 def finish(coroutine: Coroutine[object, None, None]) -> None:
@@ -235,9 +235,13 @@ def finish(coroutine: Coroutine[object, None, None]) -> None:
 # --- What must always hold -----------------------------------------------------------------------
 
 
+def is_ours(error: object) -> bool:
+    return type(error).__module__ in {"triverse.core.errors", "triverse.core.api_errors"}
+
+
 def check_error(error: TriverseError) -> None:
     """One line, no key, and the same after pickling."""
-    assert type(error).__module__ == "triverse.core.errors"
+    assert is_ours(error)
     shown = [error, *error.args, *vars(error).values(), *texts(getattr(error, "headers", {}))]
     assert not any(KEY in str(text) for text in shown if not isinstance(text, Headers))
     assert str(error).isprintable()

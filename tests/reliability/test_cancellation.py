@@ -236,7 +236,7 @@ async def by_trio(call: Call) -> None:
     ids=name_of,
 )
 @pytest.mark.anyio
-async def test_whoever_cancels_gets_their_own_error_and_the_next_call_works(
+async def test_the_canceller_gets_its_own_error_and_the_next_call_works(
     cancel: Callable[[Call], Awaitable[None]],
 ) -> None:
     with Server(silent_at_first) as server:

@@ -148,7 +148,7 @@ class Interrupted(BaseException):
     pass
 
 
-def test_an_interrupt_while_the_request_is_written_does_not_bring_the_key_to_light(
+def test_an_interrupt_while_the_request_is_written_does_not_show_the_key(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import socket  # noqa: PLC0415 - to be broken

@@ -41,7 +41,7 @@ EVIDENCE = Path(__file__).parents[2] / "docs" / "evidence" / PAGE
 asking: ContextVar[int] = ContextVar("asking")
 
 
-def key_of_whoever_asks() -> str:
+def key_of_this_caller() -> str:
     return key_of(asking.get())
 
 
@@ -69,7 +69,7 @@ async def async_work(client: AsyncTriverse, seed: int, calls: int, wrong: list[i
 
 def race_threads(url: str, calls: int) -> list[int]:
     wrong: list[int] = []
-    with Triverse(key_of_whoever_asks, base_url=url, max_connections=CONNECTIONS) as client:
+    with Triverse(key_of_this_caller, base_url=url, max_connections=CONNECTIONS) as client:
         threads = [
             threading.Thread(target=copy_context().run, args=(work, client, seed, calls, wrong))
             for seed in range(WORKERS)
@@ -84,7 +84,7 @@ def race_threads(url: str, calls: int) -> list[int]:
 async def race_tasks(url: str, calls: int) -> list[int]:
     wrong: list[int] = []
     async with (
-        AsyncTriverse(key_of_whoever_asks, base_url=url, max_connections=CONNECTIONS) as client,
+        AsyncTriverse(key_of_this_caller, base_url=url, max_connections=CONNECTIONS) as client,
         anyio.create_task_group() as group,
     ):
         for seed in range(WORKERS):

@@ -195,7 +195,7 @@ def test_the_status_shows_the_public_input() -> None:
     assert task.client_order_id == "order-1"
 
 
-def test_a_fault_before_the_work_creates_nothing_and_one_after_it_creates_the_task() -> None:
+def test_a_fault_before_the_work_creates_no_task_and_one_after_it_does() -> None:
     api = Api()
     for fault, created in (
         (Fault(status=503), 0),

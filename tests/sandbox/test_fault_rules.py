@@ -162,7 +162,7 @@ def test_a_match_function_may_send_requests_to_the_sandbox(way: str) -> None:
     assert asked == [401]
 
 
-def test_a_match_function_that_asks_for_ever_is_not_asked_about_its_own_requests() -> None:
+def test_a_match_function_is_not_called_for_its_own_requests() -> None:
     sandbox = Sandbox()
     sandbox.faults.add(Fault(status=503), match=lambda _: sandbox.handle("GET", "/users/me", []).status == 401)
     assert sandbox.handle("GET", "/users/balance", []).status == 503

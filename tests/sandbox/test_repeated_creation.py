@@ -56,7 +56,7 @@ def test_ids_belong_to_an_account() -> None:
     assert len(other.tasks) == 1
 
 
-def test_flows_without_a_documented_id_ignore_it_unless_the_setting_says_otherwise() -> None:
+def test_flows_without_a_documented_id_ignore_it_unless_set_otherwise() -> None:
     api = Api()
     assert codes_of(api, ORDER, ORDER, flow="text-to-mesh") == [0, 0]
     api.settings(known_id_flows=frozenset({"text-to-mesh"}))

@@ -242,7 +242,7 @@ def _until_done(work: Callable[[str], object]) -> Callable[[str], None]:
     return lambda url: threading.Thread(target=run, args=(url,)).start()
 
 
-def test_if_the_loopback_port_is_taken_it_listens_at_the_address_of_the_network_alone() -> None:
+def test_if_the_loopback_port_is_taken_only_the_network_address_is_used() -> None:
     host = own_address()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         run_server(Sandbox(), host=host, port=taken.getsockname()[1], ready=_interrupt)

@@ -120,7 +120,7 @@ def test_ten_uploads_in_sixty_seconds() -> None:
     assert api.upload()[0] == 200
 
 
-def test_a_fault_before_the_work_stores_nothing_and_one_after_it_stores_the_file() -> None:
+def test_a_fault_before_the_work_stores_no_file_and_one_after_it_does() -> None:
     api = Api()
     api.sandbox.faults.add(Fault(status=503), times=1)
     api.sandbox.faults.add(Fault.html(), times=1)

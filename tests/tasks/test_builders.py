@@ -128,7 +128,7 @@ def test_every_typed_creation_takes_an_id_and_extra_fields(flow: str) -> None:
 
 
 @pytest.mark.parametrize("flow", [*FLOWS, "model-remesh"])
-def test_a_creation_is_repeated_only_if_the_flow_documents_the_id_and_duplicates_are_not_allowed(flow: str) -> None:
+def test_only_a_creation_with_a_documented_id_and_no_duplicates_is_repeated(flow: str) -> None:
     def is_idempotent(**options: object) -> bool:
         return build(**options).idempotent
 
@@ -179,7 +179,7 @@ def test_the_same_field_twice_is_refused() -> None:
         refused(build, argument)
 
 
-def test_extra_may_carry_a_documented_field_with_a_value_outside_its_documented_range() -> None:
+def test_extra_may_contain_a_documented_field_outside_its_documented_range() -> None:
     request = tasks.text_to_model("a helmet", extra={"texture_size": 8192, "polygon_limit": 1.5})
     assert request.json == {"prompt": "a helmet", "texture_size": 8192, "polygon_limit": 1.5}
 
@@ -310,7 +310,7 @@ def test_later_changes_of_the_parameters_change_no_request() -> None:
     assert request.json == {"sizes": [1]}
 
 
-def test_a_quote_is_asked_for_by_name_or_by_the_request_that_would_create_the_task() -> None:
+def test_a_quote_takes_a_flow_name_or_the_request_that_creates_the_task() -> None:
     assert tasks.quote("model-remesh").json == {"flow_name": "model-remesh"}
     assert tasks.quote("x", {"a": 1}).json == {"flow_name": "x", "params": {"a": 1}}
     options = {"client_order_id": "mine", "allow_duplicate": True, "extra": {"seed": 7}}

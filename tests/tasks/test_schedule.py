@@ -106,7 +106,7 @@ def test_a_poll_interval_makes_the_interval_fixed() -> None:
     assert wait.sent == [7, 14, 21, 28, 35]
 
 
-def test_the_next_poll_is_sent_a_second_after_a_response_that_took_longer_than_the_interval() -> None:
+def test_the_next_poll_follows_a_second_after_a_slow_response() -> None:
     wait = Wait(SimulatedTask(20.0).at, latency=lambda: 4.0)
     wait.run(poll_interval=1)
     assert [round(time) for time in wait.sent] == [0, 5, 10, 15, 20]

@@ -100,7 +100,7 @@ def test_any_other_error_ends_a_wait_and_has_the_task(name: str) -> None:
     assert str(error.task_uuid) == UUID_TEXT
 
 
-def test_three_invalid_responses_in_a_row_are_tolerated_and_the_fourth_ends_the_wait() -> None:
+def test_the_fourth_invalid_response_in_a_row_ends_the_wait() -> None:
     three = Script(*[invalid] * 3, found(state()), *[invalid] * 3, TOLERATED["500"], *[invalid] * 3, found(DONE))
     assert Wait(three).run() == DONE
     error = failure_of(Wait(Script(found(state()), invalid)))
@@ -134,7 +134,7 @@ def test_retry_after_of_a_successful_response_counts_too() -> None:
     assert wait.sent == [0, 20, pytest.approx(21, abs=0.1)]
 
 
-def test_a_retry_after_that_does_not_fit_before_the_timeout_ends_the_wait_at_once() -> None:
+def test_a_retry_after_beyond_the_timeout_ends_the_wait_at_once() -> None:
     wait = Wait(Script(lambda: api_error(RateLimitError, 429, 100.0)))
     error = failure_of(wait, timeout=60)
     assert isinstance(error, DeadlineExceededError)

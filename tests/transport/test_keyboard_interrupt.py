@@ -103,7 +103,7 @@ def test_an_interrupt_at_any_moment_leaves_permits_and_no_sockets() -> None:
     assert moment > 20
 
 
-def test_an_interrupt_while_the_permit_is_released_propagates_and_the_permit_is_back(
+def test_an_interrupt_while_a_permit_is_released_propagates_and_returns_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     release = FairSemaphore.release

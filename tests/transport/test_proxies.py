@@ -166,7 +166,7 @@ def breaks_at_the_second(peer: Peer) -> None:
 
 
 @pytest.mark.anyio
-async def test_an_error_names_the_proxy_of_a_users_client_on_a_connection_that_was_kept() -> None:
+async def test_an_error_names_the_proxy_of_a_users_client_on_a_kept_connection() -> None:
     elsewhere = "http://127.0.0.1:9/api/v1"
     with Server(breaks_at_the_second) as proxy:
         named = rf"127\.0\.0\.1:{proxy.port}"

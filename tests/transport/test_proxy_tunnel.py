@@ -47,7 +47,7 @@ async def async_calls(client: AsyncTriverse) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES_AND_UVLOOP)
-def test_a_call_goes_through_a_tunnel_with_the_proxys_credentials_and_without_the_key(
+def test_a_tunnel_is_opened_with_the_proxys_credentials_and_without_the_key(
     mode: Mode, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     trust(monkeypatch, tmp_path)

@@ -37,7 +37,7 @@ def chart_with_scale(
 
 
 def line_chart(values: Sequence[float | None], height: int, *, braille: bool = True) -> list[str]:
-    """The values from left to right, the highest at the top: so many lines, two values a character.
+    """Return the lines of the chart, the highest value at the top. Each character shows two values, oldest first.
 
     Args:
         values: None leaves a gap.

@@ -42,7 +42,7 @@ _ENCODED_DOT: Final = re.compile(r"%2e", re.IGNORECASE)
 
 
 class StreamedBody(Protocol):
-    """A request body that is read while it is sent, anew for each attempt."""
+    """A request body that is read while it is sent, once for each attempt."""
 
     @property
     def content_type(self) -> str:

@@ -78,7 +78,7 @@ class Endpoint:
             f"{path}?{query}" if query else path,
             headers,
             body,
-            origin=f"{scope['scheme']}://{host}{scope.get('root_path', '')}",
+            origin=f"{scope.get('scheme', 'http')}://{host}{scope.get('root_path', '')}",
         )
         if body.is_large or self._sandbox.calls_functions:
             # In a thread: files take time, and functions of the user's may send requests to this server.
