@@ -95,10 +95,12 @@ class BalanceWorkers:
         if self._background is None or self._process != os.getpid():
             return
         self._scope.cancel()
-        if self._running:
-            with anyio.CancelScope(shield=True):
-                await self._finished.wait()
-        self._close_streams()
+        try:
+            if self._running:
+                with anyio.CancelScope(shield=True):
+                    await self._finished.wait()
+        finally:
+            self._close_streams()  # also if asyncio cancels this task once more, which no shield prevents
 
     def _close_streams(self) -> None:
         # Otherwise anyio warns of each when it is garbage-collected.
