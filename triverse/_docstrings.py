@@ -1,4 +1,4 @@
-"""What the docstring of a class says of it, for those who describe it to others."""
+"""Read the summary and the descriptions of the fields from the docstring of a class."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _ENTRY: Final = re.compile(r"^    (\w+): (.+(?:\n {6,}.+)*)", re.MULTILINE)
 
 
 def summary(cls: type) -> str:
-    """The first paragraph of the class's docstring; empty where docstrings are stripped."""
+    """Return the first paragraph of the docstring; empty if docstrings are removed (-OO)."""
     return _one_line((inspect.getdoc(cls) or "").partition("\n\n")[0])
 
 
 def field_descriptions(cls: type) -> dict[str, str]:
-    """What the section "Attributes" of the class's docstring says of each field."""
+    """Return the description of each field from the section "Attributes" of the docstring."""
     _, _, section = (inspect.getdoc(cls) or "").partition("\nAttributes:\n")
     return {name: _one_line(text) for name, text in _ENTRY.findall(section.partition("\n\n")[0])}
 

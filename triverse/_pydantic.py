@@ -1,4 +1,4 @@
-"""The results as pydantic types. Loaded when pydantic asks for it, and not before.
+"""Result classes as pydantic types. Imported when pydantic asks a result class for its schema.
 
 What is validated goes through the same strict parser as an answer of the service's: a value is as good here as there.
 """
@@ -26,7 +26,7 @@ T = TypeVar("T", bound=attrs.AttrsInstance)
 
 
 def core_schema_of(cls: type[attrs.AttrsInstance], handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-    """How pydantic validates and writes this class."""
+    """Return the schema by which pydantic validates and serialises the class."""
     types = {name: _described_as(hint) for name, hint in get_type_hints(cls).items()}
     fields = core_schema.typed_dict_schema(
         {
@@ -37,7 +37,7 @@ def core_schema_of(cls: type[attrs.AttrsInstance], handler: GetCoreSchemaHandler
         },
         extra_behavior="allow" if issubclass(cls, Result) else "ignore",
     )
-    # The fields only describe and write: the parser validates, whatever they would say.
+    # The schema of the fields describes and serialises. The strict parser validates.
     return core_schema.no_info_wrap_validator_function(
         _validator(cls),
         fields,
@@ -49,7 +49,7 @@ def core_schema_of(cls: type[attrs.AttrsInstance], handler: GetCoreSchemaHandler
 def json_schema_of(
     cls: type[attrs.AttrsInstance], schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
 ) -> JsonSchemaValue:
-    """What this class looks like as JSON, in the words of its docstring."""
+    """Return the JSON schema of the class, with the descriptions of its docstring."""
     described = handler(schema)
     whole = handler.resolve_ref_schema(described)
     whole |= {"title": cls.__name__, "description": summary(cls)}
@@ -86,7 +86,7 @@ def _validator(cls: type[T]) -> Callable[[object, object], T]:
 
 
 def _invalid(cls: type, error: MismatchError, value: object) -> ValidationError:
-    """The error in pydantic's own form, so that it keeps its place in whatever is around this value."""
+    """Return the error as one of pydantic, which keeps its place in a surrounding model."""
     place = tuple(path_segment for path_segment in error.path.split(".") if path_segment)
     kind = PydanticCustomError("triverse_mismatch", "{problem}", {"problem": error.problem})
     return ValidationError.from_exception_data(cls.__name__, [InitErrorDetails(type=kind, loc=place, input=value)])

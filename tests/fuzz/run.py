@@ -1,6 +1,6 @@
 """Let atheris look for bytes that break a promise; keep those that lead somewhere new, and write the page of evidence.
 
-`python -m fuzz.run SECONDS` runs each target for this many seconds, two targets at a time. What breaks a promise is left in
+`python -m fuzz.run SECONDS` runs each target this long, two targets at a time. What breaks a promise is left in
 `finds/`: it becomes a test, goes to the corpus, and is told of in `found.toml`. `python -m fuzz.run TARGET OPTION…` is
 one run of atheris, with the options of libFuzzer.
 """

@@ -1,4 +1,4 @@
-"""The transport-agnostic core: what a call is, and every rule it obeys.
+"""The transport-agnostic core: requests, results, errors, and every rule of a call.
 
-Nothing in here does I/O, sleeps, looks at the environment or reads a clock: values come in, values go out.
+Nothing here does I/O, sleeps, or reads the environment or a clock: functions take values and return values.
 """

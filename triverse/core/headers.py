@@ -1,4 +1,4 @@
-"""Response headers as a read-only mapping that costs nothing until someone looks."""
+"""Response headers as a read-only mapping, which is built when it is first used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MAX_REQUEST_ID: Final = 128
 
 
 class Headers(Mapping[str, str]):
-    """Response headers: case does not matter, repeated ones are joined by a comma."""
+    """Response headers. Names are not case-sensitive; the values of repeated headers are joined by a comma."""
 
     __slots__ = ("_merged", "_raw")
 
@@ -29,7 +29,7 @@ class Headers(Mapping[str, str]):
         return _joined(values)
 
     def _by_name(self) -> dict[bytes, list[bytes]]:
-        # Once for all of them: a server may send thousands.
+        # Built once: a server may send thousands of headers.
         if self._merged is None:
             merged: dict[bytes, list[bytes]] = {}
             for name, value in self._raw:
@@ -38,7 +38,7 @@ class Headers(Mapping[str, str]):
         return self._merged
 
     def get_first(self, *names: bytes) -> str | None:
-        """The value under the first of these lower-case names that is there."""
+        """Return the value of the first of these headers that is present. The names are in lower case."""
         for name in names:
             values = [value for key, value in self._raw if key.lower() == name]
             if values:
@@ -47,12 +47,12 @@ class Headers(Mapping[str, str]):
 
     @property
     def request_id(self) -> str | None:
-        """The service's id of the request, cut to a sane length; None if it sent none."""
+        """The service's id of the request, at most 128 characters of it; None if it sent none."""
         value = self.get_first(*_REQUEST_ID)
         return to_single_line(value[:_MAX_REQUEST_ID]) if value else None
 
     def redacted(self, redact: Callable[[str], str]) -> Headers:
-        """These headers, redacted; the same object where that changes nothing."""
+        """Return the headers redacted, or the same object if there is nothing to redact."""
         together = b"\n".join([part for pair in self._raw for part in pair])
         if _redacted(together + together.lower(), redact) == together + together.lower():
             return self
@@ -60,7 +60,7 @@ class Headers(Mapping[str, str]):
 
     @property
     def raw(self) -> tuple[tuple[bytes, bytes], ...]:
-        """The pairs as they came over the wire."""
+        """Names and values as they were received."""
         return self._raw
 
     def __iter__(self) -> Iterator[str]:
@@ -84,10 +84,10 @@ def _joined(values: list[bytes]) -> str:
 
 
 def _redacted_name(name: bytes, redact: Callable[[str], str]) -> bytes:
-    """The name without the key, also where only small letters, as the mapping has them, make it the key."""
+    """Return the name without the key, also if only its lower-case form, which the mapping uses, is the key."""
     name = _redacted(name, redact)
-    small = _redacted(name.lower(), redact)
-    return name if small == name.lower() else small
+    lowered = _redacted(name.lower(), redact)
+    return name if lowered == name.lower() else lowered
 
 
 def _redacted(text: bytes, redact: Callable[[str], str]) -> bytes:

@@ -11,27 +11,27 @@ _MAX_CHARACTERS: Final = 2000
 
 
 def to_single_line(text: str) -> str:
-    """The text on one line, without characters that steer a terminal or that UTF-8 cannot hold."""
+    """Return the text on one line, without control characters and characters that UTF-8 cannot encode."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
 
 
 def truncate(text: str) -> str:
-    """The text, or its beginning where it is longer than anyone reads."""
+    """Return the text, or its first 2,000 characters if it is longer."""
     return text if len(text) <= _MAX_CHARACTERS else text[:_MAX_CHARACTERS] + "…"
 
 
 def safe_repr(value: object) -> str:
-    """The repr of a value that is refused, on one line; its type where it has none, as ints of many thousand digits."""
+    """Return the repr of a value on one line, or its type if repr() fails, as for an int of 5,000 digits."""
     try:
         return truncate(to_single_line(repr(value)))
-    except Exception:  # noqa: BLE001 - a foreign class may break even here
+    except Exception:  # noqa: BLE001 - classes of other libraries may fail even here
         return type(value).__name__
 
 
 def exception_chain(error: BaseException) -> Iterator[BaseException]:
-    """The error, and all that it was raised from, while handling, or as a group of. The nearest first."""
+    """Yield the exception, then its causes, contexts and group members, nearest first."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -46,9 +46,9 @@ def exception_chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def exception_message(error: BaseException) -> str:
-    """What the error says, on one line; empty if nothing."""
+    """Return the text of the exception on one line; empty if it has none."""
     try:
         text = str(error).strip()
-    except Exception:  # noqa: BLE001 - a foreign class may break even here
+    except Exception:  # noqa: BLE001 - classes of other libraries may fail even here
         return ""
     return truncate(to_single_line(text))

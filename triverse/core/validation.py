@@ -26,8 +26,8 @@ class MismatchError(Exception):
     """A value is not of the documented type.
 
     Attributes:
-        problem: what is wrong with it.
-        path: where it is, such as `data.balance`, as far as is known yet.
+        problem: what was expected, and what the value is.
+        path: the place of the value, such as `data.balance`, as far as it is known yet.
     """
 
     def __init__(self, problem: str, path: str = "") -> None:
@@ -36,7 +36,7 @@ class MismatchError(Exception):
 
     @classmethod
     def of(cls, expected: str, value: object, path: str = "") -> MismatchError:
-        """For a value that is something else."""
+        """Return the error for a value of another type."""
         return cls(f"expected {expected}, got {_json_type_name(value)}", path)
 
     def below(self, path: str) -> MismatchError:
@@ -48,12 +48,12 @@ class MismatchError(Exception):
 
 
 def path_segment(key: object) -> str:
-    """How to get from an object or an array to what it holds: `.name` or `[index]`."""
+    """Return the part of a path that leads to a member: `.name` or `[index]`."""
     return f"[{key}]" if isinstance(key, int) else f".{key}"
 
 
 def _json_type_name(value: object) -> str:
-    """What a value is, in the words of JSON. Never the value of a string, which may be private."""
+    """Return the type of a value in JSON's terms. Never the text of a string, which may be private."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
@@ -68,7 +68,7 @@ def _number_named(value: float) -> str:
 
 
 def check_float(value: object) -> float:
-    """Any finite number."""
+    """Return a finite number."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise MismatchError.of("a number", value)
     try:
@@ -81,21 +81,21 @@ def check_float(value: object) -> float:
 
 
 def check_int(value: object) -> int:
-    """A number that is written without a fraction."""
+    """Return a number that is written without a fraction."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise MismatchError.of("a whole number", value)
     return value
 
 
 def check_bool(value: object) -> bool:
-    """True or false."""
+    """Return true or false."""
     if not isinstance(value, bool):
         raise MismatchError.of("true or false", value)
     return value
 
 
 def check_str(value: object) -> str:
-    """Text that can be printed and sent on."""
+    """Return text that UTF-8 can encode."""
     if not isinstance(value, str):
         raise MismatchError.of("a string", value)
     try:
@@ -106,7 +106,7 @@ def check_str(value: object) -> str:
 
 
 def check_uuid(value: object) -> UUID:
-    """A UUID in its usual form. `UUID()` itself also takes braces, URNs and misplaced hyphens."""
+    """Return a UUID. `UUID()` alone also accepts braces, URNs and misplaced hyphens."""
     text = check_str(value)
     try:
         uuid = UUID(text)
@@ -118,13 +118,13 @@ def check_uuid(value: object) -> UUID:
 
 
 def check_null(value: object) -> None:
-    """Nothing."""
+    """Return None for null."""
     if value is not None:
         raise MismatchError.of("null", value)
 
 
 def check_json(value: object) -> object:
-    """Any value at all, as long as it is JSON: Python's parser also takes NaN and Infinity."""
+    """Return any JSON value. Python's parser also accepts NaN and Infinity, which are refused here."""
     if isinstance(value, float):
         check_float(value)
     for key, member in _members(value):
