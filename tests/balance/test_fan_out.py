@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from support.blocking_server import BlockingServer
 from support.fake_transport import BASE_URL, FakeApi
+from support.server import Received, answer, serving
 from support.tls import server_context, trust
 
 from triverse import (
@@ -193,12 +194,17 @@ def test_leaving_the_loop_aborts_pending_requests_over_tls(tmp_path: Path, monke
         eventually(lambda: server.closed == 4)
 
 
-def test_leaving_the_loop_ends_pauses_between_attempts() -> None:
-    with closing(Triverse("key-of-nobody", base_url=BASE_URL, max_retries=9)) as client:
-        answers = client.balances({"nobody": "key-of-one"} | {"empty": ""})
+def test_leaving_the_loop_ends_pauses_between_attempts(caplog: pytest.LogCaptureFixture) -> None:
+    def busy(_: Received) -> bytes:
+        return answer(b"", 503, {"Retry-After": "20"})
+
+    with serving(busy) as busy_server, Triverse("key-of-nobody", base_url=busy_server.url) as client:
+        answers = client.balances({"busy": "key-of-one", "empty": ""})
         assert next(answers).name == "empty"
+        eventually(lambda: "WARNING" in [record.levelname for record in caplog.records])
         answers.close()
-    eventually(lambda: not workers())
+        eventually(lambda: not workers())
+    assert len(busy_server.requests) == 1
 
 
 def test_an_error_of_the_mapping_is_raised_after_the_results() -> None:
