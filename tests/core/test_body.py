@@ -54,7 +54,7 @@ def test_json_is_read_with_and_without_a_byte_order_mark(bom: bytes) -> None:
         (b'{"a":' * 200_000 + b"1" + b"}" * 200_000, "the response body is nested too deep"),
     ],
 )
-def test_what_is_not_json_is_said_so(body: bytes, said: str) -> None:
+def test_a_body_that_is_not_json_is_reported(body: bytes, said: str) -> None:
     assert problem(body) == said
 
 
@@ -68,7 +68,7 @@ def test_a_compressed_body_is_read(encoding: str) -> None:
     assert call.response(reply(body=body, headers={"Content-Encoding": encoding})).data == UserBalance(100.5, 2.0)
 
 
-def test_an_empty_body_is_empty_whatever_its_encoding() -> None:
+def test_an_empty_body_is_empty_with_any_encoding() -> None:
     assert problem(b"", "gzip") == "the response body is empty"
 
 
@@ -84,12 +84,12 @@ def test_an_empty_body_is_empty_whatever_its_encoding() -> None:
         b"\x1f\x8b",
     ],
 )
-def test_a_damaged_compressed_body_is_said_so(body: bytes) -> None:
+def test_a_damaged_compressed_body_is_reported(body: bytes) -> None:
     assert problem(body, "gzip") == "the response body is damaged: it does not decompress"
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "nonsense"])
-def test_an_encoding_that_was_not_asked_for_is_said_so(encoding: str) -> None:
+def test_an_encoding_that_was_not_requested_is_reported(encoding: str) -> None:
     assert (
         problem(gzip.compress(ENVELOPE, mtime=0), encoding)
         == "the response body has a content encoding that was not requested"
@@ -110,7 +110,7 @@ def test_one_byte_more_is_too_large() -> None:
     assert problem(b"\0" * (MAX_BODY_BYTES + 1), "gzip") == said
 
 
-def test_too_large_is_said_of_failures_too_since_reading_stopped() -> None:
+def test_a_body_that_is_too_large_is_reported_for_error_statuses_too() -> None:
     error = error_of(reply(404, body=b" " * (MAX_BODY_BYTES + 1)))
     assert isinstance(error, InvalidResponseError)
     assert error.status_code == 404

@@ -61,8 +61,12 @@ def test_without_an_id_none_is_sent_and_none_is_reported() -> None:
     assert "no client_order_id was sent" in str(error)
 
 
+def attach(result: object, order_id: str | None) -> object:
+    return result, order_id
+
+
 def test_the_id_is_attached_to_the_result() -> None:
-    call = Call(creation(client_order_id="mine", attach=lambda result, order_id: (result, order_id)))
+    call = Call(creation(client_order_id="mine", attach=attach))
     assert call.response(CREATED).data == ({"task_uuid": TASK}, "mine")
 
 

@@ -143,7 +143,7 @@ def test_a_code_that_is_no_number_is_none(code: object) -> None:
     "body",
     [b"", b"<html><h1>Bad Gateway</h1></html>", b"null", b"[]", b'"no"', b"5", b"{}", b"\xff", b"[" * 200_000, b'{"a"'],
 )
-def test_whatever_a_proxy_answers_becomes_the_error_of_its_status(
+def test_any_response_of_a_proxy_becomes_the_error_of_its_status(
     status: int, kind: type[APIError], body: bytes
 ) -> None:
     error = api_error(status, body=body)
@@ -152,7 +152,7 @@ def test_whatever_a_proxy_answers_becomes_the_error_of_its_status(
     assert "<" not in str(error)
 
 
-def test_without_a_message_the_status_speaks() -> None:
+def test_without_a_message_the_phrase_of_the_status_is_used() -> None:
     assert api_error(502, body=b"").message == "Bad Gateway"
     assert api_error(599, body=b"").message == "Unknown status"
     assert api_error(300, body=b"").message == "Multiple Choices"
@@ -161,7 +161,7 @@ def test_without_a_message_the_status_speaks() -> None:
     assert api_error(404, {"message": {"a": 1}}).message == "Not Found"
 
 
-def test_without_a_suggestion_the_class_says_what_to_do() -> None:
+def test_without_a_suggestion_the_remedy_of_the_class_is_used() -> None:
     for suggestion in (None, "", " ", 5, ["x"]):
         error = api_error(401, {"message": "No", "suggestion": suggestion})
         assert error.suggestion is None
@@ -192,13 +192,13 @@ DETAILS: list[tuple[object, str]] = [
 
 
 @pytest.mark.parametrize(("detail", "message"), DETAILS)
-def test_fastapi_s_own_errors_say_what_their_detail_says(detail: object, message: str) -> None:
+def test_the_detail_of_fastapis_own_errors_becomes_the_message(detail: object, message: str) -> None:
     error = api_error(422, {"detail": detail})
     assert error.message.replace("Content", "Entity") == message
     assert type(error) is BadRequestError
 
 
-def test_the_message_goes_before_the_detail() -> None:
+def test_the_message_is_preferred_to_the_detail() -> None:
     assert api_error(400, {"message": "First", "detail": "Second"}).message == "First"
 
 
@@ -290,7 +290,7 @@ def test_a_path_made_of_the_server_s_words_is_fit_to_print() -> None:
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 500])
-def test_a_key_that_the_server_speaks_back_shows_nowhere(status: int) -> None:
+def test_a_key_that_the_server_repeats_is_redacted_everywhere(status: int) -> None:
     said = f"bad key {KEY.reveal()}!"
     answer: dict[str, object] = {"code": 1, "message": said, "suggestion": said, "detail": [said], "data": {}}
     headers = {"X-Request-Id": KEY.reveal(), f"X-{KEY.reveal()}": "1", "Set-Cookie": f"k={KEY.reveal()}"}

@@ -129,7 +129,7 @@ def test_timeouts_are_builtin_timeouts_too() -> None:
     assert not issubclass(ConnectionFailedError, (TimeoutError, ConnectionError))
 
 
-def test_an_error_of_the_service_says_what_happened_in_its_repr_too() -> None:
+def test_the_repr_of_an_api_error_contains_its_message() -> None:
     assert repr(example(RateLimitError)) == "RateLimitError('What happened.')"
 
 
@@ -180,7 +180,7 @@ class TwoArgumentsError(Exception):
 
 @pytest.mark.parametrize("cause", [UnpicklableError("held"), TwoArgumentsError("he", "ld")])
 @pytest.mark.parametrize("way", WAYS)
-def test_a_cause_that_cannot_be_pickled_is_told_by_a_stand_in(
+def test_a_cause_that_cannot_be_pickled_is_replaced(
     cause: Exception, way: Callable[[TriverseError], TriverseError]
 ) -> None:
     again = way(ConnectionFailedError("It broke", cause=cause))
@@ -202,7 +202,7 @@ def test_the_last_balance_that_was_waited_for_is_kept(way: Callable[[TriverseErr
     assert DeadlineExceededError("x").balance is None
 
 
-def test_what_is_annotated_is_known_in_the_core_itself() -> None:
+def test_annotations_of_errors_can_be_resolved() -> None:
     for kind in kinds(TriverseError):
         typing.get_type_hints(kind)
         typing.get_type_hints(kind.__init__)
@@ -217,7 +217,7 @@ def test_headers_are_empty_where_there_were_none() -> None:
 
 
 @pytest.mark.parametrize("kind", kinds(APIError))
-def test_an_api_error_says_what_happened_and_what_to_do(kind: type[APIError]) -> None:
+def test_an_api_error_contains_its_message_and_a_remedy(kind: type[APIError]) -> None:
     error = example(kind)
     advice = kind.remedy if kind is AuthenticationError else "Do that."
     assert str(error) == f"What happened (HTTP 418, code 7, request r-1). {advice}"
@@ -231,7 +231,7 @@ def test_no_two_kinds_have_a_remedy_of_their_own_in_the_same_words() -> None:
     assert len(set(remedies)) == len(remedies)
 
 
-def test_every_message_of_the_core_says_what_to_do_on_one_line() -> None:
+def test_every_message_of_the_core_has_a_remedy_and_one_line() -> None:
     outcomes: list[Outcome] = [*map(unreachable, FailureKind), reply(body=b""), reply(500), reply(302, body=b"")]
     ends = [
         balance_call(Policy(max_retries=0, deadline=1.0), seconds_per_attempt=s).error(outcome)

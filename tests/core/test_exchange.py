@@ -149,7 +149,7 @@ def test_the_last_error_is_the_one_that_is_raised() -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"])
-def test_idempotent_methods_are_tried_again_whatever_happened(method: str) -> None:
+def test_idempotent_methods_are_retried_after_every_failure(method: str) -> None:
     assert Call(Request(method, "/thing", object)).response(unreachable(FailureKind.TIMEOUT), reply()).attempts == 2
     assert Call(Request(method, "/thing", object)).response(reply(500), reply()).attempts == 2
 
@@ -165,7 +165,7 @@ def test_other_methods_are_not_tried_again_once_they_may_have_arrived(method: st
 
 
 @pytest.mark.parametrize("failure", [FailureKind.NOT_SENT, FailureKind.CONNECT_TIMEOUT])
-def test_what_surely_never_arrived_is_tried_again_even_when_not_idempotent(failure: FailureKind) -> None:
+def test_a_request_that_was_surely_not_sent_is_retried_if_not_idempotent(failure: FailureKind) -> None:
     assert Call(POST).response(unreachable(failure), reply()).attempts == 2
 
 
@@ -321,7 +321,7 @@ class Mute(Exception):  # noqa: N818 - as strange as foreign exceptions get
 
 
 @pytest.mark.parametrize("cause", [OSError(), Mute(), OSError(" \n"), OSError("  ")])
-def test_a_cause_that_says_nothing_is_named(cause: Exception) -> None:
+def test_a_cause_without_text_is_named_by_its_class(cause: Exception) -> None:
     error = balance_call(Policy(max_retries=0)).error(unreachable(cause=cause))
     assert f"({type(cause).__name__})" in str(error)
 
@@ -341,18 +341,18 @@ def silent_from(*origins: BaseException) -> Exception:
         silent_from(Mute(), ValueError("not trusted"), OSError("further off")),
     ],
 )
-def test_where_a_cause_says_nothing_what_it_came_from_does(cause: Exception) -> None:
+def test_the_text_of_an_inner_cause_replaces_a_missing_one(cause: Exception) -> None:
     error = balance_call(Policy(max_retries=0)).error(unreachable(FailureKind.NOT_SENT, cause))
     assert str(error).startswith("GET /users/balance: could not connect (not trusted). ")
 
 
-def test_of_a_timeout_it_is_not_told_how_a_library_broke_off() -> None:
+def test_the_message_of_a_timeout_has_no_internals_of_a_library() -> None:
     cause = silent_from(OSError("cancelled"))
     error = balance_call(Policy(max_retries=0)).error(unreachable(FailureKind.TIMEOUT, cause))
     assert str(error).startswith("GET /users/balance: timed out (OSError). ")
 
 
-def test_a_cause_that_says_too_much_is_cut_and_put_on_one_line() -> None:
+def test_the_text_of_a_cause_is_truncated_to_one_line() -> None:
     error = balance_call(Policy(max_retries=0)).error(unreachable(cause=OSError("a\x1b[31m\n" + "b" * 10_000)))
     assert "(a?[31m bbb" in str(error)
     assert len(str(error)) < 2500
@@ -381,7 +381,7 @@ def test_a_key_that_cannot_change_is_not_asked_for_again() -> None:
     assert len(call.attempts) == 1
 
 
-def test_asking_for_the_key_again_takes_no_retry_away() -> None:
+def test_renewing_the_key_does_not_count_as_a_retry() -> None:
     call = balance_call(Policy(max_retries=1, refreshes_key=True))
     assert call.response(reply(401), reply(503), reply()).attempts == 3
     call = balance_call(Policy(max_retries=1, refreshes_key=True))
@@ -515,7 +515,7 @@ def test_a_flow_that_is_dropped_half_way_ends_quietly() -> None:
 
 
 @pytest.mark.parametrize("odd", [None, "/users/me", {}])
-def test_what_is_no_request_is_named_with_a_word_on_how_to_make_one(odd: Request[object]) -> None:
+def test_another_object_than_a_request_is_refused_with_advice(odd: Request[object]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         next(exchange(odd, Policy(), call_surroundings()))
     remedy = "Make one with triverse.api, as in api.users.me(), or with triverse.Request"

@@ -54,7 +54,7 @@ def test_the_first_of_several_names_that_is_there_is_found() -> None:
     assert Headers(RAW).get_first(b"x-none") is None
 
 
-def test_they_are_values() -> None:
+def test_headers_compare_and_hash_by_value() -> None:
     same = Headers([(name.upper(), value) for name, value in RAW])
     assert Headers(RAW) == same
     assert hash(Headers(RAW)) == hash(same)
@@ -65,7 +65,7 @@ def test_they_are_values() -> None:
     assert Headers(RAW).raw == tuple(RAW)
 
 
-def test_they_pickle_and_copy_whole() -> None:
+def test_headers_pickle_and_copy() -> None:
     headers = Headers(RAW)
     ways = [pickle.loads(pickle.dumps(headers, p)) for p in range(pickle.HIGHEST_PROTOCOL + 1)]  # noqa: S301 - our own bytes
     for again in (*ways, copy.copy(headers), copy.deepcopy(headers)):

@@ -159,7 +159,7 @@ def test_a_stack_that_is_nearly_full_is_a_configuration_error() -> None:
     assert all("it is nested too deep for what is left of Python's stack" in message for message in messages)
 
 
-def test_other_types_are_converted_as_the_caller_says() -> None:
+def test_other_types_are_converted_by_the_given_function() -> None:
     def convert(value: object) -> object:
         return str(value) if isinstance(value, UUID) else [value] if isinstance(value, Decimal) else value
 

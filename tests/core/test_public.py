@@ -124,7 +124,7 @@ def test_both_clients_document_each_method_in_the_same_words(sync: type, asynchr
         assert name.startswith("__") or inspect.getdoc(method), name
 
 
-def test_what_waits_is_awaited_in_one_and_not_in_the_other() -> None:
+def test_blocking_methods_of_one_client_are_async_in_the_other() -> None:
     for sync, asynchronous in TWINS:
         for name, method in surface(sync).items():
             if name not in {"__init__", "with_options"}:

@@ -71,7 +71,7 @@ def test_pydantic_refuses_what_the_client_refuses_from_the_service(
     assert (error["loc"], error["msg"]) == (place, problem)
 
 
-def test_what_json_cannot_hold_is_a_validation_error() -> None:
+def test_a_value_that_json_cannot_hold_is_a_validation_error() -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(UserBalance).validate_python({"balance": object(), "frozen": 0})
 

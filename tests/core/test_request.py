@@ -51,7 +51,7 @@ def test_parameters_and_body_default_to_none() -> None:
 
 
 @pytest.mark.parametrize("method", ["", "GE T", "GET\n", "GÉT", "G3T", "1", None, 5, b"GET"])
-def test_what_is_no_method_is_refused(method: object) -> None:
+def test_other_values_than_http_methods_are_refused(method: object) -> None:
     with pytest.raises(ConfigurationError, match="method must be an HTTP method such as GET, not ") as caught:
         Request(method, "/x", object)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # callers are not all type checked
     assert repr(method) in str(caught.value)

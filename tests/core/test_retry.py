@@ -40,7 +40,7 @@ def test_a_date_in_any_form_of_http_is_seconds_from_now(value: str) -> None:
     assert seconds(value) == 30.0
 
 
-def test_a_date_counts_from_the_server_s_own_clock_where_it_tells_it() -> None:
+def test_a_date_counts_from_the_servers_date_header_if_there_is_one() -> None:
     assert seconds("Thu, 01 Jan 2026 00:00:30 GMT", date="Thu, 01 Jan 2026 00:00:20 GMT") == 10.0
     assert seconds("Thu, 01 Jan 2026 00:00:30 GMT", date="nonsense") == 30.0
 
@@ -89,7 +89,7 @@ DATES = st.datetimes().map(email.utils.format_datetime) | st.from_regex(
     value=st.text(st.characters(max_codepoint=255), max_size=40) | DATES | st.decimals().map(str),
     date=st.none() | st.text(st.characters(max_codepoint=255), max_size=40) | DATES,
 )
-def test_whatever_it_says_it_is_none_or_a_wait(value: str, date: str | None) -> None:
+def test_any_header_gives_a_wait_or_none(value: str, date: str | None) -> None:
     wait = seconds(value, date)
     assert wait is None or (math.isfinite(wait) and wait >= 0)
 

@@ -240,7 +240,7 @@ def test_an_error_of_another_library_keeps_what_is_not_the_key() -> None:
     assert (shown.errno, shown.strerror, shown.filename) == (2, "No such file", "name")
 
 
-def test_a_failed_call_shows_no_key_whatever_the_server_says() -> None:
+def test_a_failed_call_shows_no_key_for_any_text_of_the_server() -> None:
     bodies = [
         json.dumps({"code": c, "message": PLAIN, "suggestion": PLAIN, "detail": [PLAIN], "data": {PLAIN: PLAIN}})
         for c in (0, 2010)

@@ -218,7 +218,7 @@ FITS: list[tuple[Any, object, object]] = [
 
 
 @pytest.mark.parametrize(("into", "value", "becomes"), FITS)
-def test_what_fits_becomes_the_type_and_nothing_else(into: Any, value: object, becomes: object) -> None:
+def test_a_value_that_fits_becomes_exactly_the_type(into: Any, value: object, becomes: object) -> None:
     made = become(into, value)
     assert made == becomes
     assert type(made) is type(becomes)
@@ -305,7 +305,7 @@ MISFITS: list[tuple[Any, object, str]] = [
 
 
 @pytest.mark.parametrize(("into", "value", "expected"), MISFITS)
-def test_what_does_not_fit_is_named_with_its_path(into: Any, value: object, expected: str) -> None:
+def test_a_value_that_does_not_fit_is_reported_with_its_path(into: Any, value: object, expected: str) -> None:
     assert complaint(into, value) == expected
 
 
@@ -334,7 +334,7 @@ def test_unknown_fields_must_be_json_too() -> None:
     assert complaint(UserBalance, sent) == "data.bonus.a[0]: expected a finite number, got NaN"
 
 
-def test_what_was_sent_is_left_as_it_was() -> None:
+def test_the_decoded_value_is_not_changed() -> None:
     sent: dict[str, object] = {"balance": 1, "bonus": 3}
     complaint(UserBalance, sent)
     become(Priced, {"cost": 1} | sent)
@@ -345,13 +345,13 @@ def test_no_private_text_is_in_a_complaint() -> None:
     assert "ada" not in complaint(UserBalance, {"balance": "ada@example.com"})
 
 
-def test_of_millions_of_faults_only_the_first_is_kept() -> None:
+def test_only_the_first_of_many_mismatches_is_kept() -> None:
     assert complaint(list[str], [0] * 100_000) == "data[0]: expected a string, got the number 0"
     assert complaint(dict[str, str], dict.fromkeys(map(str, range(100_000)), 0)).startswith("data.0: expected")
 
 
 @pytest.mark.parametrize("into", [Node, object, dict[str, object], UserBalance])
-def test_nesting_at_the_edge_of_what_the_parser_takes_gives_a_value_or_an_error(into: Any) -> None:
+def test_any_depth_of_nesting_gives_a_value_or_an_error(into: Any) -> None:
     for depth in (50, 200, 300, 400, 480, 900):
         for leaf in ('{"value": 1}', '{"value": NaN}', "{}"):
             opening, closing = '{"value": 1, "children": [', "]}"
