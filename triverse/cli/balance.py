@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from triverse import UserBalance, UserInfo
-from triverse.cli.options import CREDITS, FILE, ClientFactory, client_options, json_option, mutually_exclusive
+from triverse.cli.options import FILE, ClientFactory, client_options, credits_of, json_option, mutually_exclusive
 from triverse.cli.output import BELOW_THRESHOLD, OK, credits_text, keeping, print_fields, print_json
 
 __all__ = ["balance", "me"]
@@ -45,7 +45,7 @@ list of names of environment variables.
 @click.option("--watch", is_flag=True, help="Stay, and show each change. q ends it.")
 @click.option("--interval", type=click.FloatRange(min=0.1), default=5.0, metavar="SECONDS", help="Of --watch. [5]")
 @click.option("--accounts", metavar="FILE", type=FILE, help="Show every account in FILE.")
-@click.option("--below", metavar="N", type=CREDITS, help="Exit status 3 if fewer than N are available.")
+@click.option("--below", metavar="N", type=credits_of, help="Exit status 3 if fewer than N are available.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def balance(  # noqa: PLR0913 - one argument for each option
     factory: ClientFactory,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TypedDict
 from uuid import uuid4
 
 import click
@@ -22,6 +23,14 @@ __all__ = ["generate"]
 _NOT_UPLOADED_YET = UploadedFile("not/uploaded-yet")
 
 
+class _Options(TypedDict):
+    """Parameters of the task; None is not sent."""
+
+    polygon_limit: int | None
+    texture_size: int | None
+    turbo: bool | None
+
+
 @frozen
 class _Order:
     """What to make.
@@ -29,20 +38,20 @@ class _Order:
     Attributes:
         prompt: the text; None for an image.
         image: a path or an `https://` URL; None for a prompt.
-        options: parameters of the task, without those that are not given.
+        options: parameters of the task.
         client_order_id: protects from paying twice.
     """
 
     prompt: str | None
     image: str | None
-    options: dict[str, object]
+    options: _Options
     client_order_id: str
 
     def request(self, image: str | UploadedFile) -> Request[Task]:
         """The request that creates the task."""
         if self.prompt is not None:
-            return api.tasks.text_to_model(self.prompt, client_order_id=self.client_order_id, **self.options)  # type: ignore[arg-type]
-        return api.tasks.image_to_model(image, client_order_id=self.client_order_id, **self.options)  # type: ignore[arg-type]
+            return api.tasks.text_to_model(self.prompt, client_order_id=self.client_order_id, **self.options)
+        return api.tasks.image_to_model(image, client_order_id=self.client_order_id, **self.options)
 
 
 @click.command(
@@ -82,9 +91,8 @@ def generate(  # noqa: PLR0913 - one argument for each option
     if (prompt is None) == (image is None):
         raise click.UsageError("give either a prompt or --image", click.get_current_context())
     check_target(output, overwrite=overwrite)
-    options = {"polygon_limit": polygon_limit, "texture_size": texture_size, "turbo": turbo or None}
-    given = {name: value for name, value in options.items() if value is not None}
-    order = _Order(prompt, image, given, order_id or uuid4().hex)
+    options = _Options(polygon_limit=polygon_limit, texture_size=texture_size, turbo=turbo or None)
+    order = _Order(prompt, image, options, order_id or uuid4().hex)
     with factory.client() as client:
         quote = _quote(client, order)
         _confirm(factory, quote, yes=yes, as_json=as_json)

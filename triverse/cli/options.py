@@ -21,10 +21,10 @@ from triverse.clients.config import base_url_or_default
 from triverse.sandbox import Sandbox
 
 __all__ = [
-    "CREDITS",
     "FILE",
     "ClientFactory",
     "client_options",
+    "credits_of",
     "json_option",
     "mutually_exclusive",
     "show_attempts",
@@ -39,22 +39,19 @@ _DEMO_SEED: Final = 3
 FILE: Final = click.Path(path_type=Path)
 
 
-class _Credits(click.ParamType):
-    """A number of credits: finite, and not negative."""
+def credits_of(text: str) -> float:
+    """Return a number of credits: finite, and not negative.
 
-    name = "credits"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            amount = float(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is not a number of credits", param, ctx)
-        if not 0 <= amount < math.inf:
-            self.fail(f"{value!r} is not a number of credits that an account can have (0 or more)", param, ctx)
-        return amount
-
-
-CREDITS: Final = _Credits()
+    Raises:
+        BadParameter: it is something else.
+    """
+    try:
+        amount = float(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a number of credits") from None
+    if not 0 <= amount < math.inf:
+        raise click.BadParameter(f"{text!r} is not a number of credits that an account can have (0 or more)")
+    return amount
 
 
 @frozen
@@ -141,7 +138,7 @@ def show_attempts(*, debug: bool) -> None:
         logging.getLogger("triverse").addHandler(logging.NullHandler())
 
 
-def client_options(command: Callable[P, T]) -> Callable[..., T]:
+def client_options(command: Callable[..., T]) -> Callable[..., T]:
     """Add the options of every command that calls the service, and pass them on as `factory`."""
 
     @click.option("--debug", is_flag=True, help="Show each attempt on standard error.")
@@ -150,7 +147,7 @@ def client_options(command: Callable[P, T]) -> Callable[..., T]:
     @wraps(command)
     def with_factory(*, debug: bool, profile: str | None, sandbox: bool, **rest: Any) -> T:  # noqa: ANN401 - click's
         mutually_exclusive(**{"--sandbox": sandbox, "--profile": profile is not None})
-        return command(factory=ClientFactory(profile, sandbox, debug), **rest)  # type: ignore[call-arg]
+        return command(factory=ClientFactory(profile, sandbox, debug), **rest)
 
     return with_factory
 

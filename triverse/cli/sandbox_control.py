@@ -11,7 +11,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import click
 
-from triverse.cli.options import CREDITS
+from triverse.cli.options import credits_of
 from triverse.cli.output import API_ERROR, NETWORK, USAGE, CommandError, credits_text, print_fields, write_line
 
 __all__ = ["COMMANDS"]
@@ -24,14 +24,14 @@ _account = click.option("--account", metavar="EMAIL", help="The account. Default
 
 
 @click.command("top-up", help="Add credits to an account.", epilog="Example: triverse sandbox top-up 500")
-@click.argument("credits_", metavar="CREDITS", type=CREDITS)
+@click.argument("credits_", metavar="CREDITS", type=credits_of)
 @_account
 def top_up(*, credits_: float, account: str | None) -> None:
     _print_account(_call("POST", "top-up", credits=credits_, account=account))
 
 
 @click.command(help="Freeze credits of an account, as a task does.", epilog="Example: triverse sandbox freeze 20")
-@click.argument("credits_", metavar="CREDITS", type=CREDITS)
+@click.argument("credits_", metavar="CREDITS", type=credits_of)
 @_account
 def freeze(*, credits_: float, account: str | None) -> None:
     _print_account(_call("POST", "freeze", credits=credits_, account=account))

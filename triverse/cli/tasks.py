@@ -10,6 +10,7 @@ from uuid import UUID
 import click
 
 from triverse import Task
+from triverse.api.uploads import Variant
 from triverse.cli.options import FILE, ClientFactory, client_options, json_option
 from triverse.cli.output import credits_text, print_fields, print_json, write_line
 from triverse.cli.progress import reporting, task_line
@@ -213,7 +214,13 @@ Examples:
 @json_option
 @client_options
 def upload(  # noqa: PLR0913 - one argument for each option
-    factory: ClientFactory, *, file: Path, kind: str | None, variant: str | None, timeout: float | None, as_json: bool
+    factory: ClientFactory,
+    *,
+    file: Path,
+    kind: str | None,
+    variant: Variant | None,
+    timeout: float | None,
+    as_json: bool,
 ) -> None:
     with factory.client() as client, reporting(as_json=as_json) as reporter, input_errors():
         if (kind or _kind(file)) == "image":

@@ -1,8 +1,8 @@
 """A web page that turns a prompt into a 3D model.
 
 The browser sends requests to this application, and the application to Triverse, with its own key in
-`TRIVERSE_API_KEY`. To start it on the sandbox, run `triverse sandbox` in one shell, paste the two `export` lines that it
-prints into another one, and start the application there:
+`TRIVERSE_API_KEY`. To start it on the sandbox, run `triverse sandbox` in one shell, paste the two `export` lines that
+it prints into another one, and start the application there:
 
     uvicorn app:app --app-dir docs/examples/generator
 """
