@@ -85,7 +85,7 @@ def test_activity_moves_the_balance() -> None:
 def test_a_file_without_accounts_is_served_all_the_same(tmp_path: Path) -> None:
     path = tmp_path / "accounts.toml"
     path.write_text("accounts = []", encoding="utf-8")
-    process = start("sandbox", "--port", "0", "--accounts", str(path))
+    process = start("sandbox", "--port", "0", "--quiet", "--accounts", str(path))
     assert process.stdout is not None
     (url,) = re.findall(rb"answers at (\S+);", process.stdout.readline())
     with Triverse("some-key-or-other", base_url=url.decode()) as client, pytest.raises(AuthenticationError):

@@ -26,7 +26,7 @@ WITH_JAVASCRIPT = [page for page in PAGES if "```javascript" in page.read_text(e
 @pytest.fixture(scope="module")
 def served() -> Iterator[tuple[str, str]]:
     """Base URL and key of an account on a served sandbox."""
-    sandbox = Sandbox()
+    sandbox = Sandbox(task_seconds=0.2)
     account = sandbox.add_account(email="ada@example.com", plan_name="Pro", api_credits=120.0, web_credits=10.0)
     with sandbox.serve() as url:
         yield url, account.key

@@ -171,6 +171,7 @@ class DownloadStream(_StreamHead):
 
     Example:
         ```python
+        task = client.tasks.wait(client.tasks.text_to_model("a brass helmet"))
         with client.tasks.stream(task) as download:
             for chunk in download:
                 print(len(chunk))
@@ -225,6 +226,7 @@ class AsyncDownloadStream(_StreamHead):
 
     Example:
         ```python
+        task = await client.tasks.wait(await client.tasks.text_to_model("a brass helmet"))
         async with client.tasks.stream(task) as download:
             async for chunk in download:
                 print(len(chunk))

@@ -124,7 +124,8 @@ def account_json(account: AccountBalance, below: float | None) -> dict[str, obje
 
 def error_text(account: AccountBalance) -> str:
     """Why there is no balance."""
-    return printable(with_key_source(str(account.error), "the file"))
+    text = str(account.error).replace(f"the mapping passed to balances(), under {account.name!r}", "the file")
+    return printable(with_key_source(text, "the file"))
 
 
 def _with_progress(accounts: Iterable[AccountBalance], total: int) -> Iterator[AccountBalance]:

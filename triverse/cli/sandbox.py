@@ -27,6 +27,7 @@ __all__ = ["sandbox"]
     help="Serve a local Triverse to develop and test against. Ctrl-C ends it.",
     epilog="""\b
 Example: triverse sandbox top-up 500
+
 The commands change a sandbox that is served in another shell.
 
 FILE is TOML with an [[accounts]] table each: email, plan_name, api_credits, web_credits, key.

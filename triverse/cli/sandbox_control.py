@@ -23,21 +23,29 @@ _TIMEOUT: Final = 10.0
 _account = click.option("--account", metavar="EMAIL", help="The account. Default: that of TRIVERSE_API_KEY.")
 
 
-@click.command("top-up", help="Add credits to an account.", epilog="Example: triverse sandbox top-up 500")
+@click.command("top-up", help="Add credits.", epilog="Example: triverse sandbox top-up 500")
 @click.argument("credits_", metavar="CREDITS", type=credits_of)
 @_account
 def top_up(*, credits_: float, account: str | None) -> None:
     _print_account(_call("POST", "top-up", credits=credits_, account=account))
 
 
-@click.command(help="Freeze credits of an account, as a task does.", epilog="Example: triverse sandbox freeze 20")
+@click.command(
+    help="Freeze credits of an account, as a task does.",
+    short_help="Freeze credits.",
+    epilog="Example: triverse sandbox freeze 20",
+)
 @click.argument("credits_", metavar="CREDITS", type=credits_of)
 @_account
 def freeze(*, credits_: float, account: str | None) -> None:
     _print_account(_call("POST", "freeze", credits=credits_, account=account))
 
 
-@click.command(help="Release the credits that `freeze` froze.", epilog="Example: triverse sandbox release")
+@click.command(
+    help="Release the credits that `freeze` froze.",
+    short_help="Release frozen credits.",
+    epilog="Example: triverse sandbox release",
+)
 @_account
 def release(*, account: str | None) -> None:
     _print_account(_call("POST", "release", account=account))
@@ -62,7 +70,9 @@ def break_(*, fault: str, times: int | None, path: str | None) -> None:
         write_line(line)
 
 
-@click.command(help="Remove every fault of `break`.", epilog="Example: triverse sandbox repair")
+@click.command(
+    help="Remove every fault of `break`.", short_help="Remove all faults.", epilog="Example: triverse sandbox repair"
+)
 def repair() -> None:
     _call("DELETE", "faults")
     write_line("no faults")

@@ -9,7 +9,7 @@ import anyio
 import httpx
 from attrs import evolve, frozen
 
-from triverse.api import users_namespace as _first_call  # noqa: F401 - imported before the first call needs it
+from triverse.api import users_namespace as _first_call  # noqa: F401  # pyright: ignore[reportUnusedImport]  # imported before the first call needs it
 from triverse.clients import system
 from triverse.clients.async_calls import AsyncCalls, AsyncClient
 from triverse.clients.async_fan_out import AsyncFetchBalance, BalanceWorkers

@@ -13,7 +13,7 @@ from typing import TypeVar, cast
 import httpx
 from attrs import define, evolve, frozen
 
-from triverse.api import users_namespace as _first_call  # noqa: F401 - imported before the first call needs it
+from triverse.api import users_namespace as _first_call  # noqa: F401  # pyright: ignore[reportUnusedImport]  # imported before the first call needs it
 from triverse.clients import system
 from triverse.clients.calls import Calls, Client
 from triverse.clients.config import Key, Settings
