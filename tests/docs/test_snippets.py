@@ -26,7 +26,7 @@ WITH_JAVASCRIPT = [page for page in PAGES if "```javascript" in page.read_text(e
 @pytest.fixture(scope="module")
 def served() -> Iterator[tuple[str, str]]:
     """Base URL and key of an account on a served sandbox."""
-    sandbox = Sandbox(task_seconds=0.2)
+    sandbox = Sandbox()
     account = sandbox.add_account(email="ada@example.com", plan_name="Pro", api_credits=120.0, web_credits=10.0)
     with sandbox.serve() as url:
         yield url, account.key
@@ -89,5 +89,12 @@ def test_the_javascript_of_the_page_runs(page: Path, reader: Path, capsys: pytes
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(ROOT)))
-def test_every_example_in_a_docstring_runs(module: Path, reader: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run_docstrings(module, reader, lambda: capsys.readouterr().out)
+def test_every_example_in_a_docstring_runs(
+    module: Path, reader: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Its own account: the examples spend credits.
+    sandbox = Sandbox(task_seconds=0.2)
+    with sandbox.serve() as url:
+        monkeypatch.setenv("TRIVERSE_BASE_URL", url)
+        monkeypatch.setenv("TRIVERSE_API_KEY", sandbox.demo.key)
+        run_docstrings(module, reader, lambda: capsys.readouterr().out)
