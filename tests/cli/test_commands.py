@@ -4,6 +4,7 @@ import io
 import json
 import os
 import signal
+import subprocess
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -15,6 +16,12 @@ from support.shell import environment, run, run_program, start
 
 from triverse import __version__
 from triverse.cli import main
+
+SUBCOMMANDS = [
+    ["generate", "-h"], ["quote", "-h"], ["upload", "-h"], ["doctor", "-h"], ["sandbox", "-h"], ["openapi", "-h"],
+    ["completion", "-h"], ["task", "-h"], ["task", "show", "-h"], ["task", "wait", "-h"], ["task", "watch", "-h"],
+    ["task", "download", "-h"], ["task", "url", "-h"], ["sandbox", "top-up", "-h"], ["sandbox", "break", "-h"],
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -154,7 +161,7 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"triverse {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["me", "-h"], ["balance", "-h"]])
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["me", "-h"], ["balance", "-h"], *SUBCOMMANDS])
 def test_help_fits_a_screen(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -225,3 +232,81 @@ def test_a_module_that_is_missing_for_another_reason_is_not_explained_away(monke
     monkeypatch.setitem(sys.modules, "triverse.cli.failure", None)
     with pytest.raises(ModuleNotFoundError):
         main(["me"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "status"),
+    [
+        (["balance", "--json", "--below", "many"], "BadParameter", 2),
+        (["me", "--json"], "ConfigurationError", 2),
+        (["me", "--json", "--jsno"], "NoSuchOption", 2),
+    ],
+)
+def test_an_error_with_json_is_one_object_on_standard_output(
+    arguments: list[str], kind: str, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == status
+    out, error = capsys.readouterr()
+    found = json.loads(out)["error"]
+    assert (found["type"], found["exit_status"]) == (kind, status)
+    assert found["message"]
+    assert error == ""
+
+
+@pytest.mark.usefixtures("key")
+def test_an_error_of_the_service_with_json_has_its_details(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refusal = {"code": 2010, "message": "No credits", "suggestion": "Buy some."}
+    with serving(lambda _: answer(refusal, 403)) as server:
+        assert ask(server, monkeypatch, "me", "--json") == 1
+    found = json.loads(capsys.readouterr().out)["error"]
+    assert found["type"] == "InsufficientCreditsError"
+    assert (found["status_code"], found["code"], found["suggestion"]) == (403, 2010, "Buy some.")
+    assert (found["method"], found["exit_status"]) == ("GET", 1)
+
+
+def test_a_profile_shows_whose_balance_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("triverse.cli.keys.config_file", lambda: tmp_path / "config.toml")
+    (tmp_path / "config.toml").write_text(f"[profiles]\nwork = '{KEY}'\n", encoding="utf-8")
+    (tmp_path / "config.toml").chmod(0o600)
+    with serving() as server:
+        assert ask(server, monkeypatch, "balance", "--profile", "work") == 0
+    assert capsys.readouterr().out == "profile    work\navailable  100\nfrozen     25\ntotal      125\n"
+
+
+@pytest.mark.usefixtures("key")
+@pytest.mark.parametrize(("below", "status"), [("100", 0), ("101", 3)])
+def test_quiet_prints_nothing_and_keeps_the_status(
+    below: str, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving() as server:
+        assert ask(server, monkeypatch, "balance", "--below", below, "--quiet") == status
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("key")
+def test_quiet_tells_low_credits_from_a_network_that_is_down(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TRIVERSE_BASE_URL", "http://127.0.0.1:9")
+    assert main(["balance", "--below", "100", "--quiet"]) == 4
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert error.endswith("To find the cause: triverse doctor\n")
+
+
+def test_python_m_triverse_is_the_same_command() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-OO", "-m", "triverse", "balance", "--help"],
+        env=environment(COLUMNS="80"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    # With -OO there are no docstrings, of which click makes the help by default.
+    assert "Show the API credits: available and frozen." in ran.stdout
+    assert (ran.returncode, ran.stderr) == (0, "")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
-from attrs import frozen
+from attrs import fields, frozen
 
 from triverse.cli.files import display_name, toml
 from triverse.core.errors import ConfigurationError
-from triverse.core.result import Result
+from triverse.core.result import EXTRA_FIELD, Result
 from triverse.core.structure import structurer
 from triverse.core.validation import MismatchError
 from triverse.sandbox import Account, Sandbox
@@ -23,6 +24,10 @@ class _AccountEntry(Result):
     api_credits: float = 0.0
     web_credits: float = 0.0
     key: str | None = None
+    key: str | None = None
+
+
+_KNOWN: Final = tuple(attribute.name for attribute in fields(_AccountEntry) if attribute.name != EXTRA_FIELD)
 
 
 @frozen
@@ -53,6 +58,7 @@ def add_accounts(sandbox: Sandbox, path: Path) -> list[Account]:
             api_credits=entry.api_credits,
             web_credits=entry.web_credits,
             key=entry.key,
+            key=entry.key,
         )
         for entry in entries
     ]
@@ -60,10 +66,13 @@ def add_accounts(sandbox: Sandbox, path: Path) -> list[Account]:
 
 def _read(path: Path) -> _File:
     try:
-        file = structurer(_File)(toml(path), "the file")
+        file = structurer(_File)(toml(path), path.name)
     except MismatchError as error:
         raise ConfigurationError(f"{path} does not list accounts: {error}") from error
+    # Fields that would be ignored are most likely misspelled.
     unknown = [*file.extra, *(name for entry in file.accounts for name in entry.extra)]
     if unknown:
-        raise ConfigurationError(f"{path} has fields that are not known: {', '.join(map(display_name, unknown))}")
+        raise ConfigurationError(
+            f"{path} has unknown fields: {', '.join(map(display_name, unknown))}. Known: {', '.join(_KNOWN)}"
+        )
     return file
