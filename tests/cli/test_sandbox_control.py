@@ -78,7 +78,7 @@ def test_a_sandbox_that_is_not_there_is_explained(
     assert "no sandbox answers at http://127.0.0.1:9" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("status", "body"), [(200, b"<html>"), (200, b"[]"), (404, b"<html>")])
+@pytest.mark.parametrize(("status", "body"), [(200, b"<html>"), (404, b"<html>")])
 def test_another_server_is_not_taken_for_a_sandbox(
     status: int, body: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -30,7 +30,7 @@ Example: triverse sandbox top-up 500
 
 The commands change a sandbox that is served in another shell.
 
-FILE is TOML with an [[accounts]] table each: email, plan_name, api_credits, web_credits, key.
+FILE is TOML: [[accounts]] with email, plan_name, api_credits, web_credits, key.
 """,
     invoke_without_command=True,
 )

@@ -24,7 +24,6 @@ class _AccountEntry(Result):
     api_credits: float = 0.0
     web_credits: float = 0.0
     key: str | None = None
-    key: str | None = None
 
 
 _KNOWN: Final = tuple(attribute.name for attribute in fields(_AccountEntry) if attribute.name != EXTRA_FIELD)
@@ -58,7 +57,6 @@ def add_accounts(sandbox: Sandbox, path: Path) -> list[Account]:
             api_credits=entry.api_credits,
             web_credits=entry.web_credits,
             key=entry.key,
-            key=entry.key,
         )
         for entry in entries
     ]
@@ -69,8 +67,8 @@ def _read(path: Path) -> _File:
         file = structurer(_File)(toml(path), path.name)
     except MismatchError as error:
         raise ConfigurationError(f"{path} does not list accounts: {error}") from error
-    # Fields that would be ignored are most likely misspelled.
     unknown = [*file.extra, *(name for entry in file.accounts for name in entry.extra)]
+    # Fields that would be ignored are most likely misspelled.
     if unknown:
         raise ConfigurationError(
             f"{path} has unknown fields: {', '.join(map(display_name, unknown))}. Known: {', '.join(_KNOWN)}"

@@ -94,7 +94,7 @@ def _call(method: str, control: str, **fields: object) -> object:
     opener = build_opener(ProxyHandler({}))
     try:
         with opener.open(Request(url, method=method, headers=headers), timeout=_TIMEOUT) as response:  # noqa: S310 - http
-            return json.loads(response.read())["data"]
+            return cast("object", json.loads(response.read()))
     except HTTPError as error:
         raise CommandError(_refusal(error, origin), API_ERROR) from error
     except (URLError, OSError) as error:
@@ -127,9 +127,14 @@ def _refusal(error: HTTPError, origin: str) -> str:
 
 
 def _print_account(found: object) -> None:
-    account = cast("dict[str, object]", found)
-    amounts = {name: credits_text(float(str(account[field]))) for name, field in _AMOUNTS.items()}
-    print_fields({"email": account["email"], **amounts})
+    try:
+        account = cast("dict[str, object]", found)
+        amounts = {name: credits_text(float(str(account[field]))) for name, field in _AMOUNTS.items()}
+        email = account["email"]
+    except (LookupError, TypeError, ValueError) as error:
+        message = "TRIVERSE_BASE_URL is not that of a sandbox: the response describes no account"
+        raise CommandError(message, API_ERROR) from error
+    print_fields({"email": email, **amounts})
 
 
 _AMOUNTS: Final = {"available": "balance", "frozen": "frozen"}
