@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triverse import ConfigurationError
+from triverse.core._read_only import read_only
 from triverse.core.json_values import to_plain_json
-from triverse.core.read_only import read_only
 
 
 class Colour(StrEnum):

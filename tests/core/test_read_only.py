@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from triverse.core.read_only import ReadOnlyDict, ReadOnlyList, read_only
+from triverse.core._read_only import ReadOnlyDict, ReadOnlyList, read_only
 
 PLAIN: dict[str, object] = {"a": [1, {"b": None}, []], "c": {}}
 

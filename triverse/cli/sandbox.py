@@ -57,8 +57,8 @@ def sandbox(  # noqa: PLR0913 - one argument for each option
     return INTERRUPTED
 
 
-for command in COMMANDS:
-    sandbox.add_command(command)
+for _command in COMMANDS:
+    sandbox.add_command(_command)
 
 
 def _print_request(call: LoggedCall) -> None:

@@ -32,7 +32,7 @@ class UploadWindows:
 
     def _renew_lock(self) -> None:
         self._process = os.getpid()
-        self.lock = threading.Lock()
+        self.lock: threading.Lock = threading.Lock()
 
     def of(self, key: Secret) -> KeyUploadWindow:
         """Return the window of one key."""

@@ -244,8 +244,9 @@ class TaskError(TriverseError):
 
     def __init__(self, message: str, *, task: TaskState) -> None:
         super().__init__(message)
-        self.task = task
-        self.task_uuid = task.task_uuid
+        # Narrower than in the base: this error always has a task.
+        self.task: TaskState = task  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.task_uuid: UUID = task.task_uuid  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 class TaskFailedError(TaskError):

@@ -11,8 +11,8 @@ from uuid import UUID
 import attrs
 from attrs import field, frozen
 
+from triverse.core._read_only import ReadOnlyDict, read_only
 from triverse.core.json_values import to_plain_json
-from triverse.core.read_only import ReadOnlyDict, read_only
 
 __all__ = ["EXTRA_FIELD", "Result", "Serializable", "as_dict"]
 

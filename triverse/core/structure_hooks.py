@@ -70,7 +70,7 @@ class UnsupportedTypeError(TypeError):
     """
 
     def __init__(self, into: object, reason: str = "") -> None:
-        self.refused = [into]
+        self.refused: list[object] = [into]
         self.place: str | None = None
         self._reason = f": {reason}" if reason else ""
 

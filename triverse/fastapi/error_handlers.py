@@ -182,7 +182,7 @@ def _task_mapping(error: TriverseError, mapping: _ErrorMapping) -> _ErrorMapping
         return _ErrorMapping(HTTPStatus.GATEWAY_TIMEOUT, "The Triverse task takes too long. Ask for it again later.")
     details = None if error.task is None else error.task.error
     code = details.get("code") if isinstance(details, Mapping) else None
-    if not isinstance(error, TaskError) or error.task is None or code not in _CALLERS_FAULT:
+    if not isinstance(error, TaskError) or code not in _CALLERS_FAULT:
         return mapping
     return _ErrorMapping(HTTPStatus.UNPROCESSABLE_ENTITY, error.task.reason or mapping.detail)
 

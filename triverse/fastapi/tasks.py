@@ -39,6 +39,10 @@ class TaskEventsResponse(Response):
         task: the task, or its id.
         timeout: seconds to wait for the end of the task.
 
+    Attributes:
+        media_type: that of server-sent events.
+        charset: UTF-8.
+
     Example:
         ```python
         from uuid import UUID

@@ -149,7 +149,7 @@ class ConnectionPool(httpx.BaseTransport):
 
     def close(self) -> None:
         """Close the idle connections now, and the others as their responses end."""
-        self.closed = True
+        self.closed: bool = True
         _close_all(self._idle)
 
 

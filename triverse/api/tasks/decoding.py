@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 
-from triverse.core.read_only import read_only
+from triverse.core._read_only import read_only
 from triverse.core.validation import MismatchError, check_float, check_json, check_str
 
 __all__ = [

@@ -7,7 +7,7 @@ from typing import cast
 
 from attrs import field, frozen
 
-from triverse.core.read_only import read_only
+from triverse.core._read_only import read_only
 from triverse.core.result import Result
 
 __all__ = ["Quote"]

@@ -25,7 +25,7 @@ from triverse.api.tasks.decoding import (
     decode_fields,
     log_problems,
 )
-from triverse.core.read_only import read_only
+from triverse.core._read_only import read_only
 from triverse.core.result import Result
 from triverse.core.text import truncate
 from triverse.core.validation import (
