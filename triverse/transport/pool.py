@@ -122,7 +122,7 @@ class ConnectionPool(httpx.BaseTransport):
     def __init__(self, proxies: ProxyTable) -> None:
         self._proxies = proxies
         self._idle: dict[Origin, IdleConnections[SingleConnectionTransport]] = {}
-        self.closed = False
+        self.closed: bool = False
         # Closes the sockets of a client that was not closed without a warning, at the latest when Python exits.
         weakref.finalize(self, _close_all, self._idle)
 
@@ -149,7 +149,7 @@ class ConnectionPool(httpx.BaseTransport):
 
     def close(self) -> None:
         """Close the idle connections now, and the others as their responses end."""
-        self.closed: bool = True
+        self.closed = True
         _close_all(self._idle)
 
 
