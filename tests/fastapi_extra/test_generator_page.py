@@ -19,6 +19,7 @@ from triverse.sandbox import Sandbox, SandboxSettings
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples" / "generator"
 PATIENCE = 60.0
+MANY_COLOURS = 50
 
 _BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _DRIVER = shutil.which("chromedriver")
@@ -91,6 +92,11 @@ def browser(tmp_path: Path) -> Generator[webdriver.Chrome, None, None]:
         driver.quit()
 
 
+def colours_of(browser: webdriver.Chrome) -> int:
+    colours: int = browser.execute_async_script(_COUNT_COLOURS)  # pyright: ignore[reportUnknownMemberType]  # selenium leaves its arguments untyped
+    return colours
+
+
 def type_prompt(browser: webdriver.Chrome, text: str) -> None:
     browser.find_element(By.ID, "prompt").send_keys(text)
     browser.find_element(By.ID, "create").click()
@@ -114,8 +120,8 @@ def test_a_prompt_becomes_a_model_on_the_screen(
     wait_for(browser, "document.getElementById('status').textContent === 'RUNNING'")
     task.succeed()
     wait_for(browser, "document.getElementById('viewer').loaded")
-    colours: int = browser.execute_async_script(_COUNT_COLOURS)  # pyright: ignore[reportUnknownMemberType]  # selenium leaves its arguments untyped
-    assert colours > 50
+    # The first frame is drawn some time after the model was loaded.
+    WebDriverWait(browser, PATIENCE).until(lambda driver: colours_of(driver) > MANY_COLOURS)
     wait_for(browser, "document.getElementById('credits').textContent.endsWith(', 0 frozen')")
     assert local.demo.spent > 0
     assert local.demo.key not in browser.page_source
