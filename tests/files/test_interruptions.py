@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeAlias
@@ -19,6 +18,7 @@ import anyio
 import pytest
 from support.cancellation import CANCEL_METHODS, CancelMethod, CancelResult, cancelled_at
 from support.clients import KEY, run_async
+from support.downloads import keep_downloading
 from support.file_server import FileServer, Got, Sent, accepted, file_response, serving_files
 from support.files import PNG, glb
 
@@ -140,14 +140,6 @@ def test_a_ctrl_c_at_any_line_leaves_the_old_file_or_the_new_one(old: bytes | No
     assert left_behind == []
 
 
-def keep_downloading(pipe: Connection, url: str, target: str) -> None:
-    with Triverse(KEY, base_url=url) as client:
-        client.tasks.download(TASK, target, overwrite=True)
-        pipe.send("ready")
-        while True:
-            client.tasks.download(TASK, target, overwrite=True)
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 def test_a_killed_process_leaves_the_old_file_or_the_whole_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -161,7 +153,9 @@ def test_a_killed_process_leaves_the_old_file_or_the_whole_new_one(
     with serving_files(lambda got: file_response(next(versions), got, ranges=False)) as server:
         for _ in range(50):
             ours, theirs = multiprocessing.Pipe()
-            process = context.Process(target=keep_downloading, args=(theirs, server.url, str(target)), daemon=True)
+            process = context.Process(
+                target=keep_downloading, args=(theirs, server.url, str(target), KEY, str(TASK)), daemon=True
+            )
             process.start()
             theirs.close()
             assert ours.recv() == "ready"
