@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -42,6 +43,8 @@ class Terminal:
         self.resize(columns, rows)
         self.modes = termios.tcgetattr(self._far_end)
         self.said = ""
+        # A read may end inside of a character.
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-c", _PROGRAM, *arguments],
             env=environment(**{"TERM": "xterm-256color", "COLUMNS": "", "LINES": "", **variables}),
@@ -86,7 +89,7 @@ class Terminal:
     def _read(self, patience: float) -> bool:
         ready, _, _ = select.select([self._keyboard], [], [], patience)
         if ready:
-            self.said += os.read(self._keyboard, 65536).decode("utf-8", "replace")
+            self.said += self._decoder.decode(os.read(self._keyboard, 65536))
         return bool(ready)
 
     @property
