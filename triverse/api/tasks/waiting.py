@@ -128,11 +128,9 @@ class _Wait:
             if error.task_uuid is None:
                 error.task_uuid, error.task = task_uuid_of(self.task), self._last_state()
             raise
-        except GeneratorExit:
-            raise
         except BaseException as interrupt:
             # A Ctrl-C, or a cancellation: with asyncio, a Ctrl-C arrives as one.
-            if not isinstance(interrupt, Exception):
+            if not isinstance(interrupt, (Exception, GeneratorExit)):
                 interrupt.add_note(f"triverse: task {task_uuid_of(self.task)} goes on; wait for it again by this id")
             raise
 
