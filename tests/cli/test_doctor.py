@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import ssl
 import time
 from collections.abc import Callable
@@ -10,7 +11,20 @@ from typing import Protocol
 import pytest
 from support import tls
 from support.clients import KEY
-from support.server import BALANCE, ME, Peer, Received, Script, Server, answer, envelope, keep_answering, serving, usual
+from support.server import (
+    BALANCE,
+    ME,
+    UPLOADED,
+    Peer,
+    Received,
+    Script,
+    Server,
+    answer,
+    envelope,
+    keep_answering,
+    serving,
+    usual,
+)
 
 from triverse.cli import doctor, main
 from triverse.sandbox import Fault, Sandbox
@@ -48,15 +62,13 @@ def cause(said: str) -> str:
 
 
 def test_all_is_well(examine: Examine) -> None:
-    with serving(
-        lambda r: answer(envelope(ME if r.path.endswith("/me") else BALANCE), headers={"Date": now()})
-    ) as server:
+    with serving(lambda _: answer(envelope({**ME, **BALANCE, **UPLOADED}), headers={"Date": now()})) as server:
         status, said = examine(server.url)
     assert (status, cause(said)) == (0, "Everything works.")
     names = [line[6:26].strip() for line in said.splitlines()[:-2]]
     assert names == [
         "versions", "disk", "key", "base URL", "proxy", "certificates", "DNS", "connection",
-        "clock", "GET /users/me", "GET /users/balance",
+        "clock", "GET /users/me", "GET /users/balance", "POST /upload/image",
     ]  # fmt: skip
     assert "from TRIVERSE_API_KEY" in said
     assert f"{server.url}, from TRIVERSE_BASE_URL" in said
@@ -71,7 +83,7 @@ def now(ahead: float = 0.0) -> str:
     ("ahead", "said"), [(3600, "3600 s behind the server's"), (-3600, "3600 s ahead of the server's")]
 )
 def test_a_wrong_clock_is_noted(ahead: float, said: str, examine: Examine) -> None:
-    with serving(lambda _: answer(envelope({**ME, **BALANCE}), headers={"Date": now(ahead)})) as server:
+    with serving(lambda _: answer(envelope({**ME, **BALANCE, **UPLOADED}), headers={"Date": now(ahead)})) as server:
         status, out = examine(server.url)
     assert status == 0
     # A second may pass on the way.
@@ -324,3 +336,49 @@ def test_a_proxy_that_refuses_is_named(examine: Examine, monkeypatch: pytest.Mon
     assert status == 4
     assert "note  TLS                   the proxy connects it; see the requests below" in said
     assert "The proxy refuses the connection" in cause(said)
+
+
+def test_json_is_one_object_with_each_check(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sandbox = Sandbox()
+    with sandbox.serve() as url:
+        monkeypatch.setenv("TRIVERSE_API_KEY", sandbox.demo.key)
+        monkeypatch.setenv("TRIVERSE_BASE_URL", url)
+        assert main(["doctor", "--json"]) == 0
+        (line,) = capsys.readouterr().out.splitlines()
+        sandbox.faults.add(Fault(status=503), match="/users/balance")
+        assert main(["doctor", "--json"]) == 1
+    report = json.loads(line)
+    assert (report["ok"], report["cause"], report["exit_status"]) == (True, None, 0)
+    assert {check["status"] for check in report["checks"]} == {"ok"}
+    failed = json.loads(capsys.readouterr().out)
+    assert failed["cause"].startswith("The service itself has a fault (HTTP 503)")
+    (check,) = [check for check in failed["checks"] if check["status"] == "fail"]
+    assert check["name"] == "GET /users/balance"
+    assert check["seconds"] > 0
+
+
+def test_an_upload_that_does_not_pass_is_named(examine: Examine) -> None:
+    sandbox = Sandbox()
+    sandbox.faults.add(Fault.html(status=413), match="/upload/image")
+    with sandbox.serve() as url:
+        examined, report = examine(url, sandbox.demo.key)
+    assert examined == 1
+    assert "FAIL  POST /upload/image" in report
+    assert "A web page (HTTP 413) came instead of a response" in cause(report)
+
+
+@pytest.mark.parametrize(
+    ("free", "status", "expected"),
+    [(0, 1, "Cause: The disk is full"), (10_000_000, 0, "Free some space: a download or upload may need 200 MB.")],
+)
+def test_a_full_disk_is_named(
+    free: int, status: int, expected: str, examine: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "_free_bytes", lambda _: free)
+    sandbox = Sandbox()
+    with sandbox.serve() as url:
+        examined, report = examine(url, sandbox.demo.key)
+    assert examined == status
+    assert expected in report

@@ -14,7 +14,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Self, TypeAlias
 
-__all__ = ["BALANCE", "ME", "Peer", "Received", "Responder", "Script", "Server", "answer", "envelope", "serving"]
+__all__ = [
+    "BALANCE",
+    "ME",
+    "UPLOADED",
+    "Peer",
+    "Received",
+    "Responder",
+    "Script",
+    "Server",
+    "answer",
+    "envelope",
+    "serving",
+]
 
 ME: dict[str, object] = {
     "id": "5f3b2a1c-9d4e-4f6a-8b7c-0123456789ab",
@@ -24,6 +36,7 @@ ME: dict[str, object] = {
     "plan_name": "Pro",
 }
 BALANCE: dict[str, object] = {"balance": 100.0, "frozen": 25.0}
+UPLOADED: dict[str, object] = {"file_key": "tasks/uid_1/20260601/1.png"}
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -64,7 +77,7 @@ def envelope(data: object) -> dict[str, object]:
 
 def usual(received: Received) -> bytes:
     """What the service answers."""
-    known = {"/api/v1/users/me": ME, "/api/v1/users/balance": BALANCE}
+    known = {"/api/v1/users/me": ME, "/api/v1/users/balance": BALANCE, "/api/v1/upload/image": UPLOADED}
     if received.path in known:
         return answer(envelope(known[received.path]))
     return answer({"code": 1005, "message": "not found", "suggestion": "Look elsewhere."}, 404)

@@ -154,7 +154,9 @@ def _cells(account: AccountBalance) -> tuple[str, str, str, str]:
     return name, credits_text(account.balance.balance), credits_text(account.balance.frozen), ""
 
 
-def accounts_table(accounts: Iterable[AccountBalance], below: float | None, *, style: str = "") -> Group:
+def accounts_table(
+    accounts: Iterable[AccountBalance], below: float | None, *, style: str = "", wrap: bool = True
+) -> Group:
     """The accounts as a table, and the errors below it. Names and errors are `Text`: they may look like markup."""
     table = Table("account", box=None, padding=(0, 2, 0, 0), header_style="bold", style=style)
     table.add_column("available", justify="right", no_wrap=True)
@@ -166,5 +168,5 @@ def accounts_table(accounts: Iterable[AccountBalance], below: float | None, *, s
         mark = "below" if is_below(account, below) else "error" if error else ""
         table.add_row(Text(name), available, frozen, mark, style="red" if mark else "")
         if error:
-            errors.append(Text(f"{name}: {error}", "red"))
+            errors.append(Text(f"{name}: {error}", "red", no_wrap=not wrap, overflow="fold" if wrap else "ellipsis"))
     return Group(table, *errors)

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import textwrap
 import time
+from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -40,6 +41,10 @@ SLOW_SECONDS: Final = 2.0
 _MAX_SKEW_SECONDS: Final = 30.0
 # A model takes a few MB; a render of many pictures or a large upload takes 200 MB.
 _LOW_DISK: Final = 500 * 1000 * 1000
+# A grey PNG of one pixel: a proxy or firewall may let small requests pass, but no multipart upload.
+_PIXEL: Final = b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+)
 
 
 @click.command(
@@ -49,7 +54,7 @@ Examples:
   triverse doctor --profile work
   triverse doctor --json
 
-The exit status is that of the first check that failed.
+It uploads a picture of one pixel, which costs nothing. The exit status is that of the first check that failed.
 """,
 )
 @click.option("--debug", is_flag=True, help="Show each attempt on standard error.")
@@ -154,6 +159,18 @@ def _check_endpoints(key: FoundKey) -> Iterator[CheckResult]:
         yield _check_clock(headers)
         yield result
         yield _send(client, api.users.balance(), key)[1]
+        yield _check_upload(client, key)
+
+
+def _check_upload(client: Triverse, key: FoundKey) -> CheckResult:
+    """Upload a picture. Uploads cost nothing."""
+    name, started = "POST /upload/image", time.monotonic()
+    try:
+        client.uploads.image(_PIXEL, filename="triverse-doctor.png", timeout=CALL_SECONDS)
+    except TriverseError as error:
+        took = time.monotonic() - started
+        return failed(name, error, advice_for(error, key.source), status_of(error), took)
+    return passed(name, "a picture of one pixel was uploaded", time.monotonic() - started)
 
 
 def _send(client: Triverse, request: Request[object], key: FoundKey) -> tuple[Headers, CheckResult]:

@@ -21,6 +21,7 @@ from triverse.cli.output import (
 )
 from triverse.core.api_errors import AuthenticationError, NotFoundError, PermissionDeniedError, ServerError
 from triverse.core.errors import InvalidResponseError, TransportError, TriverseError
+from triverse.core.result import Result
 
 __all__ = ["error_object", "report"]
 
@@ -47,7 +48,7 @@ def report(error: BaseException, *, as_json: bool) -> int:
     message, status = _message_and_status(error)
     if as_json:
         print_json({"error": error_object(error, message, status)})
-    elif message:
+    elif not isinstance(error, (KeyboardInterrupt, click.Abort)):
         print_error(message)
     return status
 
@@ -61,7 +62,7 @@ def _message_and_status(error: BaseException) -> tuple[str, int]:
         case TriverseError():
             return _with_doctor(error), status_of(error)
         case KeyboardInterrupt() | click.Abort():
-            return "", INTERRUPTED
+            return "interrupted", INTERRUPTED
         case OSError():
             return f"{error.filename}: {error.strerror}", API_ERROR
         case _:
@@ -88,7 +89,12 @@ def error_object(error: BaseException, message: str, status: int) -> Mapping[str
     origin = error.__cause__ if isinstance(error, CommandError) and error.__cause__ else error
     found = {name: getattr(origin, name, None) for name in _DETAILS}
     details = {name: value for name, value in found.items() if value is not None}
+    if getattr(origin, "client_order_id", None) is None:
+        # True or False says something only of calls that create a task.
+        details.pop("task_may_exist", None)
     if isinstance(error, CommandError):
         details |= error.details
+    if isinstance(origin, TriverseError) and isinstance(origin.task, Result):
+        details["task"] = origin.task.to_dict()
     kind = "Interrupted" if status == INTERRUPTED else type(origin).__name__
     return {"type": kind, "message": printable(message), "exit_status": status, **details}

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from triverse import Quote, Request, Task, Triverse, UploadedFile, api
 from triverse.cli.options import FILE, ClientFactory, client_options, json_option
-from triverse.cli.output import API_ERROR, USAGE, CommandError, credits_text, print_json, write_line
+from triverse.cli.output import API_ERROR, INTERRUPTED, USAGE, CommandError, credits_text, print_json, write_line
 from triverse.cli.progress import Reporter, reporting
 from triverse.cli.task_errors import input_errors, resumable, resume_command
 from triverse.cli.tasks import check_target
@@ -124,8 +124,7 @@ def _confirm(factory: ClientFactory, quote: Quote, *, yes: bool, as_json: bool) 
     """Show the price, and ask whether to go on.
 
     Raises:
-        CommandError: there are too few credits, or nobody can be asked.
-        Abort: the user said no.
+        CommandError: there are too few credits, the user does not agree, or nobody can be asked.
     """
     cost, available = credits_text(quote.cost_credits), credits_text(quote.available_credits)
     if not quote.affordable:
@@ -136,7 +135,12 @@ def _confirm(factory: ClientFactory, quote: Quote, *, yes: bool, as_json: bool) 
         print_json({"event": "quote", **price}, error=True)
     else:
         sys.stderr.write(f"{quote.flow_name} costs {cost} of {available} credits.\n")
-    if not yes and not _agrees(free=factory.sandbox, as_json=as_json):
+    try:
+        agreed = yes or _agrees(free=factory.sandbox, as_json=as_json)
+    except KeyboardInterrupt as error:
+        sys.stderr.write("\n" * (not as_json))
+        raise CommandError("interrupted; nothing was created", INTERRUPTED) from error
+    if not agreed:
         raise CommandError("nothing was created, since you did not agree", USAGE)
 
 
@@ -170,7 +174,7 @@ def _create(client: Triverse, order: _Order, reporter: Reporter) -> Task:
             return client.execute(order.request(image))
     except KeyboardInterrupt as error:
         text = f"interrupted; the task may exist. The same command with --order-id {order.client_order_id} pays once"
-        raise CommandError(text, 130, client_order_id=order.client_order_id) from error
+        raise CommandError(text, INTERRUPTED, client_order_id=order.client_order_id) from error
 
 
 def _upload(client: Triverse, image: str, reporter: Reporter) -> str | UploadedFile:

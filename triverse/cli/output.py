@@ -75,7 +75,7 @@ class OutputError(Exception):
     """
 
     def __init__(self, cause: OSError, status: int) -> None:
-        super().__init__(f"standard output: {cause.strerror}")
+        super().__init__(f"standard output: {cause.strerror or cause}")
         self.cause = cause
         self.status = status
 

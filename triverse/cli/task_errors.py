@@ -20,7 +20,7 @@ from triverse.cli.output import (
     status_of,
 )
 
-__all__ = ["input_errors", "resumable", "resume_command"]
+__all__ = ["input_errors", "resumable", "resume_command", "time_limit"]
 
 
 @contextmanager
@@ -40,6 +40,21 @@ def input_errors() -> Generator[None]:
         raise CommandError(_os_error(error), INPUT_REFUSED) from error
 
 
+@contextmanager
+def time_limit(seconds: float | None) -> Generator[None]:
+    """Wrap an upload with this `--timeout`.
+
+    Raises:
+        CommandError: the time ran out.
+    """
+    try:
+        yield
+    except DeadlineExceededError as error:
+        if seconds is None:
+            raise
+        raise CommandError(error, TIMED_OUT) from error
+
+
 def resume_command(factory: ClientFactory, task_uuid: UUID, to: Path | None) -> str | None:
     """The command that takes a task up again. None for a local Triverse, which ends with its command."""
     if factory.sandbox:
@@ -57,20 +72,20 @@ def resumable(task_uuid: UUID, command: str | None) -> Generator[None]:
         CommandError: something failed, or the user pressed Ctrl-C.
     """
     details = {"task_uuid": task_uuid, "resume": command}
-    how = f" To go on with the task: {command}" if command else " The local Triverse ended with this command."
+    how = f"To go on with the task: {command}" if command else "The local Triverse ended with this command."
     try:
         yield
     except KeyboardInterrupt as error:
-        raise CommandError(f"interrupted; task {task_uuid} goes on.{how}", INTERRUPTED, **details) from error
+        raise CommandError(f"interrupted; the task is {task_uuid}. {how}", INTERRUPTED, **details) from error
     except TaskError as error:
         raise CommandError(error, TASK_FAILED, task_uuid=task_uuid) from error
     except DeadlineExceededError as error:
         status = TIMED_OUT if error.task_uuid is not None else status_of(error)
-        raise CommandError(f"{_sentence(error)}{how}", status, **details) from error
+        raise CommandError(f"{_sentence(error)} {how}", status, **details) from error
     except TriverseError as error:
-        raise CommandError(f"{_sentence(error)}{how}", status_of(error), **details) from error
+        raise CommandError(f"{_sentence(error)} {how}", status_of(error), **details) from error
     except OSError as error:
-        raise CommandError(f"{_os_error(error)}.{how}", API_ERROR, **details) from error
+        raise CommandError(f"{_os_error(error)}. {how}", API_ERROR, **details) from error
 
 
 def _sentence(error: TriverseError) -> str:

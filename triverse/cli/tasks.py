@@ -12,9 +12,9 @@ import click
 from triverse import Task
 from triverse.api.uploads import Variant
 from triverse.cli.options import FILE, ClientFactory, client_options, json_option
-from triverse.cli.output import credits_text, print_fields, print_json, write_line
+from triverse.cli.output import API_ERROR, CommandError, credits_text, print_fields, print_json, write_line
 from triverse.cli.progress import reporting, task_line
-from triverse.cli.task_errors import input_errors, resumable, resume_command
+from triverse.cli.task_errors import input_errors, resumable, resume_command, time_limit
 
 __all__ = ["check_target", "quote", "task", "upload"]
 
@@ -161,7 +161,7 @@ def url(factory: ClientFactory, *, task_id: UUID, preview: bool, as_json: bool) 
         return
     found = asset.preview_url if preview else asset.download_url
     if found is None:
-        raise click.ClickException("the task has no preview")
+        raise CommandError("the task has no preview", API_ERROR)
     write_line(found)
 
 
@@ -222,7 +222,7 @@ def upload(  # noqa: PLR0913 - one argument for each option
     timeout: float | None,
     as_json: bool,
 ) -> None:
-    with factory.client() as client, reporting(as_json=as_json) as reporter, input_errors():
+    with factory.client() as client, reporting(as_json=as_json) as reporter, time_limit(timeout), input_errors():
         if (kind or _kind(file)) == "image":
             uploaded = client.uploads.image(
                 file, timeout=timeout, on_progress=lambda step: reporter.transfer("upload", step)

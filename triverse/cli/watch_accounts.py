@@ -28,7 +28,7 @@ from triverse.cli.accounts import (
 from triverse.cli.freshness import Freshness, title_line
 from triverse.cli.options import ClientFactory
 from triverse.cli.output import credits_text, print_json, printable, utc_now, write_line
-from triverse.cli.watch import is_screen
+from triverse.cli.watch import is_screen, is_transient
 
 __all__ = ["watch_accounts"]
 
@@ -38,20 +38,31 @@ _OTHER_LINES: Final = 5
 
 @define
 class _AccountsView:
-    """The last balance of each account. An account that is not reachable keeps its last balance, and has an error."""
+    """The last balance of each account, or its error. If none can be read, the last balances stay and are stale."""
 
     freshness: Freshness
+    count: int
     host: str
     below: float | None
     found: dict[str, AccountBalance] = field(factory=dict[str, AccountBalance])
 
+    def add(self, accounts: Sequence[AccountBalance]) -> None:
+        """Show what one round of requests returned."""
+        failures = [account.error for account in accounts if account.error is not None and is_transient(account.error)]
+        if failures and len(failures) == len(accounts):
+            self.freshness.failed(failures[0])
+            self.found = {account.name: account for account in accounts} | self.found
+        else:
+            self.freshness.succeeded()
+            self.found |= {account.name: account for account in accounts}
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield title_line("Triverse credits", f"{len(self.found)} accounts at {self.host}")
+        yield title_line("Triverse credits", f"{self.count} accounts at {self.host}")
         yield from self.freshness.lines()
         accounts = sorted(self.found.values(), key=rank)
         rows = max(1, (options.height or console.height) - _OTHER_LINES)
         shown = _fitting(accounts, rows)
-        yield accounts_table(shown, self.below, style="dim" if self.freshness.stale else "")
+        yield accounts_table(shown, self.below, style="dim" if self.freshness.stale else "", wrap=False)
         if len(shown) < len(accounts):
             yield Text(f"and {len(accounts) - len(shown)} more", "dim")
 
@@ -76,7 +87,7 @@ def watch_accounts(factory: ClientFactory, path: Path, *, interval: float, below
         _print_changes(factory, keys, interval=interval, below=below, as_json=as_json)
     from triverse.cli.live import show_live  # noqa: PLC0415 - Windows has no termios
 
-    view = _AccountsView(Freshness(interval), factory.host(), below)
+    view = _AccountsView(Freshness(interval), len(keys), factory.host(), below)
     view.found |= {account.name: account for account in missing_keys(keys)}
 
     async def poll() -> None:
@@ -90,13 +101,8 @@ def watch_accounts(factory: ClientFactory, path: Path, *, interval: float, below
 
 async def _poll_into(view: _AccountsView, client: AsyncTriverse, keys: Keys, interval: float) -> None:
     while True:
-        answered = False
         async with client.balances(usable(keys)) as balances:
-            async for account in balances:
-                answered = answered or account.error is None
-                view.found[account.name] = account
-        if answered:
-            view.freshness.succeeded()
+            view.add([account async for account in balances])
         await anyio.sleep(interval)
 
 
