@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from support.shell import COMMAND, environment, start
 
+from triverse.cli import main
+
 
 def shell(command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `triverse` with this command line and redirection."""
@@ -76,3 +78,26 @@ def test_a_reader_that_stops_is_no_error(arguments: tuple[str, ...], status: int
     os.close(write)
     assert writing.communicate(timeout=120)[1] == b""
     assert writing.returncode == status
+
+
+def test_an_error_of_another_file_is_not_blamed_on_standard_output(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def denied(_: object) -> None:
+        raise PermissionError(13, "Permission denied", "a-file")
+
+    monkeypatch.setattr("triverse.cli.options.find_key", denied)
+    assert main(["me"]) == 1
+    assert capsys.readouterr().err == "triverse: [Errno 13] Permission denied: 'a-file'\n"
+
+
+def test_a_directory_that_is_gone_is_named_by_doctor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    monkeypatch.setenv("TRIVERSE_BASE_URL", "http://127.0.0.1:9")
+    assert main(["doctor"]) == 2
+    assert "Cause: Change to a directory that exists" in capsys.readouterr().out

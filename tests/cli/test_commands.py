@@ -185,15 +185,6 @@ def test_ctrl_c_is_quiet_and_status_130() -> None:
     assert waiting.returncode == 130
 
 
-def test_a_reader_that_has_had_enough_is_no_error() -> None:
-    read, write = os.pipe()
-    os.close(read)
-    writing = start("balance", "--sandbox", stdout=write)
-    os.close(write)
-    assert writing.communicate(timeout=120)[1] == b""
-    assert writing.returncode == 0
-
-
 def test_what_the_output_cannot_encode_is_escaped() -> None:
     def named(_: Received) -> bytes:
         return answer(envelope({**ME, "email": "zoë@example.com"}))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import ssl
 import time
 from collections.abc import Callable
@@ -336,49 +335,3 @@ def test_a_proxy_that_refuses_is_named(examine: Examine, monkeypatch: pytest.Mon
     assert status == 4
     assert "note  TLS                   the proxy connects it; see the requests below" in said
     assert "The proxy refuses the connection" in cause(said)
-
-
-def test_json_is_one_object_with_each_check(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    sandbox = Sandbox()
-    with sandbox.serve() as url:
-        monkeypatch.setenv("TRIVERSE_API_KEY", sandbox.demo.key)
-        monkeypatch.setenv("TRIVERSE_BASE_URL", url)
-        assert main(["doctor", "--json"]) == 0
-        (line,) = capsys.readouterr().out.splitlines()
-        sandbox.faults.add(Fault(status=503), match="/users/balance")
-        assert main(["doctor", "--json"]) == 1
-    report = json.loads(line)
-    assert (report["ok"], report["cause"], report["exit_status"]) == (True, None, 0)
-    assert {check["status"] for check in report["checks"]} == {"ok"}
-    failed = json.loads(capsys.readouterr().out)
-    assert failed["cause"].startswith("The service itself has a fault (HTTP 503)")
-    (check,) = [check for check in failed["checks"] if check["status"] == "fail"]
-    assert check["name"] == "GET /users/balance"
-    assert check["seconds"] > 0
-
-
-def test_an_upload_that_does_not_pass_is_named(examine: Examine) -> None:
-    sandbox = Sandbox()
-    sandbox.faults.add(Fault.html(status=413), match="/upload/image")
-    with sandbox.serve() as url:
-        examined, report = examine(url, sandbox.demo.key)
-    assert examined == 1
-    assert "FAIL  POST /upload/image" in report
-    assert "A web page (HTTP 413) came instead of a response" in cause(report)
-
-
-@pytest.mark.parametrize(
-    ("free", "status", "expected"),
-    [(0, 1, "Cause: The disk is full"), (10_000_000, 0, "Free some space: a download or upload may need 200 MB.")],
-)
-def test_a_full_disk_is_named(
-    free: int, status: int, expected: str, examine: Examine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(doctor, "_free_bytes", lambda _: free)
-    sandbox = Sandbox()
-    with sandbox.serve() as url:
-        examined, report = examine(url, sandbox.demo.key)
-    assert examined == status
-    assert expected in report

@@ -10,7 +10,7 @@ import pytest
 from support.server import answer, envelope, serving
 
 from triverse.cli import main
-from triverse.cli.files import display_name
+from triverse.cli.files import display_name, read_text
 
 KEY = "tv_live_8f3ac0ffee8f3ac0ffee"
 TOML = '[accounts]\r\nstudio = "key-of-studio"\r\n'
@@ -151,3 +151,11 @@ def test_one_unset_variable_costs_one_line(
 )
 def test_names_that_cannot_be_keys_are_shown(name: str) -> None:
     assert display_name(name) == name
+
+
+def test_where_permissions_mean_nothing_they_are_not_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("text", encoding="utf-8")
+    path.chmod(0o644)
+    monkeypatch.setattr("triverse.cli.files._IS_POSIX", False)
+    assert read_text(path, private=True) == "text"

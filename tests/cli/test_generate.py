@@ -6,11 +6,15 @@ import io
 import json
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any, cast
+from uuid import uuid4
 
 import pytest
 from support.sandbox_api import PNG
 
+from triverse import Task, TaskQueue
 from triverse.cli import main
+from triverse.cli.progress import task_line
 from triverse.sandbox import Fault, Sandbox, SandboxSettings
 
 
@@ -89,6 +93,9 @@ def test_too_few_credits_are_an_error_before_anything_is_created(
         (["quote", "text-to-model", "-p", "turbo"], 2, "NAME=VALUE"),
         (["quote", "text_to_model"], 7, "text-to-model"),
         (["upload", "missing.png"], 7, "missing.png"),
+        (["task", "show", str(uuid4()), "--sandbox"], 2, 'run "triverse sandbox" in another shell'),
+        (["task", "show", "not-a-uuid"], 2, "is not a valid UUID"),
+        (["task", "show", str(uuid4())], 1, "404"),
     ],
 )
 def test_wrong_input_has_a_status_and_one_line(
@@ -182,3 +189,47 @@ def test_files_are_uploaded_by_their_content(
     first, second = capsys.readouterr().out.splitlines()
     assert sandbox.demo.uploads.find(first)
     assert sandbox.demo.uploads.find(str(json.loads(second)["file_key"]))
+
+
+def test_a_parameter_that_the_service_refuses_has_the_status_of_wrong_input(
+    sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sandbox.faults.add(Fault(code=2008), match="POST /tasks/text-to-model")
+    assert main(["generate", "a helmet", "-o", str(tmp_path), "--yes", "--json"]) == 7
+    (found,) = objects(capsys.readouterr().out)
+    error = cast("dict[str, object]", found["error"])
+    assert (error["type"], error["status_code"], error["task_may_exist"]) == ("BadRequestError", 400, False)
+    assert error["client_order_id"]
+
+
+def test_steps_of_a_large_upload_are_shown_once_a_second(
+    sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chair = tmp_path / "chair.obj"
+    chair.write_bytes(b"v 0 0 0\n" * 100_000)
+    assert main(["upload", str(chair), "--json"]) == 0
+    steps = objects(capsys.readouterr().err)
+    assert steps[-1] == {"event": "upload", "done": 800_000, "total": 800_000}
+    assert len(steps) < 10
+    assert main(["upload", str(chair)]) == 0
+    assert capsys.readouterr().err.endswith("upload  0.8 of 0.8 MB\n")
+    assert len(sandbox.demo.uploads) == 2
+
+
+IN_QUEUE = TaskQueue(is_queued=True, position=3, estimated_wait_seconds=75)
+
+
+@pytest.mark.parametrize(
+    ("task", "line"),
+    [
+        ({"status": "RUNNING", "progress": 29.4}, "RUNNING  29 %"),
+        ({"status": "QUEUED", "queue": TaskQueue(is_queued=True)}, "QUEUED  queued"),
+        (
+            {"status": "QUEUED", "queue": IN_QUEUE},
+            "QUEUED  queued at place 3, about 75 s",
+        ),
+        ({"status": "FAILED", "progress": 50.0, "error": "No\nluck"}, "FAILED  No luck"),
+    ],
+)
+def test_the_state_of_a_task_is_one_line(task: dict[str, Any], line: str) -> None:
+    assert task_line(Task(uuid4(), **task)) == line

@@ -169,7 +169,11 @@ def test_a_file_that_appears_meanwhile_is_kept(
 ) -> None:
     here.task_seconds = 0
     target = tmp_path / "x.glb"
-    monkeypatch.setattr("triverse.cli.generate.check_target", lambda *_, **__: target.write_text("mine"))
+
+    def check_target(*_: object, **__: object) -> None:
+        target.write_text("mine", encoding="utf-8")
+
+    monkeypatch.setattr("triverse.cli.generate.check_target", check_target)
     assert main(["generate", "a helmet", "-o", str(target), "--yes"]) == 1
     error = capsys.readouterr().err
     assert str(target) in error

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from support.server import BALANCE, answer, envelope, serving
 from support.shell import run, run_program
+
+from triverse._logging import configure_logging
 
 PROGRAM = "from triverse import Triverse\nwith Triverse() as client: client.users.balance()"
 KEY = "tv-key-for-tests-0123456789"
@@ -47,3 +51,10 @@ def test_a_closed_standard_error_does_not_break_the_program() -> None:
         program = f"import sys\nsys.stderr.close()\n{PROGRAM}\nprint('done')"
         ran = run_program(program, TRIVERSE_LOG="debug", TRIVERSE_API_KEY=KEY, TRIVERSE_BASE_URL=server.url)
     assert ran.stdout == "done\n"
+
+
+def test_an_empty_variable_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIVERSE_LOG", "")
+    handlers = list(logging.getLogger("triverse").handlers)
+    configure_logging()
+    assert logging.getLogger("triverse").handlers == handlers

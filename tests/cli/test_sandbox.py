@@ -6,7 +6,7 @@ import re
 import signal
 import socket
 import subprocess
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -114,3 +114,15 @@ def test_the_description_is_openapi(capsys: pytest.CaptureFixture[str]) -> None:
     description = json.loads(capsys.readouterr().out)
     assert description["openapi"].startswith("3.1")
     assert {"/users/me", "/users/balance"} <= set(description["paths"])
+
+
+def test_a_host_of_the_network_needs_a_third_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run_server(*_: object, ready: Callable[[str], object], **__: object) -> None:
+        ready("http://192.0.2.2:8787/api/v1")
+
+    monkeypatch.setattr("triverse.sandbox.server.run_server", run_server)
+    assert main(["sandbox", "--host", "192.0.2.2"]) == 130
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2:] == ["export TRIVERSE_ALLOW_HTTP=1", "export TRIVERSE_BASE_URL=http://192.0.2.2:8787/api/v1"]

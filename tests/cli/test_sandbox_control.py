@@ -116,3 +116,12 @@ def test_each_request_is_one_line_unless_quiet(options: tuple[str, ...], lines: 
     served.send_signal(signal.SIGINT)
     log = served.communicate(timeout=120)[1].decode().splitlines()
     assert [line.partition("  ")[2] for line in log] == ["GET    /users/me  200", "GET    /users/balance  200"][:lines]
+
+
+def test_a_response_without_an_account_is_not_that_of_a_sandbox(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(lambda _: answer({"code": 0, "message": "success", "data": {}})) as server:
+        monkeypatch.setenv("TRIVERSE_BASE_URL", server.url)
+        assert main(["sandbox", "top-up", "5"]) == 1
+    assert "the response describes no account" in capsys.readouterr().err

@@ -19,6 +19,7 @@ from triverse.cli import main
 from triverse.cli.balance_history import BalanceHistory
 from triverse.cli.chart import line_chart
 from triverse.cli.freshness import Freshness
+from triverse.sandbox import Fault, Sandbox
 
 REVOKED = answer({"code": 1001, "message": "The key was revoked", "suggestion": "Make a new one."}, 401)
 DOWN = answer({"code": 5003, "message": "Down for maintenance"}, 503, {"Retry-After": "0"})
@@ -281,3 +282,18 @@ def test_a_terminal_that_is_too_low_for_a_chart_still_shows_the_numbers() -> Non
     shown = console.file.getvalue()
     assert "available" in shown
     assert len(shown.splitlines()) < 12
+
+
+def test_a_broken_connection_is_shown_and_tried_again() -> None:
+    sandbox = Sandbox()
+    sandbox.faults.add(Fault.reset(), match="/users/balance", times=3)
+    with (
+        sandbox.serve() as url,
+        Terminal(
+            "balance", "--watch", "--interval", "0.1", TRIVERSE_API_KEY=sandbox.demo.key, TRIVERSE_BASE_URL=url
+        ) as terminal,
+    ):
+        terminal.see("error: ")
+        terminal.see("1200")
+        terminal.press("q")
+        assert terminal.ended() == 0

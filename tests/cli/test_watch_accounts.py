@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,8 +24,13 @@ class Bank:
     def __init__(self) -> None:
         self.credits = {"key-of-studio": 300.0, "key-of-lab": 900.0}
         self.is_down = False
+        self.three_rounds = threading.Event()
+        self._calls = 0
 
     def __call__(self, received: Received) -> bytes:
+        self._calls += 1
+        if self._calls >= 6:
+            self.three_rounds.set()
         if self.is_down:
             return DOWN
         available = self.credits.get(received.header("Authorization").removeprefix("Bearer "))
@@ -128,6 +134,8 @@ def test_a_pipe_gets_a_line_for_each_change(bank: Bank, file: str) -> None:
             "studio  available 300  frozen 0  below",
             "lab  available 900  frozen 0",
         }
+        # Two more rounds change nothing, and print nothing.
+        assert bank.three_rounds.wait(30)
         bank.credits["key-of-lab"] = 880.0
         assert process.stdout is not None
         assert process.stdout.readline().decode().strip().endswith("lab  available 880  frozen 0")

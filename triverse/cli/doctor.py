@@ -120,7 +120,10 @@ def _run_checks(profile: str | None) -> Iterator[CheckResult]:
 
 def _check_disk() -> CheckResult:
     """Space for downloads here, and for uploads that are spooled to a temporary file first."""
-    free = {path: _free_bytes(path) for path in (Path.cwd(), Path(tempfile.gettempdir()))}
+    try:
+        free = {path: _free_bytes(path) for path in (Path.cwd(), Path(tempfile.gettempdir()))}
+    except OSError as error:
+        return failed("disk", error, "Change to a directory that exists and can be written to.", USAGE)
     detail = ", ".join(f"{amount / 1e9:.1f} GB free in {path}" for path, amount in free.items())
     if min(free.values()) == 0:
         return failed("disk", detail, "The disk is full: downloads and uploads need space. Free some.", API_ERROR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 
 import click
@@ -31,6 +32,9 @@ _DETAILS = (
     "client_order_id", "task_may_exist", "task_uuid",
 )  # fmt: skip
 
+# Writing to standard output ends in these. Commands wrap what they do with files of the user.
+_OUTPUT_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE, errno.EBADF}
+
 # `triverse doctor` can find the cause of these.
 _EXAMINED = TransportError, InvalidResponseError, AuthenticationError, PermissionDeniedError, NotFoundError, ServerError
 
@@ -43,7 +47,7 @@ def report(error: BaseException, *, as_json: bool) -> int:
     """
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
-    if isinstance(error, OSError) and error.filename is None and not isinstance(error, TriverseError):
+    if isinstance(error, OSError) and not isinstance(error, TriverseError) and error.errno in _OUTPUT_ERRORS:
         raise OutputError(error, OK) from error
     message, status = _message_and_status(error)
     if as_json:
@@ -64,7 +68,7 @@ def _message_and_status(error: BaseException) -> tuple[str, int]:
         case KeyboardInterrupt() | click.Abort():
             return "interrupted", INTERRUPTED
         case OSError():
-            return f"{error.filename}: {error.strerror}", API_ERROR
+            return str(error), API_ERROR
         case _:
             raise error
 

@@ -23,6 +23,7 @@ __all__ = ["display_name", "display_path", "read_text", "text_table", "toml"]
 # 10,000 accounts take 1 MB. A device such as /dev/zero never ends.
 _MAX_BYTES: Final = 64 * 1024 * 1024
 _MAX_SUFFIX: Final = 6
+_IS_POSIX: Final = os.name == "posix"
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 # UTF-32 first: its little-endian mark begins with that of UTF-16.
 _MARKS: Final = {
@@ -59,14 +60,14 @@ def read_text(path: Path, *, private: bool = False) -> str:
 
 def _open(path: str, flags: int) -> int:
     descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    if os.name == "posix":
+    if _IS_POSIX:
         # Only the opening must not wait. A pipe whose writer is slow is read to its end.
         os.set_blocking(descriptor, True)
     return descriptor
 
 
 def _check_permissions(file: BinaryIO, path: Path, *, private: bool) -> None:
-    if private and os.name == "posix" and os.fstat(file.fileno()).st_mode & _OTHERS:
+    if private and _IS_POSIX and os.fstat(file.fileno()).st_mode & _OTHERS:
         raise ConfigurationError(f"other users can read the keys in {path}: chmod 600 {shlex.quote(str(path))}")
 
 

@@ -41,8 +41,8 @@ def input_errors() -> Generator[None]:
 
 
 @contextmanager
-def time_limit(seconds: float | None) -> Generator[None]:
-    """Wrap an upload with this `--timeout`.
+def time_limit() -> Generator[None]:
+    """Wrap an upload that `--timeout` limits.
 
     Raises:
         CommandError: the time ran out.
@@ -50,8 +50,6 @@ def time_limit(seconds: float | None) -> Generator[None]:
     try:
         yield
     except DeadlineExceededError as error:
-        if seconds is None:
-            raise
         raise CommandError(error, TIMED_OUT) from error
 
 

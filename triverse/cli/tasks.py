@@ -9,7 +9,7 @@ from uuid import UUID
 
 import click
 
-from triverse import Task
+from triverse import Task, Triverse
 from triverse.api.uploads import Variant
 from triverse.cli.options import FILE, ClientFactory, client_options, json_option
 from triverse.cli.output import API_ERROR, CommandError, credits_text, print_fields, print_json, write_line
@@ -44,12 +44,27 @@ _timeout = click.option("--timeout", type=float, default=3600.0, metavar="SECOND
 _preview = click.option("--preview", is_flag=True, help="The preview picture in place of the model.")
 
 
+def _client(factory: ClientFactory) -> Triverse:
+    """The client of a command about a task that exists.
+
+    Raises:
+        UsageError: `--sandbox` makes a local Triverse, in which no task exists yet.
+    """
+    if factory.sandbox:
+        raise click.UsageError(
+            'the local Triverse of --sandbox ends with its command and has no tasks: run "triverse sandbox" in another '
+            "shell and paste the lines that it prints",
+            click.get_current_context(),
+        )
+    return factory.client()
+
+
 @task.command(help="Show the state of a task.", epilog="Example: triverse task show TASK_UUID --json")
 @_task_id
 @json_option
 @client_options
 def show(factory: ClientFactory, *, task_id: UUID, as_json: bool) -> None:
-    with factory.client() as client:
+    with _client(factory) as client:
         state = client.tasks.get(task_id)
     if as_json:
         print_json(state.to_dict())
@@ -87,7 +102,7 @@ def wait(  # noqa: PLR0913 - one argument for each option
         check_target(output, overwrite=overwrite)
     path = None
     again = resume_command(factory, task_id, output)
-    with factory.client() as client, reporting(as_json=as_json) as reporter, resumable(task_id, again):
+    with _client(factory) as client, reporting(as_json=as_json) as reporter, resumable(task_id, again):
         state = client.tasks.wait(task_id, timeout=timeout, on_update=reporter.task)
         if output is not None:
             path = client.tasks.download(
@@ -109,7 +124,7 @@ def watch(factory: ClientFactory, *, task_id: UUID, timeout: float, as_json: boo
         write_line(task_line(state), flush=True)
 
     again = resume_command(factory, task_id, None)
-    with factory.client() as client, reporting(as_json=as_json) as reporter, resumable(task_id, again):
+    with _client(factory) as client, reporting(as_json=as_json) as reporter, resumable(task_id, again):
         on_update = reporter.task if as_json else show_change
         state = client.tasks.wait(task_id, timeout=timeout, on_update=on_update)
     if as_json:
@@ -131,7 +146,7 @@ def download(  # noqa: PLR0913 - one argument for each option
 ) -> None:
     check_target(output, overwrite=overwrite)
     again = resume_command(factory, task_id, output)
-    with factory.client() as client, reporting(as_json=as_json) as reporter, resumable(task_id, again):
+    with _client(factory) as client, reporting(as_json=as_json) as reporter, resumable(task_id, again):
         path = client.tasks.download(
             task_id,
             output,
@@ -154,7 +169,7 @@ def download(  # noqa: PLR0913 - one argument for each option
 @json_option
 @client_options
 def url(factory: ClientFactory, *, task_id: UUID, preview: bool, as_json: bool) -> None:
-    with factory.client() as client:
+    with _client(factory) as client:
         asset = client.tasks.asset(task_id)
     if as_json:
         print_json(asset.to_dict())
@@ -222,7 +237,7 @@ def upload(  # noqa: PLR0913 - one argument for each option
     timeout: float | None,
     as_json: bool,
 ) -> None:
-    with factory.client() as client, reporting(as_json=as_json) as reporter, time_limit(timeout), input_errors():
+    with factory.client() as client, reporting(as_json=as_json) as reporter, time_limit(), input_errors():
         if (kind or _kind(file)) == "image":
             uploaded = client.uploads.image(
                 file, timeout=timeout, on_progress=lambda step: reporter.transfer("upload", step)
