@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 from collections.abc import Generator
@@ -12,9 +13,9 @@ from uuid import uuid4
 import pytest
 from support.sandbox_api import PNG
 
-from triverse import Task, TaskQueue
+from triverse import Progress, Task, TaskQueue
 from triverse.cli import main
-from triverse.cli.progress import task_line
+from triverse.cli.progress import reporting, task_line
 from triverse.sandbox import Fault, Sandbox, SandboxSettings
 
 
@@ -212,7 +213,7 @@ def test_steps_of_a_large_upload_are_shown_once_a_second(
     assert steps[-1] == {"event": "upload", "done": 800_000, "total": 800_000}
     assert len(steps) < 10
     assert main(["upload", str(chair)]) == 0
-    assert capsys.readouterr().err.endswith("upload  0.8 of 0.8 MB\n")
+    assert capsys.readouterr().err.endswith("upload  800.0 of 800.0 kB\n")
     assert len(sandbox.demo.uploads) == 2
 
 
@@ -233,3 +234,32 @@ IN_QUEUE = TaskQueue(is_queued=True, position=3, estimated_wait_seconds=75)
 )
 def test_the_state_of_a_task_is_one_line(task: dict[str, Any], line: str) -> None:
     assert task_line(Task(uuid4(), **task)) == line
+
+
+@pytest.mark.parametrize(
+    ("progress", "line"),
+    [
+        (Progress(0, None), "0.0 kB"),
+        (Progress(500, 1500), "0.5 of 1.5 kB"),
+        (Progress(12_500_000, 50_000_000), "12.5 of 50.0 MB"),
+    ],
+)
+def test_an_amount_of_bytes_has_a_unit_that_fits(
+    progress: Progress, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with reporting(as_json=False) as reporter:
+        reporter.transfer("download", progress)
+    assert capsys.readouterr().err == f"download  {line}\n"
+
+
+def test_a_disk_that_is_full_names_the_command_that_goes_on(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def download(*_: object, **__: object) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device", "x.glb")
+
+    monkeypatch.setattr("triverse.api.tasks.namespace.Tasks.download", download)
+    assert main(["generate", "a helmet", "-o", str(tmp_path), "--yes"]) == 1
+    uuid = sandbox.demo.tasks[-1].uuid
+    message = f"x.glb: No space left on device. To go on with the task: triverse task wait {uuid} -o {tmp_path}"
+    assert message in capsys.readouterr().err

@@ -95,7 +95,7 @@ class _LineReporter:
     def transfer(self, name: str, progress: Progress) -> None:
         """Print the number of bytes, about once a second."""
         if self._pace.is_due(name, progress):
-            sys.stderr.write(f"{name}  {_megabytes(progress)}\n")
+            sys.stderr.write(f"{name}  {_amount(progress)}\n")
             sys.stderr.flush()
 
 
@@ -113,7 +113,7 @@ class _BarReporter:
 
     def transfer(self, name: str, progress: Progress) -> None:
         """Move the bar of the transfer."""
-        self._move(name, progress.done, progress.total, _megabytes(progress))
+        self._move(name, progress.done, progress.total, _amount(progress))
 
     def _move(self, name: str, done: float, total: float | None, detail: str) -> None:
         if name not in self._ids:
@@ -136,6 +136,7 @@ class _Pace:
         return True
 
 
-def _megabytes(progress: Progress) -> str:
-    total = "" if progress.total is None else f" of {progress.total / 1e6:.1f}"
-    return f"{progress.done / 1e6:.1f}{total} MB"
+def _amount(progress: Progress) -> str:
+    unit, size = ("MB", 1e6) if max(progress.done, progress.total or 0) >= 1e6 else ("kB", 1e3)  # noqa: PLR2004 - 1 MB
+    total = "" if progress.total is None else f" of {progress.total / size:.1f}"
+    return f"{progress.done / size:.1f}{total} {unit}"

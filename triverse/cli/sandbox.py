@@ -61,8 +61,8 @@ for _command in COMMANDS:
 
 
 def _print_request(call: LoggedCall) -> None:
-    fault = "" if call.fault is None else f"  {call.fault!r}"
-    line = f"{time.strftime('%H:%M:%S')}  {call.method:6} {printable(call.path)}  {call.status}{printable(fault)}"
+    fault = "" if call.fault is None else f"  {printable(repr(call.fault))}"
+    line = f"{time.strftime('%H:%M:%S')}  {call.method:6} {printable(call.path)}  {call.status}{fault}"
     # A full disk must not break the sandbox.
     with suppress(OSError):
         sys.stderr.write(f"{line}\n")

@@ -82,6 +82,9 @@ def resumable(task_uuid: UUID, command: str | None) -> Generator[None]:
         raise CommandError(f"{_sentence(error)} {how}", status, **details) from error
     except TriverseError as error:
         raise CommandError(f"{_sentence(error)} {how}", status_of(error), **details) from error
+    except FileExistsError as error:
+        message = f"{_os_error(error)}: replace it with --overwrite, or choose another -o. {how}"
+        raise CommandError(message, API_ERROR, **details) from error
     except OSError as error:
         raise CommandError(f"{_os_error(error)}. {how}", API_ERROR, **details) from error
 

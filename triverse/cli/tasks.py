@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Final, cast
 from uuid import UUID
@@ -78,11 +79,15 @@ def _print_task(state: Task) -> None:
         "flow": state.flow_name,
         "status": task_line(state),
         "cost": None if state.cost_credits is None else credits_text(state.cost_credits),
-        "created": state.created_at,
-        "started": state.started_at,
-        "completed": state.completed_at,
+        "created": _time(state.created_at),
+        "started": _time(state.started_at),
+        "completed": _time(state.completed_at),
     }
     print_fields({name: value for name, value in fields.items() if value is not None})
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 @task.command(
@@ -199,9 +204,13 @@ def quote(factory: ClientFactory, *, flow: str, params: tuple[str, ...], as_json
     if as_json:
         print_json({**price.to_dict(), "affordable": price.affordable})
         return
-    fields = {"flow": price.flow_name, **{f"  {name}": value for name, value in price.params.items()}}
+    fields = {"flow": price.flow_name, **{f"  {name}": _value(value) for name, value in price.params.items()}}
     fields |= {"cost": credits_text(price.cost_credits), "available": credits_text(price.available_credits)}
     print_fields(fields | {"affordable": "yes" if price.affordable else "no"})
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _param(text: str) -> tuple[str, object]:
