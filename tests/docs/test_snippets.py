@@ -19,7 +19,8 @@ from support.tls import authority
 from triverse.sandbox import Sandbox
 
 MODULES = sorted(path for path in ROOT.glob("triverse/**/*.py") if "```" in path.read_text(encoding="utf-8"))
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
+PAGES_OF_THE_SITE = sorted(ROOT.glob("docs/**/*.md"))
+PAGES = [*sorted(ROOT.glob("*.md")), *PAGES_OF_THE_SITE]
 WITH_JAVASCRIPT = [page for page in PAGES if "```javascript" in page.read_text(encoding="utf-8")]
 
 
@@ -80,6 +81,15 @@ def test_every_snippet_of_the_page_runs(page: Path, reader: Path, capsys: pytest
 def test_no_block_of_the_page_is_passed_over(page: Path) -> None:
     fences = re.findall(r"^\s*(?:```|~~~)", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert len(snippets(page)) + excused(page) == len(fences) / 2
+
+
+@pytest.mark.parametrize("page", PAGES_OF_THE_SITE, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_line_of_code_is_wider_than_a_block_on_a_screen_of_1280_pixels(page: Path) -> None:
+    for example in snippets(page):
+        language, title, source = example.parsed
+        # The site wraps shell sessions, outputs and the patch.
+        if language not in {"console", "diff"} and title != "Output":
+            assert [line for line in source.splitlines() if len(line) > 84] == []
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node runs JavaScript, and is not installed")
