@@ -13,8 +13,8 @@ import nox
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.error_on_missing_interpreters = False
-# The other Pythons, `lowest` and `conformance` are to come back here once they pass with tasks and files.
-nox.options.sessions = ["lint", "build", "types", "docs", "tests-3.11"]
+# The oldest and the newest of the usual Pythons; CI runs each of them in a job of its own.
+nox.options.sessions = ["lint", "build", "types", "docs", "tests-3.11", "tests-3.13", "lowest"]
 
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml("pyproject.toml")
@@ -76,6 +76,13 @@ INSTALLED = {"PYTHONSAFEPATH": "1"}
 IN_PARALLEL = ["-n", "4", "--dist", "loadfile", "--no-loadscope-reorder", "--max-worker-restart", "0"]
 # Property tests run all their examples on the oldest Python, and ten of each on the others.
 FEWER_EXAMPLES = ["--hypothesis-profile=few"]
+# What the version of Python or of a library does not change, and what takes long: run on the oldest Python alone.
+MEASURED_ONCE = [
+    "tests/files/test_memory.py",
+    "tests/fastapi_extra/test_generator_page.py",
+    "tests/docs/test_snippets.py",
+]
+ELSEWHERE = [*FEWER_EXAMPLES, *(f"--ignore={path}" for path in MEASURED_ONCE)]
 FAULT_MATRIX = "tests/reliability/test_faults.py"
 
 
@@ -89,7 +96,7 @@ def tests(session: nox.Session) -> None:
     """Test the installed wheel with the newest dependencies; on the oldest Python, also measure coverage and memory."""
     if session.python != PYTHONS[0] or session.posargs:
         session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("test"))
-        _pytest(session, "pytest", *FEWER_EXAMPLES)
+        _pytest(session, "pytest", *ELSEWHERE)
         return
     # The libraries of the cookbook are installed once: with the oldest Python.
     session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("test"), *_group("cookbook"))
@@ -110,7 +117,7 @@ def lowest(session: nox.Session) -> None:
     constraints = session.cache_dir / "floors.txt"
     constraints.write_text("\n".join(floors), encoding="utf-8")
     session.install(f"{_built_wheel(session)}[{EXTRAS}]", *_group("test"), "--constraint", str(constraints))
-    _pytest(session, "pytest", *FEWER_EXAMPLES)
+    _pytest(session, "pytest", *ELSEWHERE)
 
 
 # What differs between the terminals and shells in which people run the suite. Widths are those of a real terminal.

@@ -171,7 +171,8 @@ def test_a_refusal_names_the_type_and_its_place(into: Any, reason: str) -> None:
 
 
 def test_classes_with_the_same_fields_are_no_union() -> None:
-    assert refusal(One | Two).startswith(f"{HERE}.One | {HERE}.Two is not supported: Could not disambiguate between")
+    # The reason is in the words of cattrs, which differ by version.
+    assert refusal(One | Two).startswith(f"{HERE}.One | {HERE}.Two is not supported: ")
 
 
 @pytest.mark.parametrize(

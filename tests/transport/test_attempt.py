@@ -221,11 +221,11 @@ async def test_closing_an_async_response_twice_gives_the_connection_back_once() 
 
 
 def test_the_sockets_of_trio_can_be_closed_without_their_loop() -> None:
-    AnyioBackend().release()
-
     async def main() -> None:
+        AnyioBackend().release()
         backend = AnyioBackend()
         stream = await backend.connect_tcp("127.0.0.1", server.port, 5.0)
+        backend.release()
         backend.release()
         assert server.settled()
         await stream.aclose()

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from importlib.metadata import version
 
 import anyio
 import httpcore
@@ -269,7 +270,12 @@ def call_in_three_loops(mode: Mode, url: str) -> None:
         run_async(mode, many)
 
 
-@pytest.mark.parametrize("mode", ["asyncio", "trio", "uvloop"])
+# There, the connections of the first loop cannot be closed in the second one, and the error says so.
+OLD_ANYIO = tuple(map(int, version("anyio").split(".")[:2])) < (4, 16)
+ON_UVLOOP = pytest.param("uvloop", marks=pytest.mark.skipif(OLD_ANYIO, reason="anyio before 4.16 fails in uvloop"))
+
+
+@pytest.mark.parametrize("mode", ["asyncio", "trio", ON_UVLOOP])
 def test_a_users_async_client_works_in_one_event_loop_after_another(mode: Mode) -> None:
     with warnings_of_sockets_ignored(), serving() as server:
         call_in_three_loops(mode, server.url)

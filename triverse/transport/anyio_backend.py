@@ -1,17 +1,27 @@
-"""The backend for trio, and for asyncio loops that cannot watch sockets: httpcore's own, with the call's deadline."""
+"""The backends for trio, and for asyncio loops that cannot watch sockets: httpcore's own, with the call's deadline."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Iterable
-from typing import cast
+from typing import Protocol, cast
 
 import httpcore
 
+from triverse.transport.event_loops import running_loop
 from triverse.transport.requests import min_timeout, seconds_left
 
 __all__ = ["AnyioBackend"]
+
+
+class Detachable(Protocol):
+    """A socket of Python's or of trio's."""
+
+    def detach(self) -> int:
+        """Close the object, and return the descriptor, which stays open; -1 if it was closed before."""
+        ...
 
 
 class AnyioBackend(httpcore.AsyncNetworkBackend):
@@ -19,8 +29,11 @@ class AnyioBackend(httpcore.AsyncNetworkBackend):
 
     def __init__(self) -> None:
         self.deadline: float | None = None
-        # pyright takes the stand-in that httpcore has for where anyio is not installed.
-        self._inner = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
+        on_asyncio = isinstance(running_loop(), asyncio.AbstractEventLoop)
+        # anyio before 4.16 leaves the socket open if a connect is cancelled on trio.
+        inner = httpcore.AnyIOBackend() if on_asyncio else httpcore.TrioBackend()
+        # pyright takes the stand-ins that httpcore has for where anyio and trio are not installed.
+        self._inner = cast("httpcore.AsyncNetworkBackend", inner)
         self._stream: httpcore.AsyncNetworkStream | None = None
 
     def limit(self, timeout: float | None) -> float | None:
@@ -51,9 +64,11 @@ class AnyioBackend(httpcore.AsyncNetworkBackend):
 
     def release(self) -> None:
         """Close the socket without its event loop, which is closed or belongs to a parent process."""
-        sock: object = None if self._stream is None else self._stream.get_extra_info("socket")
-        if isinstance(sock, socket.socket):
-            sock.close()
+        sock: Detachable | None = None if self._stream is None else self._stream.get_extra_info("socket")
+        # Not `close()`, for which a socket of trio's needs the running loop.
+        descriptor = -1 if sock is None else sock.detach()
+        if descriptor >= 0:
+            socket.close(descriptor)
 
 
 class DeadlineStream(httpcore.AsyncNetworkStream):
