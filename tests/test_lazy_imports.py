@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import ast
 import sys
+import typing
+from collections.abc import Callable
 from modulefinder import ModuleFinder
 from pathlib import Path
 from pkgutil import iter_modules
@@ -10,6 +12,9 @@ import pytest
 from support.shell import run_program
 
 import triverse
+from triverse.api.downloads import Download
+from triverse.clients.async_calls import AsyncCalls
+from triverse.clients.calls import Calls
 
 SOURCE = Path(triverse.__file__)
 
@@ -32,6 +37,23 @@ def test_every_public_name_is_there_when_it_is_used() -> None:
 def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'triverse' has no attribute 'Nothing'"):
         _ = triverse.Nothing  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]  # on purpose
+
+
+def test_the_groups_of_requests_are_modules_that_are_imported_when_they_are_used() -> None:
+    find: Callable[[str], object] = vars(triverse.api)["__getattr__"]
+    assert [find(name) for name in triverse.api.__all__] == [
+        triverse.api.tasks,
+        triverse.api.uploads,
+        triverse.api.users,
+    ]
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        find("nothing")
+    assert vars(triverse)["__getattr__"]("api") is triverse.api
+
+
+def test_annotations_of_lazy_modules_are_resolved() -> None:
+    assert typing.get_type_hints(Calls.download)["download"] is Download
+    assert typing.get_type_hints(AsyncCalls.download)["download"] is Download
 
 
 def test_type_checkers_see_the_same_names_in_the_same_modules() -> None:

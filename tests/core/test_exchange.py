@@ -30,8 +30,8 @@ from triverse import (
     UserBalance,
 )
 from triverse.api import users
-from triverse.core.attempt import FailureKind, Outcome
-from triverse.core.exchange import exchange
+from triverse.core.attempt import Attempt, FailureKind, Outcome
+from triverse.core.exchange import exchange, outcome_error
 from triverse.core.options import Policy
 from triverse.core.runtime import Runtime
 from triverse.core.secret import Secret
@@ -553,3 +553,9 @@ def test_the_traceback_has_one_frame_of_the_core(outcome: Outcome, kind: type[Tr
     assert type(error) is kind
     frames = [frame.f_globals["__name__"] for frame, _ in walk_tb(error.__traceback__)]
     assert [name for name in frames if name.startswith("triverse.")] == ["triverse.core.exchange"]
+
+
+def test_a_success_that_a_flow_does_not_expect_is_an_invalid_response() -> None:
+    error = outcome_error(Attempt(users.me()), reply(), Policy(), call_surroundings())
+    assert isinstance(error, InvalidResponseError)
+    assert "data: no success was expected" in str(error)

@@ -34,7 +34,7 @@ from triverse.core.secret import Secret
 from triverse.transport.anyio_backend import AnyioBackend
 from triverse.transport.async_pool import AsyncConnectionPool
 from triverse.transport.environment import ProxyTable, tls_context
-from triverse.transport.pool import ConnectionPool
+from triverse.transport.pool import ConnectionPool, PooledStream
 from triverse.transport.semaphore import FairSemaphore, Permit
 from triverse.transport.sync import Transport
 from triverse.transport.sync_backend import DeadlineBackend
@@ -204,6 +204,23 @@ def test_closing_a_response_twice_gives_the_connection_back_once() -> None:
         (idle,) = pool._idle.values()
         assert len(idle._idle) == 1
         pool.close()
+
+
+def test_a_connection_is_not_used_again_if_the_end_of_its_response_was_interrupted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with serving() as server:
+        pool = ConnectionPool(ProxyTable(httpx.URL(server.url)))
+        response = pool.handle_request(httpx.Request("GET", f"{server.url}/users/me"))
+        stream = cast("PooledStream", response.stream)
+        monkeypatch.setattr(stream._stream, "close", interrupted)  # where httpcore is interrupted
+        with pytest.raises(KeyboardInterrupt):
+            stream.close()
+        assert not any(idle._idle for idle in pool._idle.values())
+        assert server.settled()
 
 
 @pytest.mark.anyio
