@@ -39,7 +39,7 @@ def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
         _ = triverse.Nothing  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]  # on purpose
 
 
-def test_the_groups_of_requests_are_modules_that_are_imported_when_they_are_used() -> None:
+def test_groups_of_requests_are_imported_when_they_are_used() -> None:
     find: Callable[[str], object] = vars(triverse.api)["__getattr__"]
     assert [find(name) for name in triverse.api.__all__] == [
         triverse.api.tasks,

@@ -206,7 +206,7 @@ def test_closing_a_response_twice_gives_the_connection_back_once() -> None:
         pool.close()
 
 
-def test_a_connection_is_not_used_again_if_the_end_of_its_response_was_interrupted(
+def test_a_connection_whose_response_was_interrupted_is_not_used_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def interrupted() -> None:
@@ -242,8 +242,10 @@ def test_the_sockets_of_trio_can_be_closed_without_their_loop() -> None:
         AnyioBackend().release()
         backend = AnyioBackend()
         stream = await backend.connect_tcp("127.0.0.1", server.port, 5.0)
+        assert stream.get_extra_info("is_readable") is False
         backend.release()
         backend.release()
+        assert stream.get_extra_info("is_readable") is True
         assert server.settled()
         await stream.aclose()
 

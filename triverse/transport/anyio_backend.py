@@ -102,4 +102,8 @@ class DeadlineStream(httpcore.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> object:
         """Details of the socket, for httpcore."""
-        return self._stream.get_extra_info(info)
+        try:
+            return self._stream.get_extra_info(info)
+        except ValueError:
+            # trio cannot look at the descriptor of a closed socket. httpcore takes a readable connection for expired.
+            return info == "is_readable"
