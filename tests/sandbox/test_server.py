@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 import subprocess
@@ -30,6 +31,13 @@ def test_the_server_runs_on_a_free_loopback_port_until_the_block_ends() -> None:
                 assert client.users.balance().balance == 1200.0
     with pytest.raises(httpx.ConnectError):
         httpx.get(url)
+
+
+def test_a_block_that_ends_before_the_server_has_started_closes_its_socket() -> None:
+    for _ in range(10):
+        with Sandbox().serve():
+            pass
+        gc.collect()  # a socket left open is a ResourceWarning
 
 
 def test_requests_without_a_response_do_not_delay_the_shutdown() -> None:

@@ -41,15 +41,17 @@ _null_logger.addHandler(logging.NullHandler())
 @contextmanager
 def serve_in_thread(sandbox: Sandbox) -> Generator[str]:
     """Serve on a free loopback port, in a thread, and yield the base URL."""
-    listeners = _listen("127.0.0.1", 0)
-    server = _server(sandbox, lambda: None)
-    thread = threading.Thread(target=server.run, args=(listeners,), name="triverse-sandbox", daemon=True)
-    thread.start()
-    try:
-        yield _base_url(listeners)
-    finally:
-        server.should_exit = True
-        thread.join()
+    # uvicorn leaves them open if it is ended before it has started.
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(listener) for listener in _listen("127.0.0.1", 0)]
+        server = _server(sandbox, lambda: None)
+        thread = threading.Thread(target=server.run, args=(listeners,), name="triverse-sandbox", daemon=True)
+        thread.start()
+        try:
+            yield _base_url(listeners)
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def run_server(  # noqa: PLR0913 - one argument for each thing that the command sets
