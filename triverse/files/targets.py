@@ -21,6 +21,7 @@ from typing import Final, Protocol, cast
 
 from triverse.core.errors import ConfigurationError
 from triverse.core.text import safe_repr
+from triverse.files.downloaded import DownloadedFile
 
 __all__ = ["Target"]
 
@@ -171,7 +172,7 @@ class Target:
             self._temporary = None
         else:
             self._publish_exclusively(temporary, target)
-        return self._path / target.name if self._is_directory else self._path
+        return DownloadedFile(self._path / target.name if self._is_directory else self._path)
 
     def _publish_exclusively(self, temporary: Path, target: Path) -> None:
         try:
