@@ -120,12 +120,14 @@ class FileServer:
         upload_cuts: where the connections of the first requests break, in the body that they send.
         requests: all requests, in their order.
         open_now: connections that are open.
+        connections: how many there have been.
     """
 
     script: Sequence[Handler]
     upload_cuts: list[Cut] = field(factory=list[Cut])
     requests: list[Got] = field(factory=list[Got])
     open_now: int = 0
+    connections: int = 0
     closing: threading.Event = field(factory=threading.Event)
     _changed: threading.Condition = field(factory=threading.Condition)
     _listener: socket.socket = field(factory=lambda: socket.create_server(("127.0.0.1", 0), backlog=100))
@@ -180,6 +182,7 @@ class FileServer:
         with self._changed:
             self._sockets.add(sock)
             self.open_now += 1
+            self.connections += 1
         try:
             # Clients break off in any way.
             with suppress(OSError, ValueError), sock.makefile("rb") as file:

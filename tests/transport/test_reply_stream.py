@@ -134,7 +134,7 @@ def use(
 
 @each_mode
 @with_users_client
-def test_the_body_comes_in_parts_of_at_most_64_kib(mode: Mode, users: bool) -> None:
+def test_the_body_comes_in_parts(mode: Mode, users: bool) -> None:
     async def read(transport: AnyTransport) -> tuple[Reply, list[bytes], bytes | AttemptFailed]:
         async with transport.open() as stream:
             return stream.reply, await stream.read_all(), await stream.read()
@@ -144,7 +144,7 @@ def test_the_body_comes_in_parts_of_at_most_64_kib(mode: Mode, users: bool) -> N
     assert (reply.status, reply.headers["x-name"], reply.body) == (200, "model.glb", b"")
     assert reply.url == f"{server.url}/file"
     assert b"".join(parts) == BODY
-    assert max(map(len, parts)) <= 65536
+    assert all(parts)
     assert after == b""
 
 
@@ -283,12 +283,12 @@ class Chunks(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 @each_mode
-def test_chunks_of_a_users_transport_are_divided_and_checked(mode: Mode) -> None:
+def test_chunks_of_a_users_transport_are_checked(mode: Mode) -> None:
     async def read(transport: AnyTransport) -> tuple[bytes, AttemptFailed]:
         received = b""
         async with transport.open() as stream:
             while isinstance(part := await stream.read(), bytes):
-                assert 0 < len(part) <= 65536
+                assert part
                 received += part
             return received, part
 

@@ -266,7 +266,7 @@ class _Transfer:
             name = safe_filename(self._sent_name, self._fallback_name, content.file_type)
             yield Begin(name, self._content_type, content.total)
         self._has_handed_on = True
-        if len(data) <= _MAX_CHUNK:
+        if len(data) <= _MAX_CHUNK or isinstance(self._plan, Download):
             yield Data(data)
         else:
             for offset in range(0, len(data), _MAX_CHUNK):

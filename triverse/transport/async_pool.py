@@ -10,7 +10,7 @@ import httpx
 
 from triverse.transport.async_single_connection import AsyncSingleConnectionTransport
 from triverse.transport.environment import Origin, ProxyTable, make_proxy, origin_of, tls_context
-from triverse.transport.pool import DEADLINE, IdleConnections, RedirectResponse
+from triverse.transport.pool import DEADLINE, LARGE_BODY, IdleConnections, RedirectResponse
 
 __all__ = ["AsyncConnectionPool"]
 
@@ -35,7 +35,10 @@ class AsyncConnectionPool(httpx.AsyncBaseTransport):
         connection.backend.deadline = request.extensions.get(DEADLINE)
         stream = AsyncPooledStream(self, idle, connection)
         try:
-            return stream.attach(await connection.handle_async_request(request))
+            response = await connection.handle_async_request(request)
+            if LARGE_BODY in request.extensions:
+                connection.expect_large_body()
+            return stream.attach(response)
         except BaseException:
             await close(connection)
             raise

@@ -19,7 +19,7 @@ from triverse.core.errors import TriverseError
 from triverse.core.secret import Secret
 from triverse.transport.log_redaction import current_key
 from triverse.transport.outcomes import check_deadline, classify_error
-from triverse.transport.reply_stream import MAX_CHUNK, check_chunk
+from triverse.transport.reply_stream import check_chunk
 
 __all__ = ["AsyncGuard", "AsyncGuardedSteps", "AsyncReplyStream", "cut"]
 
@@ -99,25 +99,18 @@ class AsyncReplyStream:
         self._steps = steps
         self._response = response
         self._ended = False
-        self._buffer = b""
 
     async def read(self) -> bytes | AttemptFailed:
-        """The next part of the body, at most 64 KiB, as it was received; b"" at its end."""
+        """The next part of the body, as it was received; b"" at its end."""
         # No hook runs here, whose error could carry a response.
-        part = cast("bytes | AttemptFailed", await self._steps.run(self._fill))
-        if isinstance(part, bytes):
-            self._buffer = part[MAX_CHUNK:]
-            return part[:MAX_CHUNK]
-        return part
+        return cast("bytes | AttemptFailed", await self._steps.run(self._next))
 
-    async def _fill(self, _guard: AsyncGuard) -> bytes:
-        while not self._buffer and not self._ended:
-            chunk = await anext(self._chunks, None)
-            if chunk is None:
-                self._ended = True
-            else:
-                self._buffer = check_chunk(chunk)
-        return self._buffer
+    async def _next(self, _guard: AsyncGuard) -> bytes:
+        part = await anext(self._chunks, None)
+        while part is not None and not check_chunk(part):
+            part = await anext(self._chunks, None)
+        self._ended = part is None
+        return part or b""
 
     async def aclose(self) -> None:
         """Close the connection, unless the body was read to its end."""

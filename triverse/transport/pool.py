@@ -16,7 +16,15 @@ from triverse.transport.clock import monotonic
 from triverse.transport.environment import Origin, ProxyTable, make_proxy, origin_of, tls_context
 from triverse.transport.single_connection import KEEPALIVE_SECONDS, SingleConnectionTransport
 
-__all__ = ["DEADLINE", "AsyncPoolGuard", "ConnectionPool", "IdleConnections", "PoolGuard", "RedirectResponse"]
+__all__ = [
+    "DEADLINE",
+    "LARGE_BODY",
+    "AsyncPoolGuard",
+    "ConnectionPool",
+    "IdleConnections",
+    "PoolGuard",
+    "RedirectResponse",
+]
 
 C = TypeVar("C")
 
@@ -24,6 +32,8 @@ DEADLINE: Final = "triverse_deadline"
 """Extension of a request: when to give up, on the clock of `clock`."""
 CANCEL: Final = "triverse_cancel"
 """Extension of a request: its `CancelToken`."""
+LARGE_BODY: Final = "triverse_large_body"
+"""Extension of a request: that the body of the response may be large."""
 
 
 _NO_SCOPE: Final = nullcontext()
@@ -138,7 +148,10 @@ class ConnectionPool(httpx.BaseTransport):
         connection.backend.deadline = request.extensions.get(DEADLINE)
         stream = PooledStream(self, idle, connection, request.extensions.get(CANCEL))
         try:
-            return stream.attach(connection.handle_request(request))
+            response = connection.handle_request(request)
+            if LARGE_BODY in request.extensions:
+                connection.expect_large_body()
+            return stream.attach(response)
         except BaseException:
             stream.abandon()
             raise

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Final, Protocol, TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 from attrs import frozen
 
@@ -18,11 +18,9 @@ from triverse.transport.cancel import AbortedError, CancelToken
 from triverse.transport.log_redaction import current_key
 from triverse.transport.outcomes import check_deadline, classify_error
 
-__all__ = ["MAX_CHUNK", "GuardedSteps", "ReplyStream", "check_chunk"]
+__all__ = ["GuardedSteps", "ReplyStream", "check_chunk"]
 
 T = TypeVar("T")
-
-MAX_CHUNK: Final = 64 * 1024
 
 
 class Guard(Protocol):
@@ -96,24 +94,17 @@ class ReplyStream:
         self._chunks = iter(chunks)
         self._steps = steps
         self._close = close
-        self._buffer = b""
 
     def read(self) -> bytes | AttemptFailed:
-        """The next part of the body, at most 64 KiB, as it was received; b"" at its end."""
+        """The next part of the body, as it was received; b"" at its end."""
         # No hook runs here, whose error could carry a response.
-        part = cast("bytes | AttemptFailed", self._steps.run(self._fill))
-        if isinstance(part, bytes):
-            self._buffer = part[MAX_CHUNK:]
-            return part[:MAX_CHUNK]
-        return part
+        return cast("bytes | AttemptFailed", self._steps.run(self._next))
 
-    def _fill(self) -> bytes:
-        while not self._buffer:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return b""
-            self._buffer = check_chunk(chunk)
-        return self._buffer
+    def _next(self) -> bytes:
+        part = next(self._chunks, None)
+        while part is not None and not check_chunk(part):
+            part = next(self._chunks, None)
+        return part or b""
 
     def close(self) -> None:
         """Close the connection, unless the body was read to its end."""
