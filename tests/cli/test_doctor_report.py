@@ -59,3 +59,14 @@ def test_a_full_disk_is_named(
     monkeypatch.setattr(doctor, "_free_bytes", free_bytes)
     assert main(["doctor"]) == status
     assert expected in capsys.readouterr().out
+
+
+def test_a_local_triverse_is_examined_without_a_key(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("TRIVERSE_API_KEY", raising=False)
+    assert main(["doctor", "--sandbox"]) == 0
+    report = capsys.readouterr().out
+    assert report.endswith("Everything works.\n")
+    for check in ("versions", "disk", "sandbox", "GET /users/me", "GET /users/balance", "POST /upload/image"):
+        assert f"ok    {check} " in report

@@ -51,6 +51,38 @@ def test_an_image_is_uploaded_first(sandbox: Sandbox, tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.glb"))) == 1
 
 
+@pytest.mark.parametrize(
+    ("what", "options", "sent"),
+    [
+        (
+            ["a helmet"],
+            ["--negative-prompt", "rust", "--polygon-limit", "5000"],
+            {"prompt": "a helmet", "negative_prompt": "rust", "polygon_limit": 5000},
+        ),
+        (
+            ["--image", "https://files.example/a.png"],
+            ["--model-version", "v2", "--turbo"],
+            {"image_file": "https://files.example/a.png", "model_version": "v2", "turbo": True},
+        ),
+    ],
+)
+def test_parameters_are_sent(
+    sandbox: Sandbox, tmp_path: Path, what: list[str], options: list[str], sent: dict[str, object]
+) -> None:
+    assert main(["generate", *what, *options, "-o", str(tmp_path), "--yes"]) == 0
+    assert sent.items() <= sandbox.demo.tasks[-1].params.items()
+
+
+def test_a_task_is_repeated_only_on_purpose(
+    sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sandbox.settings = SandboxSettings(duplicate_window_covers_ids=True)
+    command = ["generate", "a helmet", "-o", str(tmp_path), "--yes"]
+    assert [main(command), main(command), main([*command, "--allow-duplicate"])] == [0, 1, 0]
+    assert "--allow-duplicate" in capsys.readouterr().err
+    assert len(sandbox.demo.tasks) == 2
+
+
 def test_json_is_one_object_and_progress_goes_to_standard_error(
     sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -88,6 +120,8 @@ def test_too_few_credits_are_an_error_before_anything_is_created(
     [
         (["generate", "ab", "--yes"], 7, "prompt"),
         (["generate", "--yes"], 2, "either a prompt or --image"),
+        (["generate", "--image", "a.png", "--negative-prompt", "rust"], 2, "--image and --negative-prompt"),
+        (["generate", "a helmet", "--model-version", "v2"], 2, "--model-version goes with --image"),
         (["generate", "a helmet", "--texture-size", "1", "--yes"], 7, "texture_size"),
         (["generate", "--image", "missing.png", "--yes"], 7, "missing.png"),
         (["generate", "a helmet", "-o", "nowhere/x.glb"], 2, "no directory"),

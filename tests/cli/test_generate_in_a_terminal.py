@@ -57,8 +57,7 @@ def test_an_upload_is_shown(sandbox: Sandbox, url: str, tmp_path: Path) -> None:
 def test_ctrl_c_at_the_question_creates_nothing(sandbox: Sandbox, url: str, tmp_path: Path) -> None:
     with terminal(sandbox, url, "generate", "a helmet", "-o", str(tmp_path)) as it:
         it.see("[y/N]")
-        it.press("\x03")
-        assert it.ended() == 130
+        assert it.interrupt() == 130
         assert it.lines[-1] == "triverse: interrupted; nothing was created"
     assert not sandbox.demo.tasks
 
@@ -67,8 +66,7 @@ def test_ctrl_c_while_waiting_prints_the_command_that_goes_on(sandbox: Sandbox, 
     target = str(tmp_path / "x y.glb")
     with terminal(sandbox, url, "generate", "a helmet", "-o", target, "--yes", columns=400) as it:
         it.see("PENDING")
-        it.press("\x03")
-        assert it.ended() == 130
+        assert it.interrupt() == 130
         assert it.is_clean()
     uuid = sandbox.demo.tasks[-1].uuid
     assert it.lines[-1] == (
@@ -82,8 +80,7 @@ def test_ctrl_c_while_the_task_is_created_prints_the_order_id(sandbox: Sandbox, 
     with terminal(sandbox, url, *arguments, columns=400) as it:
         it.see("quote")
         it.until(lambda _: bool(sandbox.demo.tasks))
-        it.press("\x03")
-        assert it.ended() == 130
+        assert it.interrupt() == 130
     error = json.loads(it.lines[-1].removeprefix("^C"))["error"]
     assert (error["type"], error["client_order_id"], error["exit_status"]) == ("Interrupted", "order-1", 130)
     sandbox.faults.clear()
@@ -93,8 +90,7 @@ def test_ctrl_c_while_the_task_is_created_prints_the_order_id(sandbox: Sandbox, 
 def test_an_interrupted_local_triverse_ends_with_its_task(tmp_path: Path) -> None:
     with Terminal("generate", "a helmet", "-o", str(tmp_path), "--sandbox", "--yes", columns=200) as it:
         it.see("PENDING")
-        it.press("\x03")
-        assert it.ended() == 130
+        assert it.interrupt() == 130
         assert it.lines[-1].endswith("The local Triverse ended with this command.")
 
 

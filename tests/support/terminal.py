@@ -13,12 +13,13 @@ import subprocess
 import sys
 import termios
 import time
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Self
 
 from support.shell import environment
 
-__all__ = ["Terminal"]
+__all__ = ["Terminal", "last_frame"]
 
 # The command owns the terminal, so that Ctrl-C reaches it.
 _PROGRAM = (
@@ -28,11 +29,18 @@ _PROGRAM = (
 # Where a new frame or another screen begins.
 _FRAMES = re.compile(r"\x1b\[(H|\?1049[hl])")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_PATIENCE = 30.0
+_PATIENCE = 60.0
+_PRESS_AGAIN = 10.0
 
 
 def _text(said: str) -> str:
     return _ESCAPES.sub("", _FRAMES.sub("\n", said))
+
+
+def last_frame(frames: str) -> str:
+    """The last frame of a view of credits that is complete: another one begins after it."""
+    parts = frames.split("Triverse credits")
+    return parts[-2] if len(parts) > 2 else ""
 
 
 class Terminal:
@@ -43,6 +51,7 @@ class Terminal:
         self.resize(columns, rows)
         self.modes = termios.tcgetattr(self._far_end)
         self.said = ""
+        self._seen = 0
         # A read may end inside of a character.
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.process = subprocess.Popen(  # noqa: S603 - our own program
@@ -62,22 +71,30 @@ class Terminal:
         os.write(self._keyboard, keys.encode())
 
     def until(self, seen: Callable[[str], bool]) -> str:
-        """Read on until this is true of what was read since; gives that, without escapes.
+        """Read on until this is true of what was not seen yet; gives that, without escapes.
 
         Raises:
             AssertionError: it never came true.
         """
-        start, until = len(self.said), time.monotonic() + _PATIENCE
-        while time.monotonic() < until:
+        until = time.monotonic() + _PATIENCE
+        while not seen(new := _text(self.said[self._seen :])):
+            if time.monotonic() > until:
+                raise AssertionError(f"not seen: {self.said[self._seen :]!r}")
             self._read(0.05)
-            new = _text(self.said[start:])
-            if seen(new):
-                return new
-        raise AssertionError(f"not seen: {self.said[start:]!r}")
+        self.forget()
+        return new
 
     def see(self, text: str) -> str:
-        """Read on until this text comes."""
-        return self.until(lambda new: text in new)
+        """Read on until this text comes. What came with it, behind it, is not seen yet."""
+        start = self._seen
+        new = self.until(lambda new: text in new)
+        ends = range(start, len(self.said) + 1)
+        self._seen = start + bisect_left(ends, 1, key=lambda end: text in _text(self.said[start:end]))
+        return new
+
+    def forget(self) -> None:
+        """All that came is seen."""
+        self._seen = len(self.said)
 
     def ended(self) -> int:
         """Read to the end of the command, and give its status."""
@@ -85,6 +102,24 @@ class Terminal:
         while self._read(0.0):
             pass
         return self.process.returncode
+
+    def interrupt(self) -> int:
+        """Press Ctrl-C until the command ends, and give its status.
+
+        Python runs the handler of a signal only after a read from a pipe or a socket that begins just then. So a
+        key may have no effect, as for any user of a Python program, who presses it again.
+        """
+        pressed = 0.0
+
+        def has_ended(_: str) -> bool:
+            nonlocal pressed
+            if time.monotonic() - pressed > _PRESS_AGAIN:
+                pressed = time.monotonic()
+                self.press("\x03")
+            return self.process.poll() is not None
+
+        self.until(has_ended)
+        return self.ended()
 
     def _read(self, patience: float) -> bool:
         ready, _, _ = select.select([self._keyboard], [], [], patience)

@@ -25,7 +25,7 @@ from triverse.cli.advice import advice_for
 from triverse.cli.checks import CheckResult, CheckStatus, failed, format_result, noted, passed, to_json
 from triverse.cli.keys import FoundKey, find_key
 from triverse.cli.network import Origin, check_certificates, check_network, check_proxy, parse_origin
-from triverse.cli.options import json_option, show_attempts
+from triverse.cli.options import ClientFactory, client_options, json_option, show_attempts
 from triverse.cli.output import API_ERROR, OK, USAGE, is_terminal, print_json, status_of, write_line
 from triverse.clients.config import base_url_or_default
 from triverse.core.headers import Headers
@@ -57,13 +57,12 @@ Examples:
 It uploads a picture of one pixel, which costs nothing. The exit status is that of the first check that failed.
 """,
 )
-@click.option("--debug", is_flag=True, help="Show each attempt on standard error.")
-@click.option("--profile", metavar="NAME", help="Use the key of this profile, not TRIVERSE_API_KEY.")
 @json_option
-def doctor(*, profile: str | None, debug: bool, as_json: bool) -> int:
-    show_attempts(debug=debug)
+@client_options
+def doctor(factory: ClientFactory, *, as_json: bool) -> int:
+    show_attempts(debug=factory.debug)
     results = list[CheckResult]()
-    for result in _run_checks(profile):
+    for result in _run_checks(factory):
         results.append(result)
         if not as_json:
             _print(result)
@@ -95,10 +94,15 @@ def _print_verdict(verdict: str) -> None:
     write_line(f"\n{textwrap.fill(verdict, width)}")
 
 
-def _run_checks(profile: str | None) -> Iterator[CheckResult]:
+def _run_checks(factory: ClientFactory) -> Iterator[CheckResult]:
     yield passed("versions", f"triverse {__version__}, Python {platform.python_version()}, {platform.system()}")
     yield _check_disk()
-    key, result = _check_key(profile)
+    if factory.sandbox:
+        yield passed("sandbox", "a local Triverse in this process; key and network are not checked")
+        with factory.local.client() as client:
+            yield from _check_endpoints(client, "the sandbox")
+        return
+    key, result = _check_key(factory.profile)
     yield result
     service, result = _check_base_url()
     yield result
@@ -115,7 +119,9 @@ def _run_checks(profile: str | None) -> Iterator[CheckResult]:
         if step.exit_status:
             return
     if key is not None:
-        yield from _check_endpoints(key)
+        timeout = Timeout(connect=PHASE_SECONDS, read=PHASE_SECONDS, write=PHASE_SECONDS)
+        with Triverse(key.value, timeout=timeout, deadline=CALL_SECONDS, max_retries=0) as client:
+            yield from _check_endpoints(client, key.source)
 
 
 def _check_disk() -> CheckResult:
@@ -155,35 +161,33 @@ def _check_base_url() -> tuple[Origin | None, CheckResult]:
     return origin, passed("base URL", f"{url}, {source}")
 
 
-def _check_endpoints(key: FoundKey) -> Iterator[CheckResult]:
-    timeout = Timeout(connect=PHASE_SECONDS, read=PHASE_SECONDS, write=PHASE_SECONDS)
-    with Triverse(key.value, timeout=timeout, deadline=CALL_SECONDS, max_retries=0) as client:
-        headers, result = _send(client, api.users.me(), key)
-        yield _check_clock(headers)
-        yield result
-        yield _send(client, api.users.balance(), key)[1]
-        yield _check_upload(client, key)
+def _check_endpoints(client: Triverse, source: str) -> Iterator[CheckResult]:
+    headers, result = _send(client, api.users.me(), source)
+    yield _check_clock(headers)
+    yield result
+    yield _send(client, api.users.balance(), source)[1]
+    yield _check_upload(client, source)
 
 
-def _check_upload(client: Triverse, key: FoundKey) -> CheckResult:
+def _check_upload(client: Triverse, source: str) -> CheckResult:
     """Upload a picture. Uploads cost nothing."""
     name, started = "POST /upload/image", time.monotonic()
     try:
         client.uploads.image(_PIXEL, filename="triverse-doctor.png", timeout=CALL_SECONDS)
     except TriverseError as error:
         took = time.monotonic() - started
-        return failed(name, error, advice_for(error, key.source), status_of(error), took)
+        return failed(name, error, advice_for(error, source), status_of(error), took)
     return passed(name, "a picture of one pixel was uploaded", time.monotonic() - started)
 
 
-def _send(client: Triverse, request: Request[object], key: FoundKey) -> tuple[Headers, CheckResult]:
+def _send(client: Triverse, request: Request[object], source: str) -> tuple[Headers, CheckResult]:
     name, started = f"{request.method} {request.path}", time.monotonic()
     try:
         response = client.send(request)
     except TriverseError as error:
         took = time.monotonic() - started
         headers: Headers = getattr(error, "headers", Headers())
-        return headers, failed(name, error, advice_for(error, key.source), status_of(error), took)
+        return headers, failed(name, error, advice_for(error, source), status_of(error), took)
     took = response.elapsed
     if took > SLOW_SECONDS:
         return response.headers, noted(name, f"HTTP {response.status_code}, but slow", "The service is slow now.", took)

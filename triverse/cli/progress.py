@@ -86,11 +86,15 @@ class _LineReporter:
 
     def __init__(self) -> None:
         self._pace = _Pace()
+        self._state = ""
 
     def task(self, task: Task) -> None:
-        """Print the state."""
-        sys.stderr.write(f"{task_line(task)}\n")
-        sys.stderr.flush()
+        """Print the state, unless it is that of the last line."""
+        state = task_line(task)
+        if state != self._state:
+            self._state = state
+            sys.stderr.write(f"{state}\n")
+            sys.stderr.flush()
 
     def transfer(self, name: str, progress: Progress) -> None:
         """Print the number of bytes, about once a second."""
