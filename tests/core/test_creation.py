@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import itertools
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from triverse.core.request import CLIENT_ORDER_ID, Creation
 from triverse.core.runtime import Runtime
 
 TASK = "7d0f2c4e-1b3a-4c5d-8e6f-9a0b1c2d3e4f"
+OTHER_TASK = "11111111-2222-4333-8444-555555555555"
 BODY = {"prompt": "a helmet"}
 CREATED = reply(answer={"code": 0, "message": "success", "data": {"task_uuid": TASK}})
 
@@ -94,13 +96,22 @@ def test_a_first_conflict_names_its_likely_causes() -> None:
 
 
 @pytest.mark.parametrize(
-    "refusal", [reply(409), reply(400, {"message": "client_order_id exists"}), reply(400, {"message": "mine-1 exists"})]
+    "refusal",
+    [
+        reply(409),
+        reply(400, {"message": "client_order_id exists"}),
+        reply(400, {"message": "mine-1 exists"}),
+        reply(400, {"message": "No.", "suggestion": "Use another client_order_id"}),
+        reply(422, {"detail": [{"loc": ["body", "client_order_id"], "msg": "exists"}]}),
+    ],
 )
-@pytest.mark.parametrize("first", [unreachable(FailureKind.TIMEOUT), reply(503), reply(429)])
+@pytest.mark.parametrize(
+    "first", [unreachable(FailureKind.TIMEOUT), unreachable(FailureKind.NOT_SENT), reply(503), reply(429)]
+)
 def test_a_repeated_attempt_that_is_refused_may_have_created_the_task_before(first: Outcome, refusal: Outcome) -> None:
     error = Call(creation(client_order_id="mine-1", repeatable=True)).error(first, refusal)
     assert error.task_may_exist
-    assert "An earlier attempt may have created the task: look for client_order_id mine-1" in str(error)
+    assert ". An earlier attempt may have created the task: look for client_order_id mine-1" in str(error)
 
 
 def test_a_first_400_is_only_a_bad_request() -> None:
@@ -114,6 +125,9 @@ def test_a_first_400_is_only_a_bad_request() -> None:
     [
         b'{"code": 0, "data": {"task_uuid": "%s", "status": 7' % TASK.encode(),
         b'{"code": 0, "data": {"task_uuid" : "%s"}, "message": 5, "code": null}' % TASK.encode(),
+        b'{"code": 0, "data": {"task_uuid": "%s", "status": 7' % TASK.replace("-", "").encode(),
+        b'{"code": 0, "data": {"taskId": "%s", "status": 7' % TASK.encode(),
+        b'{"taskId": "%s", "task_uuid": "%s"}' % (OTHER_TASK.encode(), TASK.encode()),
     ],
 )
 def test_an_unreadable_body_still_gives_the_id_of_the_task(body: bytes) -> None:
@@ -142,13 +156,22 @@ def test_an_error_of_a_later_attempt_remembers_what_the_first_may_have_created()
     assert (caught.value.client_order_id, caught.value.task_may_exist) == ("generated", True)
 
 
-def test_a_ctrl_c_carries_one_note_with_the_id() -> None:
-    with pytest.raises(KeyboardInterrupt) as caught:
-        started(creation()).throw(KeyboardInterrupt())
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, asyncio.CancelledError])
+def test_a_ctrl_c_carries_one_note_with_the_id(interrupt: type[BaseException]) -> None:
+    with pytest.raises(interrupt) as caught:
+        started(creation()).throw(interrupt())
     assert caught.value.__notes__ == ["triverse: a task may have been created (client_order_id generated)"]
-    with pytest.raises(KeyboardInterrupt) as caught:
-        started(creation(sends_id=False)).throw(KeyboardInterrupt())
+    with pytest.raises(interrupt) as caught:
+        started(creation(sends_id=False)).throw(interrupt())
     assert caught.value.__notes__ == ["triverse: a task may have been created (sent without a client_order_id)"]
+
+
+def test_other_exceptions_and_a_flow_that_is_closed_carry_no_note() -> None:
+    mistake = ZeroDivisionError("of mine")
+    with pytest.raises(ZeroDivisionError):
+        started(creation()).throw(mistake)
+    assert not hasattr(mistake, "__notes__")
+    started(creation()).close()
 
 
 OUTCOMES = [

@@ -75,7 +75,10 @@ class APIError(TriverseError):
         return to_single_line(f"{what}. {self._advice()}")
 
     def _advice(self) -> str:
-        return " ".join(filter(None, [self.suggestion, self._hint])) or self.remedy
+        suggestion = self.suggestion or ""
+        if suggestion and self._hint and suggestion[-1] not in ".!?":
+            suggestion += "."
+        return " ".join(filter(None, [suggestion, self._hint])) or self.remedy
 
 
 class BadRequestError(APIError):

@@ -86,7 +86,7 @@ def exchange(request: Request[T], policy: Policy, runtime: Runtime) -> CallFlow[
         if not isinstance(result, TriverseError):
             return _response(request, result, outcome, attempt, finished - started)
         if record is not None:
-            record.explain(outcome, result)
+            record.explain(attempt, outcome, result)
         if may_renew_key and isinstance(result, AuthenticationError):
             may_renew_key, wait = False, 0.0
         elif retries < policy.max_retries and _is_retryable(request, outcome, result):
@@ -124,8 +124,10 @@ def _guarded(attempt: Attempt, record: CreationRecord) -> Generator[Attempt, Out
     except TriverseError as error:
         record.mark(error)
         raise
-    except KeyboardInterrupt as interrupt:
-        record.note(interrupt)
+    except BaseException as interrupt:
+        # A Ctrl-C, or a cancellation: with asyncio, a Ctrl-C arrives as one.
+        if not isinstance(interrupt, (Exception, GeneratorExit)):
+            record.note(interrupt)
         raise
 
 
