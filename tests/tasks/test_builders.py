@@ -185,7 +185,7 @@ def test_extra_may_contain_a_documented_field_outside_its_documented_range() -> 
 
 
 WRONG: list[tuple[str, str, list[object]]] = [
-    ("text-to-model", "negative_prompt", [5, b"x"]),
+    ("text-to-model", "negative_prompt", [5, b"x", "half a pair: \ud800"]),
     ("text-to-model", "polygon_limit", [999, 1_500_001, 2000.0, True, "2000"]),
     ("text-to-model", "texture_size", [1023, 4097, 2048.0]),
     ("text-to-model", "turbo", [1, "yes"]),
@@ -202,7 +202,7 @@ WRONG: list[tuple[str, str, list[object]]] = [
     ("model-preview-render", "render_format", [5]),
     ("model-preview-render", "enable_rgb_render", [0]),
     ("model-preview-render", "enable_white_render", ["x"]),
-    ("model-preview-render", "camera_angles", ["front", [5], 3, {"front": 1}]),
+    ("model-preview-render", "camera_angles", ["front", [5], 3, {"front": 1}, ["\udfff"]]),
     ("model-preview-render", "preset_name", [1]),
 ]
 
@@ -279,6 +279,7 @@ def test_builders_upload_nothing(value: Any) -> None:
     [
         ("text_to_model", "text-to-model"),
         ("Text To Model", "text-to-model"),
+        ("TextToModel", "text-to-model"),
         ("/tasks/x", "tasks-x"),
         ("text--to-model", "text-to-model"),
         ("text-to-model\n", "text-to-model"),
@@ -333,7 +334,7 @@ def test_a_quote_of_a_request_takes_no_parameters_and_no_other_request() -> None
 
 def test_a_task_is_named_by_a_task_a_uuid_or_its_text() -> None:
     task = Task(task_uuid=UUID(UUID_TEXT), status="RUNNING")
-    for reference in (task, UUID(UUID_TEXT), UUID_TEXT, UUID_TEXT.upper()):
+    for reference in (task, UUID(UUID_TEXT), UUID_TEXT):
         assert (tasks.get(reference).method, tasks.get(reference).path) == ("GET", f"/tasks/{UUID_TEXT}")
         assert tasks.asset(reference).path == f"/tasks/url/{UUID_TEXT}"
     assert repickled(tasks.get(task)) == tasks.get(task)
@@ -341,11 +342,15 @@ def test_a_task_is_named_by_a_task_a_uuid_or_its_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "reference", ["", "x", f"{{{UUID_TEXT}}}", UUID_TEXT.replace("-", ""), f"urn:uuid:{UUID_TEXT}", 5, None, b"x"]
+    "reference",
+    [
+        *("", "x", 5, None, b"x"),
+        *(UUID_TEXT.upper(), f"{{{UUID_TEXT}}}", UUID_TEXT.replace("-", ""), f"urn:uuid:{UUID_TEXT}", f" {UUID_TEXT}"),
+    ],
 )
 def test_anything_else_names_no_task(reference: Any) -> None:
     for build in (tasks.get, tasks.asset):
-        refused(lambda build=build: build(reference), "task must be a Task, a UUID or the text of a UUID, not ")  # type: ignore[misc]
+        refused(lambda build=build: build(reference), "task must be a Task, a UUID or its canonical text (")  # type: ignore[misc]
 
 
 def test_errors_show_no_more_than_the_beginning_of_a_long_value() -> None:

@@ -35,6 +35,7 @@ __all__ = [
 TaskReference: TypeAlias = Task | UUID | str
 
 _FLOW_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_WORD_END: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _ORDER_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _RESOLUTION: Final = re.compile(r"[1-9][0-9]*x[1-9][0-9]*")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -49,7 +50,7 @@ def task_uuid_of(task: TaskReference) -> UUID:
     """Return the id of a task.
 
     Raises:
-        ConfigurationError: the argument is not a task, a UUID or the text of one.
+        ConfigurationError: the argument is not a task, a UUID or its canonical text.
     """
     if isinstance(task, Task):
         return task.task_uuid
@@ -59,9 +60,9 @@ def task_uuid_of(task: TaskReference) -> UUID:
         uuid = UUID(task)
     except (ValueError, TypeError, AttributeError):
         uuid = None
-    # UUID() also accepts braces, URNs and misplaced hyphens.
-    if uuid is None or str(uuid) != task.lower():
-        raise _refuse("task", "a Task, a UUID or the text of a UUID", task)
+    # UUID() also accepts braces, URNs, uppercase and misplaced hyphens.
+    if uuid is None or str(uuid) != task:
+        raise _refuse("task", "a Task, a UUID or its canonical text (lowercase, with hyphens)", task)
     return uuid
 
 
@@ -74,7 +75,8 @@ def check_flow_name(name: str, value: object) -> str:
     if isinstance(value, str):
         if _FLOW_NAME.fullmatch(value):
             return value
-        suggestion = re.sub(r"[\W_]+", "-", value.strip().lower()).strip("-")
+        words = _WORD_END.sub("-", value).lower()
+        suggestion = re.sub(r"[\W_]+", "-", words).strip("-")
         if _FLOW_NAME.fullmatch(suggestion):
             message = f"{name} {safe_repr(value)[:200]} is not a flow name. Did you mean {suggestion[:100]!r}?"
             raise ConfigurationError(message)
@@ -97,10 +99,12 @@ def check_text(name: str, value: object, minimum: int = 0) -> object:
     """Return the text.
 
     Raises:
-        ConfigurationError: it is not a `str`, or it is too short.
+        ConfigurationError: it is not a `str`, it is too short, or UTF-8 cannot encode it.
     """
     if not isinstance(value, str):
         raise _refuse(name, "a str", value)
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise _refuse(name, "text without lone surrogates, which UTF-8 cannot encode", value)
     if len(value) < minimum:
         raise _refuse(name, f"at least {minimum} characters long", value)
     return value
