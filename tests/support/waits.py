@@ -6,9 +6,10 @@ import random
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
+import pytest
 from attrs import Factory, define, field
 
-from triverse import Response, Task, TriverseError
+from triverse import APIError, Response, Task, TriverseError
 from triverse.api import tasks
 from triverse.api.tasks.checks import TaskReference
 from triverse.api.tasks.waiting import OnUpdate, wait_flow
@@ -17,12 +18,27 @@ from triverse.core.headers import Headers
 from triverse.core.runtime import Runtime
 from triverse.core.structure import structurer
 
-__all__ = ["UUID_TEXT", "Answer", "Progress", "SimulatedTask", "Wait", "created", "found", "state"]
+__all__ = [
+    "DONE",
+    "UUID_TEXT",
+    "Answer",
+    "Failure",
+    "Progress",
+    "Script",
+    "SimulatedTask",
+    "Wait",
+    "api_error",
+    "created",
+    "failure_of",
+    "found",
+    "state",
+]
 
 UUID_TEXT = "7d0f2c4e-1b3a-4c5d-8e6f-9a0b1c2d3e4f"
 
 Progress: TypeAlias = Callable[[float, float], float | None]
 Answer: TypeAlias = Response[Task] | TriverseError
+Failure: TypeAlias = Callable[[], TriverseError]
 
 
 def state(status: str = "RUNNING", **fields: object) -> Task:
@@ -125,3 +141,31 @@ class Wait:
 
     def gaps(self) -> Iterator[float]:
         return (after - before for before, after in zip(self.sent, self.sent[1:], strict=False))
+
+
+def api_error(kind: type[APIError], status: int, retry_after: float | None = None) -> APIError:
+    """Return the error of a poll."""
+    error = kind("No.", status_code=status, retry_after=retry_after)
+    error.method, error.url = "GET", "https://api.example/tasks/x"
+    return error
+
+
+class Script:
+    """Answers of polls, one after the other; the last one is repeated."""
+
+    def __init__(self, *answers: Answer | Failure) -> None:
+        self.answers = list(answers)
+
+    def __call__(self, _time: float) -> Answer:
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return answer() if callable(answer) else answer
+
+
+DONE = state("SUCCESS", progress=100)
+
+
+def failure_of(wait: Wait, task: object = UUID_TEXT, *, timeout: float | None = 3600.0) -> TriverseError:
+    """Return the error by which a wait ends."""
+    with pytest.raises(TriverseError) as caught:
+        wait.run(task, timeout=timeout)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # some are wrong
+    return caught.value

@@ -4,6 +4,7 @@ import itertools
 import math
 import random
 from collections.abc import Callable
+from uuid import UUID
 
 import pytest
 from support.waits import UUID_TEXT, Progress, SimulatedTask, Wait, created, state
@@ -78,7 +79,9 @@ def test_an_even_progress_brings_the_last_poll_close_to_the_end(progress: str) -
 
 
 def test_a_wait_for_a_new_task_starts_with_a_pause_and_any_other_with_a_poll() -> None:
-    for task, pause in ((created(), 2.95), (state(), 0.0), (UUID_TEXT, 0.0), (state().task_uuid, 0.0)):
+    new_tasks = [(created(read_after_write_deadline_seconds=seconds), 2.95) for seconds in (None, 0, -1, 9)]
+    others: list[tuple[Task | str | UUID, float]] = [(state(), 0.0), (UUID_TEXT, 0.0), (state().task_uuid, 0.0)]
+    for task, pause in (*new_tasks, *others):
         wait = Wait(SimulatedTask(1.0).at, jitter=lambda: 0.0)
         wait.run(task)
         assert wait.sent[0] == pause

@@ -272,7 +272,7 @@ class _Transfer:
             for offset in range(0, len(data), _MAX_CHUNK):
                 yield Data(data[offset : offset + _MAX_CHUNK])
         if isinstance(self._plan, Download) and self._plan.on_progress is not None:
-            yield Notify(self._plan.on_progress, Progress(content.received, content.expected))
+            yield Notify("on_progress", self._plan.on_progress, Progress(content.received, content.expected))
 
     def _not_continued(self, reply: Reply) -> TriverseError:
         self._etag = None

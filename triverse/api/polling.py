@@ -175,7 +175,7 @@ def _report_or_raise(
     kind = f"HTTP {error.status_code}" if isinstance(error, APIError) else type(error).__name__
     _logger.warning("Polling failed (%s); polling again in %.2f s", kind, wait)
     if on_error is not None:
-        yield Notify(on_error, error)
+        yield Notify("on_error", on_error, error)
 
 
 def validate_max_age(max_age: float) -> float:

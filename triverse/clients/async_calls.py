@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar, cast
@@ -137,8 +136,7 @@ class AsyncCalls:
     async def run(self, flow: Flow[V, T]) -> T:
         """Run a flow to its end."""
         emissions = self.iterate(flow)
-        with suppress(StopAsyncIteration):  # a flow that is run emits nothing
-            await anext(emissions)
+        await emissions.advance()  # to the end, because a flow that is run emits nothing
         return cast("T", emissions.result)
 
     def iterate(self, flow: Flow[V, object]) -> Emissions[V]:
@@ -226,6 +224,18 @@ class Emissions(AsyncIterator[V], Generic[V]):
 
     async def __anext__(self) -> V:
         try:
+            emitted = await self.advance()
+        except StopAsyncIteration as error:
+            # A callback's own. It must not look like the end of the values.
+            message = "a callback raised StopAsyncIteration"
+            raise RuntimeError(message) from error
+        if emitted is None:
+            raise StopAsyncIteration
+        return emitted.value
+
+    async def advance(self) -> Emit[V] | None:
+        """Run the flow up to the next value that it emits; None at its end."""
+        try:
             effect = next(self._flow) if self._effect is None else self._flow.send(None)
             while not isinstance(effect, Emit):
                 try:
@@ -236,12 +246,12 @@ class Emissions(AsyncIterator[V], Generic[V]):
                     effect = self._flow.send(outcome)
         except StopIteration as end:
             self.result = end.value
-            raise StopAsyncIteration from None
+            return None
         except BaseException:
             self._flow.close()
             raise
         self._effect = effect
-        return effect.value
+        return effect
 
     async def _perform(self, effect: Call | Notify) -> Response[object] | TriverseError | None:
         if isinstance(effect, Call):

@@ -189,7 +189,7 @@ class Calls:
             except TriverseError as error:
                 return error
         notify = cast("Notify", effect)  # a flow that is run emits nothing
-        call_sync("the callback", notify.callback, notify.value)
+        call_sync(notify.name, notify.callback, notify.value)
         return None
 
     # --- Transfers -------------------------------------------------------------------------------

@@ -46,8 +46,15 @@ class Call(NamedTuple):
 
 
 class Notify(NamedTuple):
-    """Call a function of the user's in the user's own thread or task."""
+    """Call a function of the user's in the user's own thread or task.
 
+    Attributes:
+        name: of the argument that was given the function.
+        callback: the function.
+        value: its argument.
+    """
+
+    name: str
     callback: Callable[..., object]
     value: object
 

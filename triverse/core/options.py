@@ -20,6 +20,7 @@ __all__ = [
     "as_timeout",
     "positive_int",
     "positive_seconds",
+    "seconds_from_zero",
     "value_or",
 ]
 
@@ -62,6 +63,15 @@ def positive_seconds(name: str, value: float, allowed: str = "seconds") -> float
         message = f"{name} must be a positive number of {allowed}, not {safe_repr(value)}"
         raise ConfigurationError(message)
     return value
+
+
+def seconds_from_zero(name: str, value: float) -> float:
+    """Return the value if it is 0 or a positive number of seconds that timers accept.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    return value if value == 0 and type(value) in {int, float} else positive_seconds(name, value, "seconds, or 0")
 
 
 def _non_negative_int(_owner: object, attribute: Attribute[int], value: int) -> None:

@@ -211,9 +211,9 @@ class Tasks:
 
         Args:
             task: a `Task`, or its id. A wait can be resumed from the id alone, in any process.
-            timeout: seconds to wait; None for no limit.
+            timeout: seconds to wait; None for no limit, and 0 for a single poll.
             poll_interval: seconds between two polls, at least 1. Default: by the time waited and the progress.
-            on_update: is called with the first state and each changed one.
+            on_update: is called with the first polled state and each changed one.
 
         Raises:
             TaskFailedError: the task failed; it and the next two have the reason in their text.

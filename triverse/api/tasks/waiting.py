@@ -4,6 +4,7 @@
 
 - A wait for a task that was just created starts with a pause, any other with a poll. There is at least one poll.
 - Each poll is one attempt. Polls are at least a second apart, and `Retry-After` replaces the pause of the schedule.
+- A timeout of 0 seconds means exactly one poll, which only the limits of single calls bound.
 - The last poll is made right before the timeout. If a `Retry-After` does not fit before it, the wait ends at once.
 - Errors that a call would retry are tolerated until the timeout, and so are three invalid responses in a row. A 404
   is tolerated for some seconds after a creation. Any other error ends the wait.
@@ -26,18 +27,12 @@ from triverse.api.tasks.schedule import FixedSchedule, ProgressSchedule, Schedul
 from triverse.api.tasks.task import RUNNING_STATUSES, Task, TaskDecoder
 from triverse.core.api_errors import APIError, NotFoundError
 from triverse.core.callbacks import check_callback
-from triverse.core.errors import (
-    ConfigurationError,
-    ConnectionFailedError,
-    InvalidResponseError,
-    RequestTimeoutError,
-    TriverseError,
-)
+from triverse.core.errors import ConfigurationError, InvalidResponseError, TriverseError
 from triverse.core.flow import Call, CallResult, Flow, Notify
-from triverse.core.options import positive_seconds
+from triverse.core.options import positive_seconds, seconds_from_zero
 from triverse.core.request import Request
 from triverse.core.response import Response
-from triverse.core.retry import RETRYABLE_STATUS_CODES, retry_after
+from triverse.core.retry import MAX_RETRY_DELAY, is_transient, retry_after
 from triverse.core.runtime import Runtime
 from triverse.core.text import safe_repr
 
@@ -76,7 +71,7 @@ def wait_flow(
     check_callback("on_update", on_update, may_be_async=may_be_async)
     wait = _Wait(
         task=task,
-        timeout=math.inf if timeout is None else positive_seconds("timeout", timeout),
+        timeout=math.inf if timeout is None else seconds_from_zero("timeout", timeout),
         schedule=ProgressSchedule() if poll_interval is None else FixedSchedule(_check_interval(poll_interval)),
         on_update=on_update,
         runtime=runtime,
@@ -101,7 +96,8 @@ class _Wait:
     on_update: AsyncOnUpdate | None
     runtime: Runtime
     request: Request[Task] = field(init=False)
-    visible_by: float = -1.0
+    is_new: bool = field(init=False)
+    visible_by: float = 0.0
     started: float = field(init=False)
     sent: float = 0.0
     received: float = 0.0
@@ -116,6 +112,7 @@ class _Wait:
         if task is not None:
             decoder = TaskDecoder(task.cost_credits, task.client_order_id, self.warned)
         self.request = evolve(get(self.task), decode=decoder)
+        self.is_new = task is not None and task.is_new
         if task is not None and task.is_new:
             seconds = task.read_after_write_deadline_seconds
             self.visible_by = _READ_AFTER_WRITE_SECONDS if seconds is None else seconds
@@ -162,11 +159,11 @@ class _Wait:
     def _update(self, task: Task) -> Generator[Notify, object, None]:
         self.polled = task
         if self.on_update is not None:
-            yield Notify(self.on_update, task)
+            yield Notify("on_update", self.on_update, task)
 
     def _first_call(self) -> Call:
         pause = 0.0
-        if self.visible_by >= 0:
+        if self.is_new:
             gap = self.schedule.next_gap(0.0, self.runtime.jitter())
             pause = max(0.0, min(gap, self.timeout - self.reserve))
         return self._call(pause, 0.0)
@@ -198,13 +195,15 @@ class _Wait:
 
     def _call(self, due: float, now: float) -> Call:
         request = cast("Request[object]", self.request)
-        return Call(request, max(0.0, due - now), self.timeout - due, max_retries=0)
+        return Call(request, max(0.0, due - now), (self.timeout or math.inf) - due, max_retries=0)
 
     def _requested_pause(self, result: CallResult[Task]) -> float | None:
         """Return the seconds of a `Retry-After`, which a service may send with any response."""
         if isinstance(result, Response):
-            return retry_after(result.headers, self.runtime.wall_clock)
-        return result.retry_after if isinstance(result, APIError) else None
+            requested = retry_after(result.headers, self.runtime.wall_clock)
+        else:
+            requested = result.retry_after if isinstance(result, APIError) else None
+        return None if requested is None else min(requested, MAX_RETRY_DELAY)
 
     def _check_error(self, error: TriverseError) -> None:
         """Tolerate the error of a poll.
@@ -217,8 +216,8 @@ class _Wait:
             tolerated = self.invalid_responses <= _MAX_INVALID_RESPONSES
         else:
             self.invalid_responses = 0
-            not_visible = isinstance(error, NotFoundError) and self.sent <= self.visible_by
-            tolerated = not_visible or _is_transient(error)
+            not_visible = self.is_new and isinstance(error, NotFoundError) and self.sent <= self.visible_by
+            tolerated = not_visible or is_transient(error)
         if not tolerated:
             raise error
         _logger.warning("Task %s could not be polled; waiting goes on: %s", task_uuid_of(self.task), error)
@@ -229,10 +228,3 @@ class _Wait:
         self.warned.add("status")
         text = "Task %s has the status %s, which this version does not know; waiting goes on"
         _logger.warning(text, task.task_uuid, safe_repr(task.status))
-
-
-def _is_transient(error: TriverseError) -> bool:
-    """Whether a call would retry this error."""
-    if isinstance(error, APIError):
-        return error.status_code in RETRYABLE_STATUS_CODES
-    return isinstance(error, (ConnectionFailedError, RequestTimeoutError))
