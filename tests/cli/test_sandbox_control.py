@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Generator
 
@@ -125,3 +126,21 @@ def test_a_response_without_an_account_is_not_that_of_a_sandbox(
         monkeypatch.setenv("TRIVERSE_BASE_URL", server.url)
         assert main(["sandbox", "top-up", "5"]) == 1
     assert "the response describes no account" in capsys.readouterr().err
+
+
+def test_json_is_one_object(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    sandbox = Sandbox()
+    account = {"email": sandbox.demo.email, "balance": 1200.0, "frozen": 0.0}
+    faults = ["Fault(status=503)"]
+    with sandbox.serve() as url:
+        monkeypatch.setenv("TRIVERSE_BASE_URL", url)
+        monkeypatch.setenv("TRIVERSE_API_KEY", sandbox.demo.key)
+        for command, expected in [
+            ("top-up 50", {**account, "balance": 1250.0}),
+            ("freeze 50", {**account, "frozen": 50.0}),
+            ("release", {**account, "balance": 1250.0}),
+            ("break 503", {"faults": faults}),
+            ("repair", {"faults": []}),
+        ]:
+            assert main(["sandbox", *command.split(), "--json"]) == 0
+            assert json.loads(capsys.readouterr().out) == expected

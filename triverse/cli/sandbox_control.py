@@ -11,8 +11,17 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import click
 
-from triverse.cli.options import credits_of
-from triverse.cli.output import API_ERROR, NETWORK, USAGE, CommandError, credits_text, print_fields, write_line
+from triverse.cli.options import credits_of, json_option
+from triverse.cli.output import (
+    API_ERROR,
+    NETWORK,
+    USAGE,
+    CommandError,
+    credits_text,
+    print_fields,
+    print_json,
+    write_line,
+)
 
 __all__ = ["COMMANDS"]
 
@@ -26,8 +35,9 @@ _account = click.option("--account", metavar="EMAIL", help="The account. Default
 @click.command("top-up", help="Add credits.", epilog="Example: triverse sandbox top-up 500")
 @click.argument("credits_", metavar="CREDITS", type=credits_of)
 @_account
-def top_up(*, credits_: float, account: str | None) -> None:
-    _print_account(_call("POST", "top-up", credits=credits_, account=account))
+@json_option
+def top_up(*, credits_: float, account: str | None, as_json: bool) -> None:
+    _print_account(as_json, _call("POST", "top-up", credits=credits_, account=account))
 
 
 @click.command(
@@ -37,8 +47,9 @@ def top_up(*, credits_: float, account: str | None) -> None:
 )
 @click.argument("credits_", metavar="CREDITS", type=credits_of)
 @_account
-def freeze(*, credits_: float, account: str | None) -> None:
-    _print_account(_call("POST", "freeze", credits=credits_, account=account))
+@json_option
+def freeze(*, credits_: float, account: str | None, as_json: bool) -> None:
+    _print_account(as_json, _call("POST", "freeze", credits=credits_, account=account))
 
 
 @click.command(
@@ -47,8 +58,9 @@ def freeze(*, credits_: float, account: str | None) -> None:
     epilog="Example: triverse sandbox release",
 )
 @_account
-def release(*, account: str | None) -> None:
-    _print_account(_call("POST", "release", account=account))
+@json_option
+def release(*, account: str | None, as_json: bool) -> None:
+    _print_account(as_json, _call("POST", "release", account=account))
 
 
 @click.command(
@@ -63,19 +75,27 @@ Examples:
 @click.argument("fault")
 @click.option("--times", type=click.IntRange(min=1), metavar="N", help="Only the next N requests.")
 @click.option("--path", metavar="PATH", help="Only requests to this path, such as /users/balance.")
-def break_(*, fault: str, times: int | None, path: str | None) -> None:
+@json_option
+def break_(*, fault: str, times: int | None, path: str | None, as_json: bool) -> None:
     kind = {"status": int(fault)} if fault.isdecimal() else {"fault": fault}
-    faults = _call("POST", "faults", **kind, times=times, match=path)
-    for line in cast("list[str]", faults):
+    faults = cast("list[str]", _call("POST", "faults", **kind, times=times, match=path))
+    if as_json:
+        print_json({"faults": faults})
+        return
+    for line in faults:
         write_line(line)
 
 
 @click.command(
     help="Remove every fault of `break`.", short_help="Remove all faults.", epilog="Example: triverse sandbox repair"
 )
-def repair() -> None:
+@json_option
+def repair(*, as_json: bool) -> None:
     _call("DELETE", "faults")
-    write_line("no faults")
+    if as_json:
+        print_json({"faults": []})
+    else:
+        write_line("no faults")
 
 
 COMMANDS: Final = (top_up, freeze, release, break_, repair)
@@ -126,15 +146,18 @@ def _refusal(error: HTTPError, origin: str) -> str:
     return f"the sandbox refused it: {message}"
 
 
-def _print_account(found: object) -> None:
+def _print_account(as_json: bool, found: object) -> None:  # noqa: FBT001 - the option of the command
     try:
         account = cast("dict[str, object]", found)
-        amounts = {name: credits_text(float(str(account[field]))) for name, field in _AMOUNTS.items()}
+        amounts = {field: float(str(account[field])) for field in _AMOUNTS.values()}
         email = account["email"]
     except (LookupError, TypeError, ValueError) as error:
         message = "TRIVERSE_BASE_URL is not that of a sandbox: the response describes no account"
         raise CommandError(message, API_ERROR) from error
-    print_fields({"email": email, **amounts})
+    if as_json:
+        print_json({"email": email, **amounts})
+    else:
+        print_fields({"email": email, **{name: credits_text(amounts[field]) for name, field in _AMOUNTS.items()}})
 
 
 _AMOUNTS: Final = {"available": "balance", "frozen": "frozen"}

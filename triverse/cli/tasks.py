@@ -128,12 +128,13 @@ def watch(factory: ClientFactory, *, task_id: UUID, timeout: float, as_json: boo
     def show_change(state: Task) -> None:
         write_line(task_line(state), flush=True)
 
-    again = resume_command(factory, task_id, None)
-    with _client(factory) as client, reporting(as_json=as_json) as reporter, resumable(task_id, again):
-        on_update = reporter.task if as_json else show_change
-        state = client.tasks.wait(task_id, timeout=timeout, on_update=on_update)
-    if as_json:
-        print_json({"task": state.to_dict()})
+    with _client(factory) as client, resumable(task_id, resume_command(factory, task_id, None)):
+        if not as_json:
+            client.tasks.wait(task_id, timeout=timeout, on_update=show_change)
+            return
+        with reporting(as_json=True) as reporter:
+            state = client.tasks.wait(task_id, timeout=timeout, on_update=reporter.task)
+    print_json({"task": state.to_dict()})
 
 
 @task.command(
