@@ -135,12 +135,13 @@ def test_json_is_one_object(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     with sandbox.serve() as url:
         monkeypatch.setenv("TRIVERSE_BASE_URL", url)
         monkeypatch.setenv("TRIVERSE_API_KEY", sandbox.demo.key)
-        for command, expected in [
+        steps: list[tuple[str, dict[str, object]]] = [
             ("top-up 50", {**account, "balance": 1250.0}),
             ("freeze 50", {**account, "frozen": 50.0}),
             ("release", {**account, "balance": 1250.0}),
             ("break 503", {"faults": faults}),
             ("repair", {"faults": []}),
-        ]:
+        ]
+        for command, expected in steps:
             assert main(["sandbox", *command.split(), "--json"]) == 0
             assert json.loads(capsys.readouterr().out) == expected

@@ -241,6 +241,7 @@ def late(state: State | None) -> TriverseError:
     ("error", "status", "detail"),
     [
         (TaskFailedError("no", task=State({"code": 2008})), 422, "No mesh"),
+        (TaskFailedError("no", task=State({"code": [2008]})), 502, "The Triverse task failed."),
         (TaskFailedError("no", task=State({"code": 2008}, None)), 422, "The Triverse task failed."),
         (TaskFailedError("no", task=State({"code": 5005})), 502, "The Triverse task failed."),
         (TaskFailedError("no", task=State("2008")), 502, "The Triverse task failed."),

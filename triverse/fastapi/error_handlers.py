@@ -182,7 +182,8 @@ def _task_mapping(error: TriverseError, mapping: _ErrorMapping) -> _ErrorMapping
         return _ErrorMapping(HTTPStatus.GATEWAY_TIMEOUT, "The Triverse task takes too long. Ask for it again later.")
     details = None if error.task is None else error.task.error
     code = details.get("code") if isinstance(details, Mapping) else None
-    if not isinstance(error, TaskError) or code not in _CALLERS_FAULT:
+    # The shape of a task's error is not documented: a code may be anything, also what has no hash.
+    if not isinstance(error, TaskError) or not isinstance(code, int) or code not in _CALLERS_FAULT:
         return mapping
     return _ErrorMapping(HTTPStatus.UNPROCESSABLE_ENTITY, error.task.reason or mapping.detail)
 
