@@ -5,8 +5,8 @@ What is validated goes through the same strict parser as an answer of the servic
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar, get_args, get_type_hints
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar, cast, get_args, get_type_hints
 
 import attrs
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError, core_schema, to_jsonable_python
@@ -69,8 +69,19 @@ def _known_fields(cls: type[attrs.AttrsInstance]) -> list[attrs.Attribute[object
 
 
 def _write(value: attrs.AttrsInstance, fields: core_schema.SerializerFunctionWrapHandler) -> object:
-    members = as_dict(value).items()
-    return fields({name: str(member) if isinstance(member, BaseException) else member for name, member in members})
+    members = {
+        name: str(member) if isinstance(member, BaseException) else member for name, member in as_dict(value).items()
+    }
+    unexpected = _unexpected(value)
+    written = cast("dict[str, object]", fields(members | dict.fromkeys(unexpected)))
+    return written | {name: member for name, member in unexpected.items() if name in written}
+
+
+def _unexpected(value: attrs.AttrsInstance) -> dict[str, object]:
+    """Return the fields of the wrong type, which are None and in `extra`. The schema of the fields would warn of them."""
+    extra: Mapping[str, object] = value.extra if isinstance(value, Result) else {}
+    names = [field.name for field in _known_fields(type(value))]
+    return {name: extra[name] for name in names if name in extra and getattr(value, name) is None}
 
 
 def _validator(cls: type[T]) -> Callable[[object, object], T]:

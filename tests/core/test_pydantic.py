@@ -6,13 +6,14 @@ import sys
 from typing import Annotated
 from uuid import UUID
 
+import attrs
 import pytest
 from fastapi import Body, FastAPI
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from support.service import BALANCE, USER
 
-from triverse import AccountBalance, BalanceChange, ConfigurationError, UserBalance, UserInfo
+from triverse import AccountBalance, BalanceChange, ConfigurationError, Task, UserBalance, UserInfo
 from triverse.core.structure import structurer
 
 ADA = structurer(UserInfo)(dict(USER), "ada")
@@ -42,6 +43,27 @@ def test_a_result_is_read_back_with_its_unknown_fields() -> None:
 def test_a_field_that_may_be_missing_may_be_missing() -> None:
     without_plan = {name: value for name, value in USER.items() if name != "plan_name"}
     assert TypeAdapter(UserInfo).validate_python(without_plan) == ADA
+
+
+class Work(BaseModel):
+    task: Task
+
+
+def test_a_field_of_the_wrong_type_is_written_as_it_was_read() -> None:
+    queue = {"is_queued": True, "position": "third", "estimated_wait_seconds": [1]}
+    fields = {
+        "task_uuid": "7d0f2c4e-1b3a-4c5d-8e6f-9a0b1c2d3e4f",
+        "status": "QUEUED",
+        "queue": queue,
+        "progress": {"a": 1},
+    }
+    work = Work(task=structurer(Task)(fields, ""))
+    for written in (json.loads(work.model_dump_json()), work.model_dump(mode="json"), work.model_dump()):
+        assert written["task"]["queue"] == queue
+        assert written["task"]["progress"] == {"a": 1}
+    assert "progress" not in work.model_dump(exclude={"task": {"progress"}})["task"]
+    assert list(work.model_dump()["task"]) == [field.name for field in attrs.fields(Task) if field.name != "_extra"]
+    assert Work.model_validate_json(work.model_dump_json()) == work
 
 
 def test_results_are_fields_of_a_users_models_there_and_back() -> None:
