@@ -78,7 +78,7 @@ def _write(value: attrs.AttrsInstance, fields: core_schema.SerializerFunctionWra
 
 
 def _unexpected(value: attrs.AttrsInstance) -> dict[str, object]:
-    """Return the fields of the wrong type, which are None and in `extra`. The schema of the fields would warn of them."""
+    """Return the fields of the wrong type, which are None and in `extra`. Their schema would warn of them."""
     extra: Mapping[str, object] = value.extra if isinstance(value, Result) else {}
     names = [field.name for field in _known_fields(type(value))]
     return {name: extra[name] for name in names if name in extra and getattr(value, name) is None}

@@ -62,7 +62,7 @@ def test_a_field_of_the_wrong_type_is_written_as_it_was_read() -> None:
         assert written["task"]["queue"] == queue
         assert written["task"]["progress"] == {"a": 1}
     assert "progress" not in work.model_dump(exclude={"task": {"progress"}})["task"]
-    assert list(work.model_dump()["task"]) == [field.name for field in attrs.fields(Task) if field.name != "_extra"]
+    assert list(work.model_dump()["task"]) == [field.name for field in attrs.fields(Task) if field.name[0] != "_"]
     assert Work.model_validate_json(work.model_dump_json()) == work
 
 

@@ -119,7 +119,13 @@ def test_what_is_held_back_of_an_incomplete_file_is_not_handed_on() -> None:
 
 def test_a_glb_that_ends_within_its_header_is_refused() -> None:
     with pytest.raises(ContentError, match="ends within its header"):
-        take(b"glTF\x02\x00\x00\x00")
+        take(b"glTF\x02\x00\x00\x00", total=8)
+
+
+def test_without_content_length_a_part_of_the_header_of_a_glb_is_incomplete() -> None:
+    assert take(b"glTF\x02\x00\x00\x00") == (b"", False)
+    assert take(b"glTF") == (b"", False)
+    assert take(glb()[:12]) == (glb()[:12], False)
 
 
 def test_messages_name_the_type() -> None:

@@ -29,6 +29,7 @@ from triverse import (
     api,
 )
 from triverse.api.transfers import UploadSource
+from triverse.api.uploads import model
 
 IMAGE = PNG + bytes(range(256)) * 2000
 Upload: TypeAlias = Callable[..., UploadedFile]
@@ -100,6 +101,12 @@ def test_each_source_arrives_whole(mode: Mode, kind: str, tmp_path: Path) -> Non
     assert got.headers["authorization"] == f"Bearer {KEY}"
     assert part_of(got) == ("Säule.png" if kind in {"path", "text", "file"} else "image.png", "image/png")
     assert_whole(got, IMAGE)
+
+
+@pytest.mark.parametrize("variant", ["", "Textured", 1, ["geometry"], b"geometry"])
+def test_another_variant_is_a_configuration_error(variant: object) -> None:
+    with pytest.raises(ConfigurationError, match="variant must be 'geometry' or 'textured'"):
+        model(b"x", variant=variant)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # on purpose
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -57,7 +57,7 @@ def model_upload(
     source: object, argument: str = "source", *, variant: Variant | None = None, filename: str | None = None
 ) -> Request[UploadedFile]:
     """Describe the upload of a model; errors name the source by this argument."""
-    if variant not in {None, "geometry", "textured"}:
+    if variant not in (None, "geometry", "textured"):
         raise ConfigurationError(f"variant must be 'geometry' or 'textured', not {safe_repr(variant)}")
     upload = FileUpload("model", source, _checked_filename(filename), argument)
     params = None if variant is None else {"modelVariant": variant}

@@ -1,7 +1,9 @@
 """Whether the bytes of a download are what they should be, judged while they come.
 
 - An HTML page and the service's JSON envelope are not files.
-- The header of a GLB contains its length. If the server sends `Content-Length` as well, the two must agree.
+- The header of a GLB contains its length. If the server sends `Content-Length` as well, the two must agree: bytes that
+  are missing from it are a broken transfer, a GLB of another length is a wrong file. Without `Content-Length`, a GLB
+  that is shorter than its header says is a broken transfer, and one that is longer is a wrong file.
 - The first bytes are held back until the type is known, so that a wrong file is refused before any of it is handed on.
 """
 
@@ -11,7 +13,7 @@ import json
 import re
 from typing import Final, cast
 
-from triverse.core.file_types import GLB, HEAD_BYTES, FileType, describe, detect, glb_length
+from triverse.core.file_types import GLB, GLB_HEADER_BYTES, HEAD_BYTES, FileType, describe, detect, glb_length
 
 __all__ = ["ContentError", "FileContent"]
 
@@ -120,6 +122,8 @@ class FileContent:
         Raises:
             ContentError: this is not the file that was asked for.
         """
+        if self.total is None and not self.decided and detect(self._held) is GLB and glb_length(self._held) is None:
+            self._glb_length = GLB_HEADER_BYTES  # at least
         if self.decided or not self.complete:
             return b""
         if self.received == 0:

@@ -13,6 +13,7 @@ from attrs import frozen
 __all__ = [
     "FBX",
     "GLB",
+    "GLB_HEADER_BYTES",
     "HEAD_BYTES",
     "IMAGE_TYPES",
     "JPEG",
@@ -30,7 +31,8 @@ __all__ = [
 HEAD_BYTES: Final = 32
 """The number of first bytes that `detect()` and `describe()` need."""
 
-_GLB_LENGTH: Final = slice(8, 12)
+GLB_HEADER_BYTES: Final = 12
+_GLB_LENGTH: Final = slice(8, GLB_HEADER_BYTES)
 
 
 @frozen
@@ -129,6 +131,6 @@ def content_type_by_name(name: str) -> str:
 
 def glb_length(head: bytes) -> int | None:
     """Return the length of the file that a GLB header contains; None if the bytes are not a whole GLB header."""
-    if len(head) < _GLB_LENGTH.stop or detect(head) is not GLB:
+    if len(head) < GLB_HEADER_BYTES or detect(head) is not GLB:
         return None
     return int.from_bytes(head[_GLB_LENGTH], "little")

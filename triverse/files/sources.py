@@ -217,10 +217,16 @@ def _spool(read: Callable[[int], object], argument: str, limit: int, name: objec
     """Copy what cannot seek to a temporary file."""
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - Source.close() closes it
     with _closed_on_error(copy.close):
-        size = 0
-        while chunk := _read_once(read, CHUNK_BYTES, argument):
-            size += len(chunk)
-            if size > limit:
-                raise _too_large(argument, "is larger than that", limit)
-            copy.write(chunk)
+        _copy(read, copy.write, argument, limit)
         return _seekable(copy, argument, 0, name, close=copy.close)
+
+
+def _copy(read: Callable[[int], object], write: Callable[[bytes], object], argument: str, limit: int) -> None:
+    # Not inside of the `with` of `_spool()`: Python 3.13.0 leaves the backward jump of this loop out of the exception
+    # table, so that a KeyboardInterrupt there would skip the end of the block and leave the file open.
+    size = 0
+    while chunk := _read_once(read, CHUNK_BYTES, argument):
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(argument, "is larger than that", limit)
+        write(chunk)
