@@ -174,6 +174,10 @@ class _Transfer:
             if isinstance(outcome, AttemptFailed) or not is_redirect(outcome.status):
                 return outcome
             request = self._redirected(outcome)
+            length = content_length(outcome.headers)
+            if length is not None and length <= _MAX_CHUNK:
+                # Its connection can be used again.
+                yield from self._with_body(outcome)
         self._refuse(f"there are more than {MAX_REDIRECTS} redirects")
 
     def _first_request(self) -> Generator[DownloadEffect, object, Request[object]]:

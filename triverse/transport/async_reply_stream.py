@@ -136,6 +136,21 @@ async def cut(response: httpx.Response, chunks: AsyncIterator[bytes]) -> None:
             # Not `response.aclose()`, which waits for a lock: a task that is being cancelled would not get it.
             with anyio.CancelScope(shield=True):
                 await stream.aclose()
+            _tell_that_it_is_closed(stream)
     with suppress(Exception):
         async for _ in chunks:
             pass
+
+
+def _tell_that_it_is_closed(stream: httpcore.AsyncNetworkStream) -> None:
+    """Have httpcore drop the connection, if it takes it for idle because all of the response had been received.
+
+    It asks each idle connection whether it is readable. On trio, the closed socket of a user's client would raise
+    ValueError, for every request from then on.
+    """
+    info_of = stream.get_extra_info
+
+    def info(name: str) -> object:
+        return True if name == "is_readable" else info_of(name)
+
+    vars(stream)["get_extra_info"] = info

@@ -140,12 +140,15 @@ class _RequestError(Protocol):
 
 
 def _strip_request(error: Exception) -> None:
-    """Remove the headers, which contain the key, from the request that httpx attaches to its errors."""
+    """Remove what is secret from the request that httpx attaches to its errors.
+
+    The headers contain the key. The query of a URL that leads to a file may be a signature, which gives access.
+    """
     if not any(cls.__name__ == "RequestError" for cls in type(error).__mro__):
         return
     with suppress(Exception):  # RuntimeError if no request is attached; or a class of the user's with the same name
         sent = cast("_RequestError", error)
-        sent.request = type(sent.request)(sent.request.method, sent.request.url)
+        sent.request = type(sent.request)(sent.request.method, sent.request.url.copy_with(query=None))
 
 
 def pool_timeout_failure(key: Secret, url: str) -> AttemptFailed:
