@@ -1,16 +1,16 @@
 """All errors of this package, as one tree.
 
     TriverseError
-    ├── ConfigurationError            a bad or missing key, base URL, option or input file; nothing was sent
-    ├── TransportError                no response came back; .cause is the library's own error
+    ├── ConfigurationError            a bad or missing key, option or file
+    ├── TransportError                no response came; .cause is why
     │   ├── ConnectionFailedError
     │   └── RequestTimeoutError       also a builtin TimeoutError
-    │       └── DeadlineExceededError the call's deadline, or the timeout of a wait or transfer, ran out
-    ├── InvalidResponseError          a response came back that is not what the API documents
-    ├── TaskError                     a task ended without a result; .task, .task_uuid
+    │       └── DeadlineExceededError deadline or timeout ran out
+    ├── InvalidResponseError          a response that is not documented
+    ├── TaskError                     a task ended without a result
     │   ├── TaskFailedError
     │   └── TaskCancelledError
-    └── APIError                      the API reported an error
+    └── APIError                      an error response of the API
         ├── BadRequestError           400, 422
         ├── AuthenticationError       401
         ├── InsufficientCreditsError  code 2010 (HTTP 403), and 402
