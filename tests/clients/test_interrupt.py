@@ -11,14 +11,15 @@ from contextlib import closing
 from itertools import count, islice
 from pathlib import Path
 
+import httpx
 import pytest
 from support.clients import KEY
 from support.fake_transport import FakeApi
 from support.internals import waiting_callers
 from support.interrupts import interrupt_after_line
-from support.server import serving
+from support.server import BALANCE, Peer, Server, answer, envelope, serving
 
-from triverse import Triverse
+from triverse import DeadlineExceededError, Triverse
 
 _PROGRAM = """
 import os, signal, sys, threading
@@ -126,3 +127,21 @@ def test_ctrl_c_after_any_line_leaves_the_client_usable(client: Triverse, name: 
     while worker_threads():
         assert time.monotonic() < limit
         time.sleep(0.001)
+
+
+def answer_or_trickle(peer: Peer) -> None:
+    while (received := peer.request()) is not None:
+        if received.path.endswith("/me"):
+            peer.trickle(b"HTTP/1.1 200 OK\r\nX-Filler: " + b"a" * 1000)
+        peer.send(answer(envelope(BALANCE)))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:unclosed:ResourceWarning")
+def test_after_ctrl_c_at_any_line_a_users_client_keeps_its_deadline() -> None:
+    with Server(answer_or_trickle) as server, httpx.Client() as own:
+        client = Triverse(KEY, base_url=server.url, http_client=own, max_retries=0, deadline=10)
+        lines = count(1)
+        while interrupt_after_line(next(lines), client.users.balance):
+            client.users.balance()
+        with pytest.raises(DeadlineExceededError):
+            client.with_options(deadline=0.2).users.me()

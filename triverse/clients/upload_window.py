@@ -43,12 +43,13 @@ class UploadWindows:
         if self._process != os.getpid():
             self._renew_lock()
         with self.lock:
-            # Moved to the end, so that the keys that were used longest ago are the first.
-            starts = self.starts.pop(key, [])
+            starts = self.starts.get(key, [])
             start = _next_start(starts, earliest)
             self._forget_before(start - _SECONDS)
             insort(starts, start)
             del starts[:-_REMEMBERED]
+            # Moved to the end, so that the keys that were used longest ago are the first.
+            self.starts.pop(key, None)
             self.starts[key] = starts
             return start
 

@@ -10,6 +10,8 @@ import encodings.idna  # noqa: F401  # pyright: ignore[reportUnusedImport]  # se
 import ipaddress
 import socket
 import threading
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 
 import httpcore
 
@@ -24,7 +26,8 @@ class NameLookup:
     def __init__(self, host: str, port: int) -> None:
         self._host = host
         self._port = port
-        self._ended = threading.Event()
+        # A queue, because a KeyboardInterrupt can leave an Event locked.
+        self._ended = SimpleQueue[None]()
         self._addresses: list[str] | None = None
         self._error: Exception | None = None
 
@@ -38,7 +41,8 @@ class NameLookup:
         if _is_address(self._host):
             return [self._host]
         self._start()
-        self._ended.wait(timeout)
+        with suppress(Empty):
+            self._ended.get(timeout=timeout)
         if self._error is not None:
             raise httpcore.ConnectError(str(self._error)) from self._error
         if self._addresses is None:
@@ -60,11 +64,11 @@ class NameLookup:
         except (OSError, UnicodeError) as error:
             self._error = error
         finally:
-            self._ended.set()
+            self._ended.put(None)
 
     def abort(self) -> None:
         """Release the thread that waits, as if the time had run out. For other threads."""
-        self._ended.set()
+        self._ended.put(None)
 
 
 def _is_address(host: str) -> bool:

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any, Final
 
@@ -40,49 +41,65 @@ _IDLE_SECONDS: Final = 10.0
 class DeadlineWatch:
     """Ends calls whose deadline has passed, by one thread for all of them.
 
+    The main thread may be interrupted by Ctrl-C anywhere in `add()` and `remove()`. So they use nothing but an RLock and
+    a queue, which are written in C: a Condition can be left locked by a KeyboardInterrupt.
+
     Attributes:
         proxies: what is known of the proxies of the same client.
     """
 
     def __init__(self) -> None:
         self.proxies: Final = ProxyRecord()
-        self._changed = threading.Condition()
+        # The garbage collector may call remove() in a thread that is inside of add().
+        self._lock = threading.RLock()
         self._calls: set[UserClientGuard] = set()
-        self._running = False
+        self._wake_up = SimpleQueue[None]()
         self._wakes_at = 0.0
+        self._running = False
 
     def add(self, call: UserClientGuard) -> None:
         """Watch a call. `remove()` must follow, however this ends."""
-        with self._changed:
+        with self._lock:
             self._calls.add(call)
             if not self._running:
                 self._start()
             elif call.deadline < self._wakes_at:
-                self._changed.notify()
+                self._wake_up.put(None)
 
     def remove(self, call: UserClientGuard) -> None:
         """Stop watching. After this, the sockets of its thread are left alone."""
-        with self._changed:
+        with self._lock:
             self._calls.discard(call)
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._watch, name="triverse-deadlines", daemon=True)
         with suppress(RuntimeError):  # the system can start no more threads: httpx's own timeouts remain
             thread.start()
+            # After a KeyboardInterrupt before this line, the next call starts another thread. Two do no harm.
             self._running = True
 
     def _watch(self) -> None:
-        with self._changed:
-            while self._calls or self._changed.wait(_IDLE_SECONDS):
-                now = monotonic()
-                for call in self._calls:
-                    if call.deadline <= now:
-                        call.abort()
-                earliest = min((call.deadline for call in self._calls), default=now)
-                pause = min(max(_REPEAT, earliest - now), threading.TIMEOUT_MAX)
-                self._wakes_at = now + pause
-                self._changed.wait(pause)
-            self._running = False
+        idle = False
+        while True:
+            with self._lock:
+                if idle and not self._calls:
+                    self._running = False
+                    return
+                idle = not self._calls
+                pause = self._abort_late_calls()
+            with suppress(Empty):
+                self._wake_up.get(timeout=pause)
+
+    def _abort_late_calls(self) -> float:
+        """Abort the calls whose deadline has passed, and return the seconds until the next look."""
+        now = monotonic()
+        for call in self._calls:
+            if call.deadline <= now:
+                call.abort()
+        earliest = min((call.deadline for call in self._calls), default=now + _IDLE_SECONDS)
+        pause = min(max(_REPEAT, earliest - now), threading.TIMEOUT_MAX)
+        self._wakes_at = now + pause
+        return pause
 
 
 class UserClientGuard:
