@@ -41,8 +41,8 @@ _IDLE_SECONDS: Final = 10.0
 class DeadlineWatch:
     """Ends calls whose deadline has passed, by one thread for all of them.
 
-    The main thread may be interrupted by Ctrl-C anywhere in `add()` and `remove()`. So they use nothing but an RLock and
-    a queue, which are written in C: a Condition can be left locked by a KeyboardInterrupt.
+    The main thread may be interrupted by Ctrl-C anywhere in `add()` and `remove()`. So they use nothing but an RLock
+    and a queue, which are written in C: a Condition can be left locked by a KeyboardInterrupt.
 
     Attributes:
         proxies: what is known of the proxies of the same client.
