@@ -110,7 +110,7 @@ class RequestEncoder:
         A request with a `url` of its own gets no key, and nothing that the user's client adds to requests.
 
         Raises:
-            ConfigurationError: JSON cannot represent the body.
+            ConfigurationError: JSON cannot represent the body, or the user's client is closed.
         """
         request = attempt.request
         content, headers = self._content_and_headers(request)
@@ -118,6 +118,7 @@ class RequestEncoder:
             # Last: if anything above failed, a traceback that shows variables would show the key.
             headers.append((b"Authorization", b"Bearer " + key.reveal().encode()))
         if self._client is not None:
+            _check_open(self._client)
             return _build(self._client, attempt, target.url, headers, content, extensions)
         extensions["timeout"] = httpx_timeouts(attempt)
         headers.insert(0, (b"Host", target.url.netloc))
@@ -133,6 +134,13 @@ class RequestEncoder:
         if content is None:
             return b"", headers
         return content, headers + _content_headers("application/json", len(content))
+
+
+def _check_open(client: AnyClient) -> None:
+    # Before httpx raises a RuntimeError, which could as well have come from a hook of the user's.
+    if getattr(client, "is_closed", False):  # only `send`, `build_request` and `close` are asked of a user's client
+        message = "the http_client is closed: make a new one, and a new client with it"
+        raise ConfigurationError(message)
 
 
 def _build(  # noqa: PLR0913, PLR0917 - the parts of a request

@@ -1,0 +1,51 @@
+"""A user's http_client that is closed, or that has an auth of its own."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from support.clients import KEY
+
+from triverse import AsyncTriverse, ConfigurationError, Triverse
+
+CLOSED = "the http_client is closed"
+
+
+def test_a_call_with_a_closed_http_client_is_a_clear_error() -> None:
+    own = httpx.Client()
+    client = Triverse(KEY, http_client=own)
+    own.close()
+    with pytest.raises(ConfigurationError, match=CLOSED):
+        client.users.balance()
+    with pytest.raises(ConfigurationError, match=CLOSED) as caught:
+        client.tasks.text_to_model("a brass diving helmet")
+    assert not caught.value.task_may_exist
+
+
+@pytest.mark.anyio
+async def test_an_async_call_with_a_closed_http_client_is_a_clear_error() -> None:
+    own = httpx.AsyncClient()
+    client = AsyncTriverse(KEY, http_client=own)
+    await own.aclose()
+    with pytest.raises(ConfigurationError, match=CLOSED):
+        await client.users.balance()
+    with pytest.raises(ConfigurationError, match=CLOSED) as caught:
+        await client.tasks.text_to_model("a brass diving helmet")
+    assert not caught.value.task_may_exist
+
+
+@pytest.mark.anyio
+async def test_the_auth_of_an_http_client_replaces_the_key() -> None:
+    sent: list[str] = []
+
+    def note(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers["Authorization"])
+        return httpx.Response(200, json={"code": 0, "data": {"balance": 1, "frozen": 0}})
+
+    transport = httpx.MockTransport(note)
+    with httpx.Client(auth=("gateway", "password"), transport=transport) as own:
+        Triverse(KEY, http_client=own).users.balance()
+    async with httpx.AsyncClient(auth=("gateway", "password"), transport=transport) as its_own:
+        await AsyncTriverse(KEY, http_client=its_own).users.balance()
+    assert len(sent) == 2
+    assert all(value.startswith("Basic ") for value in sent)
