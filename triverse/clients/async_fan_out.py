@@ -88,6 +88,7 @@ class BalanceWorkers:
     async def _work(self) -> None:
         for name, key in self._accounts:
             await self._sender.send(await self._fetch(name, key))
+            del key  # if the user's mapping raises, a traceback that shows variables would show it
 
     async def cancel_and_wait(self) -> None:
         """Cancel the workers, wait for their end, and drop their results."""

@@ -12,9 +12,9 @@ from triverse.api.users import AccountBalance, balance
 from triverse.clients.async_balances import AsyncBalances
 from triverse.clients.config import (
     DEFAULT_MAX_CONNECTIONS,
+    Accounts,
     PickledEngine,
     account_key,
-    check_accounts,
     client_repr,
     make_policy,
     make_settings,
@@ -171,8 +171,10 @@ class AsyncTriverse:
                 print(account.name, account.balance or account.error)
             ```
         """
+        accounts = Accounts(keys)
+        del keys  # otherwise a traceback that shows variables would show the keys
         self._engine.check_open()
-        return AsyncBalances(self._engine.balance_workers(self._account_balance, check_accounts(keys)))
+        return AsyncBalances(self._engine.balance_workers(self._account_balance, accounts.checked()))
 
     async def _account_balance(self, name: str, source: AsyncKeySource) -> AccountBalance:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from attrs import evolve, frozen
 
@@ -15,12 +15,12 @@ from triverse.core.text import safe_repr
 
 __all__ = [
     "DEFAULT_MAX_CONNECTIONS",
+    "Accounts",
     "Key",
     "PickledEngine",
     "Settings",
     "account_key",
     "base_url_or_default",
-    "check_accounts",
     "client_repr",
     "make_policy",
     "make_settings",
@@ -151,16 +151,23 @@ def account_key(policy: Policy, name: str, source: object) -> tuple[Key, Policy]
     return key, evolve(policy, refreshes_key=refreshes, key_source=f"the mapping passed to balances(), under {name!r}")
 
 
-def check_accounts(keys: Mapping[str, S]) -> Mapping[str, S]:
-    """Return the accounts if they are a mapping. The message does not show them, because they are keys.
+class Accounts(Generic[S]):
+    """The accounts of `balances()`, whose repr does not show their keys."""
 
-    Raises:
-        ConfigurationError: they are not.
-    """
-    if isinstance(keys, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are not all type checked
-        return keys
-    message = f"balances() needs a mapping from names of accounts to their API keys, not {type(keys).__name__}"
-    raise ConfigurationError(message)
+    def __init__(self, keys: Mapping[str, S]) -> None:
+        self._keys = keys
+
+    def checked(self) -> Mapping[str, S]:
+        """Return the accounts if they are a mapping. The message does not show them, because they are keys.
+
+        Raises:
+            ConfigurationError: they are not.
+        """
+        if isinstance(self._keys, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are not all type checked
+            return self._keys
+        kind = type(self._keys).__name__
+        message = f"balances() needs a mapping from names of accounts to their API keys, not {kind}"
+        raise ConfigurationError(message)
 
 
 @frozen

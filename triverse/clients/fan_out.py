@@ -49,6 +49,7 @@ def iter_balances(
         size: number of threads, and how many results may be waiting for the loop.
     """
     workers = _Workers(fetch, keys, size)
+    del keys  # otherwise a traceback that shows variables would show the keys
     try:
         workers.start()
         yield from workers.results()
@@ -129,14 +130,22 @@ class _Workers:
         try:
             with suppress(RuntimeError):  # this and the earlier workers do the work
                 self._start_next()
-            while self._slots.get() and (account := self._next()) is not None:
-                self._results.put(self._fetch(*account, self._cancel))
+            while self._slots.get() and self._fetch_next():
+                pass
         except AbortedError:
             pass
         except BaseException as error:  # noqa: BLE001 - whatever the user's mapping raises is raised in the user's loop
             self._failure = error
         finally:
             self._results.put(None)
+
+    def _fetch_next(self) -> bool:
+        # A function of its own: if the user's mapping raises, no frame of the traceback holds the key before that.
+        account = self._next()
+        if account is None:
+            return False
+        self._results.put(self._fetch(*account, self._cancel))
+        return True
 
     def _next(self) -> tuple[str, KeySource] | None:
         with self._reading:

@@ -11,9 +11,9 @@ from attrs import evolve
 from triverse.api.users import AccountBalance, balance
 from triverse.clients.config import (
     DEFAULT_MAX_CONNECTIONS,
+    Accounts,
     PickledEngine,
     account_key,
-    check_accounts,
     client_repr,
     make_policy,
     make_settings,
@@ -172,8 +172,10 @@ class Triverse:
         """
         from triverse.clients.fan_out import iter_balances  # noqa: PLC0415 - few programs need it
 
+        accounts = Accounts(keys)
+        del keys  # otherwise a traceback that shows variables would show the keys
         self._engine.check_open()
-        return iter_balances(self._account_balance, check_accounts(keys), self._engine.settings.max_connections)
+        return iter_balances(self._account_balance, accounts.checked(), self._engine.settings.max_connections)
 
     def _account_balance(self, name: str, source: KeySource, cancel: CancelToken) -> AccountBalance:
         try:
