@@ -50,10 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _open_closed_streams() -> None:
-    """Put the null device in the place of streams that are closed, as cron and daemons close them.
+    """Open streams that are closed, so that the next socket does not get the number of one.
 
-    Python has None in `sys.stdout` then, and the next socket would get the number of standard output.
+    Python has None in their place. What is written to standard output must not be lost without an error, so that one
+    is opened for reading, and the first write fails. Errors have nowhere to go if standard error is closed.
     """
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+    for name, mode, flags in (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY)):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - open to the end
+            setattr(sys, name, open(os.open(os.devnull, flags), mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - open to the end
