@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -42,12 +43,14 @@ class Counter:
         return self
 
     def __enter__(self) -> Self:
+        gc.disable()  # what a collection runs is not of the call
         self._before = sys.gettrace()
         sys.settrace(self)
         return self
 
     def __exit__(self, *_: object) -> None:
         sys.settrace(self._before)
+        gc.enable()
 
 
 def sync_call(url: str) -> int:

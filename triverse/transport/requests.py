@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import httpx
@@ -59,6 +59,33 @@ def default_headers() -> dict[str, str]:
         "Accept-Encoding": "gzip",
         "User-Agent": USER_AGENT,
     }
+
+
+class OneChunkStream(httpx.ByteStream):
+    """A body of one chunk, without the generator of httpx.
+
+    A generator is left behind when sending the chunk fails, of which trio complains.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self._content = content
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _OneChunk(self._content)
+
+
+class _OneChunk:
+    def __init__(self, chunk: bytes) -> None:
+        self._chunks = [chunk]
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._chunks:
+            raise StopAsyncIteration
+        return self._chunks.pop()
 
 
 class RequestEncoder:
@@ -122,7 +149,8 @@ class RequestEncoder:
             return _build(self._client, attempt, target.url, headers, content, extensions)
         extensions["timeout"] = httpx_timeouts(attempt)
         headers.insert(0, (b"Host", target.url.netloc))
-        stream = httpx.ByteStream(content) if isinstance(content, bytes) else content
+        # Nothing is sent for an empty body, so it cannot fail.
+        stream = _stream_of(content) if content else httpx.ByteStream(b"")
         return httpx.Request(request.method, target.url, headers=headers, stream=stream, extensions=extensions)
 
     def _content_and_headers(self, request: Request[object]) -> tuple[bytes | BodyStream, RawHeaders]:
@@ -156,8 +184,14 @@ def _build(  # noqa: PLR0913, PLR0917 - the parts of a request
     extensions["timeout"] = user_client_timeouts(attempt, client.timeout)
     built = client.build_request(attempt.request.method, str(url), **options)
     if attempt.request.url is None:
+        if content and type(built.stream) is httpx.ByteStream:
+            built.stream = OneChunkStream(b"".join(built.stream))
         return built
     return type(built)(attempt.request.method, str(url), **options)
+
+
+def _stream_of(content: bytes | BodyStream) -> BodyStream | OneChunkStream:
+    return OneChunkStream(content) if isinstance(content, bytes) else content
 
 
 def _parse(text: str) -> Target:
