@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from support import tls
-from support.server import BALANCE, ME, Peer, Received, Script, answer, envelope
+from support.server import BALANCE, ME, QUOTE, TASK, Peer, Received, Script, answer, envelope
 from triverse import (
     APIError,
     AuthenticationError,
@@ -37,6 +37,7 @@ class Fault:
         retried: whether a call tries again.
         context: speaks TLS, with this certificate.
         stays: whether the server keeps the connection after an answer that is good.
+        unsent: whether the server cannot have received a request.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Fault:
     retried: bool = False
     context: Callable[[], ssl.SSLContext] | None = None
     stays: bool = False
+    unsent: bool = False
 
     @property
     def hangs(self) -> bool:
@@ -54,7 +56,8 @@ class Fault:
 
 def data_for(received: Received) -> dict[str, object]:
     """What the service would answer."""
-    return envelope(ME if received.path.endswith("/me") else BALANCE)
+    known = {"me": ME, "balance": BALANCE, "quote": QUOTE}
+    return envelope(known.get(received.path.rpartition("/")[2], TASK))
 
 
 def once(act: Callable[[Peer, bytes], None]) -> Script:
@@ -159,12 +162,15 @@ def chunk(body: bytes) -> bytes:
     return f"{len(body):x}\r\n".encode() + body + b"\r\n"
 
 
+CREDITS = ("balance", "frozen", "cost_credits", "available_credits")
+
+
 def smuggle(peer: Peer) -> None:
     """Two responses to the first request: the second must never answer the next one."""
     while (received := peer.request()) is not None:
         peer.send(
             answer(data_for(received))
-            + answer(envelope({**ME, "email": "evil@example.com", "balance": -1, "frozen": 0}))
+            + answer(envelope({**ME, **QUOTE, **TASK, "email": "evil@example.com", **dict.fromkeys(CREDITS, -1)}))
         )
 
 
@@ -201,7 +207,7 @@ GATEWAY = b"<html><head><title>502</title></head><body><h1>Bad Gateway</h1></bod
 PORTAL = b"<!doctype html><form>Sign in to the hotel's network</form>"
 
 FAULTS: tuple[Fault, ...] = (
-    Fault("refused", None, ConnectionFailedError, retried=True),
+    Fault("refused", None, ConnectionFailedError, retried=True, unsent=True),
     Fault("unroutable, nobody picks up", None, DeadlineExceededError),
     Fault("hangs up at once", lambda peer: peer.close(), ConnectionFailedError, retried=True),
     Fault("reset at once", lambda peer: peer.reset(), ConnectionFailedError, retried=True),
@@ -362,9 +368,9 @@ FAULTS: tuple[Fault, ...] = (
     Fault("drops the connection at its second request", drops_second, None, retried=True, stays=True),
     Fault("picks up slowly", slow, None),
     Fault("TLS: good", one_answer, None, context=tls.server_context),
-    Fault("TLS: another name", one_answer, ConnectionFailedError, retried=True, context=tls.wrong_name),
-    Fault("TLS: expired", one_answer, ConnectionFailedError, retried=True, context=tls.expired),
-    Fault("TLS: self-signed", one_answer, ConnectionFailedError, retried=True, context=tls.self_signed),
+    Fault("TLS: another name", one_answer, ConnectionFailedError, retried=True, context=tls.wrong_name, unsent=True),
+    Fault("TLS: expired", one_answer, ConnectionFailedError, retried=True, context=tls.expired, unsent=True),
+    Fault("TLS: self-signed", one_answer, ConnectionFailedError, retried=True, context=tls.self_signed, unsent=True),
     Fault("TLS: alert in the body", once(alert), ConnectionFailedError, retried=True, context=tls.server_context),
     Fault("TLS: truncated in the body", part(0.9), ConnectionFailedError, retried=True, context=tls.server_context),
     Fault(

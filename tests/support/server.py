@@ -17,6 +17,8 @@ from typing import Self, TypeAlias
 __all__ = [
     "BALANCE",
     "ME",
+    "QUOTE",
+    "TASK",
     "UPLOADED",
     "Peer",
     "Received",
@@ -37,6 +39,8 @@ ME: dict[str, object] = {
 }
 BALANCE: dict[str, object] = {"balance": 100.0, "frozen": 25.0}
 UPLOADED: dict[str, object] = {"file_key": "tasks/uid_1/20260601/1.png"}
+QUOTE: dict[str, object] = {"flow_name": "text-to-model", "params": {}, "cost_credits": 42, "available_credits": 100}
+TASK: dict[str, object] = {"task_uuid": "7d0f2c4e-1b3a-4c5d-8e6f-9a0b1c2d3e4f", "status": "SUCCESS", "cost_credits": 42}
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
