@@ -137,7 +137,7 @@ def test_the_watching_thread_ends_when_there_is_nothing_to_watch(monkeypatch: py
 
     before = watching()
     with serving() as server, httpx.Client() as own:
-        client = Triverse(KEY, base_url=server.url, http_client=own, deadline=0.05)
+        client = Triverse(KEY, base_url=server.url, http_client=own, deadline=0.5)
         for _ in range(2):
             assert client.users.balance().balance == 100.0
             until = time.monotonic() + 10
