@@ -184,8 +184,8 @@ def _build(  # noqa: PLR0913, PLR0917 - the parts of a request
     extensions["timeout"] = user_client_timeouts(attempt, client.timeout)
     built = client.build_request(attempt.request.method, str(url), **options)
     if attempt.request.url is None:
-        if content and type(built.stream) is httpx.ByteStream:
-            built.stream = OneChunkStream(b"".join(built.stream))
+        if content and getattr(built.stream, "_stream", None) is content:
+            built.stream = _stream_of(content)  # in place of the one of httpx, which iterates by a generator
         return built
     return type(built)(attempt.request.method, str(url), **options)
 
