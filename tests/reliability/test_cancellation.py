@@ -22,7 +22,17 @@ import httpx
 import pytest
 import trio
 from anyio.lowlevel import checkpoint
-from support.cancel_scenarios import RIGHT, SCENARIOS, SCRIPTS, Call, Scenario, closing, first_call, silent_at_first
+from support.cancel_scenarios import (
+    RIGHT,
+    SCENARIOS,
+    SCRIPTS,
+    TASK_SCENARIOS,
+    Call,
+    Scenario,
+    closing,
+    first_call,
+    silent_at_first,
+)
 from support.cancellation import CANCEL_METHODS, MESSAGE, CancelMethod, cancelled_at
 from support.clients import KEY, UVLOOP
 from support.internals import idle_connections, loop_states, max_connections_of, permits
@@ -55,6 +65,7 @@ each_way = pytest.mark.parametrize(
 def _short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     runtime = Runtime(time.monotonic, time.time, lambda: 0.004, str)
     monkeypatch.setattr("triverse.clients.system.SYSTEM", runtime)
+    monkeypatch.setattr("triverse.api.tasks.schedule._SHORT_WAIT_GAP", 0.004)
 
 
 @pytest.fixture(autouse=True)
@@ -171,11 +182,12 @@ async def test_nor_where_the_server_makes_trouble(
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @each_way
+@pytest.mark.parametrize("scenario", [first_call, *TASK_SCENARIOS], ids=name_of)
 @pytest.mark.anyio
-async def test_nor_with_an_http_client_of_the_users(way: CancelMethod) -> None:
+async def test_nor_with_an_http_client_of_the_users(way: CancelMethod, scenario: Scenario) -> None:
     """Nothing of ours, that is: its connections are its own, and with some versions of anyio it forgets one."""
     with serving() as server:
-        assert await cancelled_everywhere(server, way, first_call, borrowed_client)
+        assert await cancelled_everywhere(server, way, scenario, borrowed_client)
 
 
 # --- By whom -------------------------------------------------------------------------------------

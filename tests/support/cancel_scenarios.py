@@ -11,10 +11,21 @@ from anyio.lowlevel import checkpoint
 
 from support.cancellation import CancelResult
 from support.clients import KEY
+from support.files import PNG
 from support.server import BALANCE, Peer, Script, answer, envelope
 from triverse import AsyncTriverse, DeadlineExceededError, InvalidResponseError, UserBalance
 
-__all__ = ["RIGHT", "SCENARIOS", "SCRIPTS", "Call", "Scenario", "closing", "first_call", "silent_at_first"]
+__all__ = [
+    "RIGHT",
+    "SCENARIOS",
+    "SCRIPTS",
+    "TASK_SCENARIOS",
+    "Call",
+    "Scenario",
+    "closing",
+    "first_call",
+    "silent_at_first",
+]
 
 RIGHT = UserBalance(100.0, 25.0)
 WHOLE = answer(envelope(BALANCE))
@@ -103,6 +114,35 @@ async def wait_for_more_credits(client: AsyncTriverse, cut: Cut) -> CancelResult
     return await cut(wait())
 
 
+async def quote_of_a_task(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
+    async def quote() -> UserBalance:
+        assert (await client.tasks.quote("text-to-model")).affordable
+        return RIGHT
+
+    return await cut(quote())
+
+
+async def creation_of_a_task(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
+    """With an image that is uploaded first."""
+
+    async def create() -> UserBalance:
+        await client.tasks.image_to_model(PNG)
+        return RIGHT
+
+    return await cut(create())
+
+
+async def wait_for_a_task(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
+    """With its pause before the first poll, and with a callback that waits, too."""
+    task = await client.tasks.text_to_model("a brass helmet")
+
+    async def wait() -> UserBalance:
+        await client.tasks.wait(task, on_update=lambda _: checkpoint())
+        return RIGHT
+
+    return await cut(wait())
+
+
 async def call_of_a_client_that_closes(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
     endings: list[CancelResult[object]] = []
 
@@ -180,6 +220,7 @@ def silent_at_first(peer: Peer) -> None:
             peer.send(WHOLE)
 
 
+TASK_SCENARIOS: tuple[Scenario, ...] = (quote_of_a_task, creation_of_a_task, wait_for_a_task)
 # How many connections the client may have, beside.
 SCENARIOS: tuple[tuple[Scenario, int], ...] = (
     (first_call, 4),
@@ -191,6 +232,7 @@ SCENARIOS: tuple[tuple[Scenario, int], ...] = (
     (call_that_others_share, 4),
     (call_that_shares_anothers, 4),
     (wait_for_more_credits, 4),
+    *((scenario, 4) for scenario in TASK_SCENARIOS),
     (call_of_a_client_that_closes, 4),
 )
 SCRIPTS: tuple[tuple[Script, Scenario], ...] = (

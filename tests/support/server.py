@@ -79,11 +79,21 @@ def envelope(data: object) -> dict[str, object]:
     return {"code": 0, "message": "success", "data": data}
 
 
+_USUAL = {
+    "/api/v1/users/me": ME,
+    "/api/v1/users/balance": BALANCE,
+    "/api/v1/upload/image": UPLOADED,
+    "/api/v1/tasks/pricing/quote": QUOTE,
+    "/api/v1/tasks/text-to-model": TASK,
+    "/api/v1/tasks/image-to-model": TASK,
+    f"/api/v1/tasks/{TASK['task_uuid']}": TASK,
+}
+
+
 def usual(received: Received) -> bytes:
     """What the service answers."""
-    known = {"/api/v1/users/me": ME, "/api/v1/users/balance": BALANCE, "/api/v1/upload/image": UPLOADED}
-    if received.path in known:
-        return answer(envelope(known[received.path]))
+    if received.path in _USUAL:
+        return answer(envelope(_USUAL[received.path]))
     return answer({"code": 1005, "message": "not found", "suggestion": "Look elsewhere."}, 404)
 
 
