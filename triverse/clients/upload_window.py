@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from triverse.core.secret import Secret
+from triverse.transport.locks import run_locked
 
 __all__ = ["KeyUploadWindow", "UploadWindows"]
 
@@ -32,7 +33,7 @@ class UploadWindows:
 
     def _renew_lock(self) -> None:
         self._process = os.getpid()
-        self.lock: threading.Lock = threading.Lock()
+        self.lock: threading.RLock = threading.RLock()
 
     def of(self, key: Secret) -> KeyUploadWindow:
         """Return the window of one key."""
@@ -42,16 +43,18 @@ class UploadWindows:
         """Reserve the next upload by this key, and return when it may start."""
         if self._process != os.getpid():
             self._renew_lock()
-        with self.lock:
-            starts = self.starts.get(key, [])
-            start = _next_start(starts, earliest)
-            self._forget_before(start - _SECONDS)
-            insort(starts, start)
-            del starts[:-_REMEMBERED]
-            # Moved to the end, so that the keys that were used longest ago are the first.
-            self.starts.pop(key, None)
-            self.starts[key] = starts
-            return start
+        return run_locked(self.lock, self._reserve, key, earliest)
+
+    def _reserve(self, key: Secret, earliest: float) -> float:
+        starts = self.starts.get(key, [])
+        start = _next_start(starts, earliest)
+        self._forget_before(start - _SECONDS)
+        insort(starts, start)
+        del starts[:-_REMEMBERED]
+        # Moved to the end, so that the keys that were used longest ago are the first.
+        self.starts.pop(key, None)
+        self.starts[key] = starts
+        return start
 
     def _forget_before(self, time: float) -> None:
         for key, starts in list(self.starts.items()):
@@ -61,10 +64,12 @@ class UploadWindows:
 
     def release(self, key: Secret, start: float) -> None:
         """Take a reservation back."""
-        with self.lock:
-            starts = self.starts.get(key, [])
-            if start in starts:
-                starts.remove(start)
+        run_locked(self.lock, self._release, key, start)
+
+    def _release(self, key: Secret, start: float) -> None:
+        starts = self.starts.get(key, [])
+        if start in starts:
+            starts.remove(start)
 
 
 def _next_start(starts: Sequence[float], earliest: float) -> float:

@@ -14,6 +14,8 @@ import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
+from triverse.transport.locks import run_locked
+
 __all__ = ["AbortedError", "CancelToken"]
 
 
@@ -47,10 +49,12 @@ class CancelToken:
         """
         if self._process != os.getpid():
             return
-        with self._lock:
-            self.cancelled = True
-            for callback in tuple(self._callbacks):
-                callback()
+        run_locked(self._lock, self._cancel)
+
+    def _cancel(self) -> None:
+        self.cancelled = True
+        for callback in tuple(self._callbacks):
+            callback()
 
     def on_cancel(self, callback: Callable[[], object]) -> None:
         """Call this function if the token is cancelled before `remove()`.
@@ -58,17 +62,18 @@ class CancelToken:
         Raises:
             AbortedError: it is cancelled already.
         """
-        with self._lock:
-            # Added first: the garbage collector may call cancel() in between.
-            self._callbacks.add(callback)
-            if self.cancelled:
-                self._callbacks.discard(callback)
-                raise AbortedError
+        run_locked(self._lock, self._add, callback)
+
+    def _add(self, callback: Callable[[], object]) -> None:
+        # Added first: the garbage collector may call cancel() in between.
+        self._callbacks.add(callback)
+        if self.cancelled:
+            self._callbacks.discard(callback)
+            raise AbortedError
 
     def remove(self, callback: Callable[[], object]) -> None:
         """Call this function no more. If `cancel()` is calling it at this moment, wait for that."""
-        with self._lock:
-            self._callbacks.discard(callback)
+        run_locked(self._lock, self._callbacks.discard, callback)
 
     def pause(self, seconds: float) -> None:
         """Sleep.

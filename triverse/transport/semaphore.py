@@ -13,6 +13,9 @@ from __future__ import annotations
 import threading
 from collections import deque
 from contextlib import suppress
+from typing import cast
+
+from triverse.transport.locks import run_locked
 
 __all__ = ["FairSemaphore", "Permit"]
 
@@ -35,21 +38,23 @@ class FairSemaphore:
     """At most `limit` permits are held at once."""
 
     def __init__(self, limit: int) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._free = limit
         self._waiting: deque[Permit] = deque()
 
     def try_acquire(self, permit: Permit) -> bool:
         """Take a permit, or a place in the queue. `release()` must follow, also if this raises."""
-        with self._lock:
-            if self._free:
-                self._free -= 1
-                permit.held = True
-            else:
-                permit.handed_over = threading.Lock()
-                permit.handed_over.acquire()
-                self._waiting.append(permit)
+        run_locked(self._lock, self._take, permit)
         return permit.held
+
+    def _take(self, permit: Permit) -> None:
+        if self._free:
+            self._free -= 1
+            permit.held = True
+        else:
+            permit.handed_over = threading.Lock()
+            permit.handed_over.acquire()
+            self._waiting.append(permit)
 
     def wait(self, permit: Permit, timeout: float | None) -> bool:
         """Wait in the queue; False if no permit came in time."""
@@ -59,16 +64,23 @@ class FairSemaphore:
 
     def release(self, permit: Permit) -> None:
         """Give the permit to the next in the queue, or stop waiting."""
-        with self._lock:
-            if not permit.held:
-                if permit in self._waiting:
-                    self._waiting.remove(permit)
-                return
+        run_locked(self._lock, self._give_back, permit)
+
+    def _give_back(self, permit: Permit) -> None:
+        if not permit.held:
+            if permit in self._waiting:
+                self._waiting.remove(permit)
+            return
+        if not self._waiting:
             permit.held = False
-            if not self._waiting:
-                self._free += 1
-                return
-            successor = self._waiting[0]
-            del self._waiting[0]
-            successor.held = True
-            successor.stop_waiting()
+            self._free += 1
+            return
+        successor = self._waiting[0]
+        handed_over = cast("threading.Lock", successor.handed_over)
+        permit.held = False
+        del self._waiting[0]
+        successor.held = True
+        try:  # noqa: SIM105 - as the functions of `suppress()` begin, Python checks for signals
+            handed_over.release()
+        except RuntimeError:  # its wait was ended at this moment
+            pass
