@@ -248,8 +248,7 @@ _PAGE: Final = """# Transfers
 Uploads of 200 MB and downloads of 300 MB over the loopback interface, in fresh processes that take turns, with the same
 chunk size where a contender has one. The memory is the peak beyond what the process had before the transfer; triverse
 promises at most 16 MiB. A ratio is the time of triverse divided by that of the contender, so less is better. The goal
-for bare httpx, 1.11, is 0.9 of its throughput. requests, aiohttp and tripo3d parse responses by code that is faster
-than that of h11, which is below httpx, so they download faster.
+for bare httpx, 1.11, is 0.9 of its throughput.
 
 Measured on {date} by `nox -s bench`, with Python {python}.
 """

@@ -57,9 +57,9 @@ class FaultyPeer(Peer):
     def __init__(self, peer: Peer) -> None:
         super().__init__(peer.server, peer._sock, peer.number)  # a second view of it
 
-    def request(self) -> Received | None:
+    def request(self, *, whole: bool = True) -> Received | None:
         self.left -= 1
-        return super().request() if self.left >= 0 else None
+        return super().request(whole=whole) if self.left >= 0 else None
 
 
 @dataclass

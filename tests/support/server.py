@@ -109,8 +109,8 @@ class Peer:
         self._sock = sock
         self._buffer = b""
 
-    def request(self) -> Received | None:
-        """The next request; None if the client hung up."""
+    def request(self, *, whole: bool = True) -> Received | None:
+        """The next request, or only its head and what came with it; None if the client hung up."""
         while b"\r\n\r\n" not in self._buffer:
             if not self._more():
                 return None
@@ -119,7 +119,7 @@ class Peer:
         method, target, _ = first.split(" ")
         headers = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
         length = next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
-        while len(self._buffer) < length and self._more():
+        while whole and len(self._buffer) < length and self._more():
             pass
         body, self._buffer = self._buffer[:length], self._buffer[length:]
         received = Received(method, target, headers, body, self.number)
