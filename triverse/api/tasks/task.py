@@ -46,6 +46,12 @@ _FINAL_STATUSES: Final = frozenset({_SUCCESS, "FAILED", "CANCELLED"})
 # The service does not document the fields of `error`. The first is its name for such a text elsewhere.
 _REASON_FIELDS: Final = ("message", "detail", "reason", "error")
 
+# Fields in which the service may send any text, and with it the key.
+_TEXT_FIELDS: Final = (
+    *("status", "flow_name", "read_after_write_header", "client_order_id"),
+    *("input", "output", "error", "queue", "extra"),
+)
+
 _QUEUE_FIELDS: Final[Mapping[str, Check]] = {
     "is_queued": check_bool,
     "position": check_int,
@@ -173,9 +179,7 @@ class Task(Result):
 
     def _without_key(self, redact: Callable[[str], str]) -> Self:
         # Errors about a task show its status and its reason, and have the whole task as an attribute.
-        texts: dict[str, Any] = {
-            name: getattr(self, name) for name in ("status", "flow_name", "input", "output", "error", "extra")
-        }
+        texts: dict[str, Any] = {name: getattr(self, name) for name in _TEXT_FIELDS}
         redacted: dict[str, Any] = {name: _redacted(value, redact) for name, value in texts.items()}
         return self if redacted == texts else evolve(self, **redacted)
 
@@ -203,6 +207,9 @@ class Task(Result):
 def _redacted(value: object, redact: Callable[[str], str]) -> object:
     if isinstance(value, str):
         return redact(value)
+    if isinstance(value, TaskQueue):
+        extra = cast("Mapping[str, object]", _redacted(value.extra, redact))
+        return value if extra == value.extra else evolve(value, extra=extra)
     if isinstance(value, dict):
         members = cast("dict[str, object]", value).items()
         return {redact(name): _redacted(member, redact) for name, member in members}

@@ -1,0 +1,128 @@
+"""The key does not show in what comes of quotes, creations and waits, whatever the service echoes."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import traceback
+import warnings
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Generator
+from typing import TypeAlias
+
+import anyio
+import pytest
+from support.clients import MODES, Mode, drive
+from support.key_search import occurrences, traceback_text
+from support.recording import no_backoff
+from support.server import TASK, Peer, Received, Server, answer, envelope, serving
+
+from triverse import AsyncTriverse, Task, TaskFailedError, Triverse, TriverseError
+
+KEY = "tv/live+key=0123456789%abcdef"
+TASK_ID = str(TASK["task_uuid"])
+
+Ways: TypeAlias = tuple[Callable[[Triverse], object], Callable[[AsyncTriverse], Awaitable[object]]]
+CALLS: dict[str, Ways] = {
+    "quote": (lambda c: c.tasks.quote("text-to-model"), lambda c: c.tasks.quote("text-to-model")),
+    "create": (lambda c: c.tasks.text_to_model("a helmet"), lambda c: c.tasks.text_to_model("a helmet")),
+    "wait": (lambda c: c.tasks.wait(TASK_ID, timeout=0), lambda c: c.tasks.wait(TASK_ID, timeout=0)),
+}
+
+each_call = pytest.mark.parametrize("call", CALLS)
+each_mode = pytest.mark.parametrize("mode", MODES)
+
+
+@pytest.fixture(autouse=True)
+def _no_backoff() -> Generator[None]:
+    with no_backoff():
+        yield
+
+
+def outcome_of(mode: Mode, call: str, url: str) -> object:
+    try:
+        return drive(mode, *CALLS[call], base_url=url, api_key=KEY, max_retries=1)
+    except TriverseError as error:
+        return error
+
+
+def shown(outcome: object) -> str:
+    """All that a user, or a tool of the user's, may see of it."""
+    text = f"{outcome!r} {outcome} {pickle.dumps(outcome)!r}"
+    if isinstance(outcome, TriverseError):
+        text += traceback_text(outcome) + repr(outcome.task)
+    return text
+
+
+def echo(received: Received, status: int) -> bytes:
+    key = received.header("Authorization").removeprefix("Bearer ")
+    told = {"code": 1001, "message": f"{key} and client_order_id", "suggestion": b64encode(key.encode()).decode()}
+    return answer(told, status, {"X-Echo": key, "X-Request-Id": key, "Retry-After": "0"}, reason=key)
+
+
+def echoed_in_a_task(received: Received, **fields: object) -> bytes:
+    """A task with the key in each of its fields, also where no text belongs."""
+    key = received.header("Authorization").removeprefix("Bearer ")
+    texts = dict.fromkeys(("flow_name", "created_at", "progress", "read_after_write_header", "client_order_id"), key)
+    objects = {"error": {"message": key}, "output": {key: key}, "queue": {"position": key}, "unknown": [key, {key: 1}]}
+    return answer(envelope({**TASK, **texts, **objects, **fields}))
+
+
+@each_mode
+@each_call
+def test_an_echo_of_the_service_does_not_bring_the_key_to_light(
+    call: str, mode: Mode, everything_logged: io.StringIO
+) -> None:
+    for status in (200, 302, 400, 401, 403, 404, 409, 429, 500, 503):
+        with (
+            warnings.catch_warnings(record=True) as warned,
+            serving(lambda received, status=status: echo(received, status)) as server,  # type: ignore[misc]
+        ):
+            outcome = outcome_of(mode, call, server.url)
+        assert isinstance(outcome, TriverseError)
+        assert not occurrences(KEY, shown(outcome) + str(warned)), status
+    assert not occurrences(KEY, everything_logged.getvalue())
+
+
+@each_mode
+@pytest.mark.parametrize("call", ["create", "wait"])
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [({}, Task), ({"status": "FAILED"}, TaskFailedError), ({"status": 5}, TriverseError), ({"status": KEY}, object)],
+)
+def test_a_task_that_echoes_the_key_does_not_show_it(
+    call: str, fields: dict[str, object], kind: type, mode: Mode, everything_logged: io.StringIO
+) -> None:
+    with serving(lambda received: echoed_in_a_task(received, **fields)) as server:
+        outcome = outcome_of(mode, call, server.url)
+    assert isinstance(outcome, kind if call == "wait" else (Task, TriverseError))
+    assert not occurrences(KEY, shown(outcome) + everything_logged.getvalue())
+
+
+def silent(peer: Peer) -> None:
+    peer.request()
+    peer.pause()
+
+
+@each_call
+@pytest.mark.anyio
+async def test_a_cancelled_call_shows_no_key_in_any_frame(call: str) -> None:
+    seen: list[BaseException] = []
+
+    async def run(client: AsyncTriverse) -> None:
+        try:
+            await CALLS[call][1](client)
+        except BaseException as cancelled:
+            seen.append(cancelled)
+            raise
+
+    with Server(silent) as server:
+        async with AsyncTriverse(KEY, base_url=server.url) as client, anyio.create_task_group() as group:
+            group.start_soon(run, client)
+            await anyio.to_thread.run_sync(server.heard)
+            group.cancel_scope.cancel()
+    (cancelled,) = seen
+    captured = "".join(traceback.TracebackException.from_exception(cancelled, capture_locals=True).format())
+    assert "async_namespace.py" in captured
+    assert (TASK_ID if call == "wait" else "client_order_id" if call == "create" else "") in captured
+    assert not occurrences(KEY, captured)
