@@ -134,12 +134,17 @@ def test_an_image_of_the_web_is_not_uploaded(here: Sandbox, tmp_path: Path) -> N
     assert not here.demo.uploads
 
 
-def test_a_file_that_is_no_image_is_refused(here: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("content", [b"not an image", b""])
+def test_a_file_that_is_no_image_is_refused_before_the_question(
+    here: Sandbox, tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "notes.png"
-    path.write_text("not an image", encoding="utf-8")
-    assert main(["generate", "--image", str(path), "-o", str(tmp_path), "--yes"]) == 7
-    assert "JPEG, PNG or WebP" in capsys.readouterr().err
-    assert not here.demo.tasks
+    path.write_bytes(content)
+    assert main(["generate", "--image", str(path), "-o", str(tmp_path)]) == 7
+    error = capsys.readouterr().err
+    assert "JPEG, PNG or WebP" in error or "empty" in error
+    assert "costs" not in error
+    assert not here.requests
 
 
 def test_an_upload_that_takes_too_long_has_the_status_of_a_timeout(here: Sandbox, tmp_path: Path) -> None:

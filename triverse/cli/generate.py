@@ -27,6 +27,7 @@ from triverse.cli.output import (
 from triverse.cli.progress import Reporter, reporting
 from triverse.cli.task_errors import input_errors, resumable, resume_command
 from triverse.cli.tasks import check_target
+from triverse.files.uploads import open_upload
 
 __all__ = ["generate"]
 
@@ -140,12 +141,14 @@ def generate(  # noqa: PLR0913 - one argument for each option
 
 
 def _quote(client: Triverse, order: _Order) -> Quote:
-    """The price of the task.
+    """The price of the task. Everything that can be refused here is, before the user is asked.
 
     Raises:
-        CommandError: the prompt or a parameter was refused.
+        CommandError: the prompt, the image or a parameter was refused.
     """
     with input_errors():
+        if order.image is not None and not _is_url(order.image):
+            open_upload(api.uploads.image(Path(order.image))).close()
         return client.tasks.quote(order.request(_NOT_UPLOADED_YET))
 
 
@@ -220,6 +223,10 @@ def _create(client: Triverse, order: _Order, reporter: Reporter) -> Task:
 
 
 def _upload(client: Triverse, image: str, reporter: Reporter) -> str | UploadedFile:
-    if image.startswith(("https://", "http://")):
+    if _is_url(image):
         return image
     return client.uploads.image(Path(image), on_progress=lambda step: reporter.transfer("upload", step))
+
+
+def _is_url(image: str) -> bool:
+    return image.startswith(("https://", "http://"))
