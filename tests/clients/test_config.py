@@ -32,6 +32,38 @@ def test_an_empty_variable_for_the_base_url_counts_as_not_set(
 
 
 @each_client
+def test_a_wrong_base_url_of_the_environment_is_reported_by_its_variable(
+    kind: type[Triverse | AsyncTriverse], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for wrong in (PLAIN, "api.triverse.ai", "https://[::1"):
+        monkeypatch.setenv("TRIVERSE_BASE_URL", wrong)
+        with pytest.raises(ConfigurationError, match=r"^TRIVERSE_BASE_URL (must begin|is not)"):
+            kind(KEY)
+        with pytest.raises(ConfigurationError, match=r"^base_url (must begin|is not)"):
+            kind(KEY, base_url=wrong)
+
+
+@each_client
+def test_a_wrong_key_of_the_environment_is_reported_by_its_variable(
+    kind: type[Triverse | AsyncTriverse], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for wrong in ("", "Bearer a-key", "a key"):
+        monkeypatch.setenv("TRIVERSE_API_KEY", wrong)
+        with pytest.raises(ConfigurationError, match=r"^the API key in TRIVERSE_API_KEY (is|begins|contains)"):
+            kind()
+        with pytest.raises(ConfigurationError, match=r"^the API key (is|begins|contains)"):
+            kind(wrong)
+
+
+@each_client
+def test_allow_http_of_the_environment_counts_whatever_is_passed(
+    kind: type[Triverse | AsyncTriverse], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIVERSE_ALLOW_HTTP", "1")
+    assert PLAIN in repr(kind(KEY, base_url=PLAIN, allow_http=False))
+
+
+@each_client
 def test_plain_http_to_another_host_is_refused_and_names_allow_http(
     kind: type[Triverse | AsyncTriverse],
 ) -> None:

@@ -188,6 +188,7 @@ def test_an_error_of_the_callable_is_the_cause(mode: Mode) -> None:
 def test_a_bad_key_of_a_callable_is_refused_and_not_shown(mode: Mode, bad: object) -> None:
     with serving() as server, pytest.raises(ConfigurationError) as caught:
         drive(mode, lambda c: c.users.me(), lambda c: c.users.me(), base_url=server.url, api_key=lambda: bad)  # type: ignore[arg-type,return-value]  # pyright: ignore[reportArgumentType]  # programs are not all type checked
+    assert "the API key that the api_key callable returned " in str(caught.value)
     assert "tv-b" not in shown(caught.value)
     assert server.connections == 0
 

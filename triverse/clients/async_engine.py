@@ -164,7 +164,13 @@ def make_engine(key: Key, policy: Policy, settings: Settings, user_client: httpx
     Raises:
         ConfigurationError: the base URL or the `http_client` is wrong.
     """
-    transport = AsyncTransport(settings.base_url, settings.max_connections, user_client, allow_http=settings.allow_http)
+    transport = AsyncTransport(
+        settings.base_url,
+        settings.max_connections,
+        user_client,
+        allow_http=settings.allow_http,
+        base_url_name=settings.base_url_name,
+    )
     return AsyncEngine(
         key=key,
         policy=policy,

@@ -37,6 +37,7 @@ DEFAULT_MAX_CONNECTIONS: Final = 100
 
 _DEFAULT_BASE_URL: Final = "https://api.triverse.ai/api/v1"
 _KEY_VARIABLE: Final = "TRIVERSE_API_KEY"
+_BASE_URL_VARIABLE: Final = "TRIVERSE_BASE_URL"
 
 _FROM_ENVIRONMENT: Final = f"the environment variable {_KEY_VARIABLE}"
 _FROM_ARGUMENT: Final = "the argument api_key"
@@ -49,11 +50,13 @@ class Settings:
 
     Attributes:
         base_url: as it was given, or from the environment.
+        base_url_name: the argument or the variable that it came from, for errors.
         max_connections: how many requests may be sent at once.
         allow_http: whether plain `http://` to any host is allowed.
     """
 
     base_url: str
+    base_url_name: str
     max_connections: int
     allow_http: bool
 
@@ -61,7 +64,7 @@ class Settings:
 def base_url_or_default(base_url: str | None) -> str:
     """Return the base URL that was given, or that of the environment, or the service's."""
     if base_url is None:
-        return os.environ.get("TRIVERSE_BASE_URL") or _DEFAULT_BASE_URL
+        return os.environ.get(_BASE_URL_VARIABLE) or _DEFAULT_BASE_URL
     return base_url
 
 
@@ -75,7 +78,8 @@ def make_settings(base_url: str | None, max_connections: int, *, allow_http: boo
         message = f"allow_http must be True or False, not {safe_repr(allow_http)}"
         raise ConfigurationError(message)
     allowed = allow_http or os.environ.get("TRIVERSE_ALLOW_HTTP") == "1"
-    return Settings(base_url_or_default(base_url), positive_int("max_connections", max_connections), allowed)
+    name = _BASE_URL_VARIABLE if base_url is None else "base_url"
+    return Settings(base_url_or_default(base_url), name, positive_int("max_connections", max_connections), allowed)
 
 
 def resolve_key(source: object) -> tuple[Key, str]:
@@ -113,7 +117,7 @@ def make_policy(  # noqa: PLR0913 - each is one option of a client
         ConfigurationError: an option is wrong, or the key cannot be a bearer token.
     """
     if isinstance(key, Secret):
-        key.validated()
+        key.validated(f"the API key in {_KEY_VARIABLE}" if key_source == _FROM_ENVIRONMENT else "the API key")
     return Policy(
         timeout=base.timeout if isinstance(timeout, Unset) else as_timeout(timeout),
         deadline=value_or(deadline, base.deadline),

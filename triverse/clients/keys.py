@@ -6,6 +6,7 @@ import inspect
 import math
 import time
 from collections.abc import Callable
+from typing import Final
 
 import anyio
 
@@ -13,6 +14,8 @@ from triverse.core.errors import ConfigurationError, DeadlineExceededError
 from triverse.core.secret import Secret
 
 __all__ = ["key_from_async_callable", "key_from_callable"]
+
+_NAME: Final = "the API key that the api_key callable returned"
 
 
 def key_from_callable(source: Callable[[], object]) -> Secret:
@@ -32,7 +35,7 @@ def key_from_callable(source: Callable[[], object]) -> Secret:
         raise ConfigurationError(message)
     key = Secret(value)
     del value  # otherwise a traceback that shows variables would show the key
-    return key.validated()
+    return key.validated(_NAME)
 
 
 async def key_from_async_callable(source: Callable[[], object], deadline: float | None) -> Secret:
@@ -55,7 +58,7 @@ async def key_from_async_callable(source: Callable[[], object], deadline: float 
         raise DeadlineExceededError(message)
     key = Secret(value)
     del value  # otherwise a traceback that shows variables would show the key
-    return key.validated()
+    return key.validated(_NAME)
 
 
 def _failed(error: Exception) -> ConfigurationError:

@@ -49,8 +49,8 @@ class Triverse:
         max_retries: extra attempts after the first.
         max_connections: how many requests may be sent at once; others wait.
         http_client: your own `httpx.Client`, which you close. If no `timeout` is given here, its own applies.
-        allow_http: allow plain `http://` to any host, for a mock or a gateway on a private network; also
-            `TRIVERSE_ALLOW_HTTP=1`.
+        allow_http: allow plain `http://` to any host, for a mock or a gateway on a private network.
+            `TRIVERSE_ALLOW_HTTP=1` allows it whatever is passed here.
 
     Raises:
         ConfigurationError: an argument or a value of the environment is wrong.

@@ -31,14 +31,14 @@ class Secret:
         self._value = value if isinstance(value, str) and self._problem is None else ""
         self._encodings: tuple[str, ...] | None = None
 
-    def validated(self) -> Secret:
-        """Return this key if it can be sent as a bearer token.
+    def validated(self, name: str = "the API key") -> Secret:
+        """Return this key if it can be sent as a bearer token. `name` is how an error refers to it.
 
         Raises:
             ConfigurationError: it cannot. The message says why, and does not show the key.
         """
         if self._problem is not None:
-            message = f"the API key {self._problem}: copy the key alone from the Triverse API dashboard"
+            message = f"{name} {self._problem}: copy the key alone from the Triverse API dashboard"
             raise ConfigurationError(message)
         return self
 

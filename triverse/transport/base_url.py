@@ -16,23 +16,23 @@ _MAX_LABEL_LENGTH: Final = 63  # RFC 1035
 _EXAMPLE: Final = "such as https://api.triverse.ai/api/v1"
 
 
-def parse_base_url(text: str, *, allow_http: bool = False) -> httpx.URL:
-    """Return the base URL without a slash at its end.
+def parse_base_url(text: str, name: str = "base_url", *, allow_http: bool = False) -> httpx.URL:
+    """Return the base URL without a slash at its end. `name` is how an error refers to it.
 
     Raises:
         ConfigurationError: it is not a URL, or requests to it would show the key to others.
     """
-    url = _parse(text)
+    url = _parse(text, name)
     problem = _problem(url, allow_http=allow_http)
     if problem:
-        message = f"base_url {problem}"
+        message = f"{name} {problem}"
         raise ConfigurationError(message)
     return url.copy_with(raw_path=url.raw_path.rstrip(b"/") or b"/")
 
 
-def _parse(text: object) -> httpx.URL:
+def _parse(text: object, name: str) -> httpx.URL:
     if text == "":
-        message = f"base_url is empty: leave it out, or give a URL {_EXAMPLE}"
+        message = f"{name} is empty: leave it out, or give a URL {_EXAMPLE}"
         raise ConfigurationError(message)
     if isinstance(text, str) and text.isascii() and text.isprintable() and not set(text) & set(" \\"):
         try:
@@ -43,7 +43,7 @@ def _parse(text: object) -> httpx.URL:
         else:
             if (port is None or 0 < port <= _MAX_PORT) and _has_valid_labels(url.raw_host):
                 return url
-    message = f"base_url is not a URL, {_EXAMPLE}"
+    message = f"{name} is not a URL, {_EXAMPLE}"
     raise ConfigurationError(message)
 
 

@@ -51,9 +51,15 @@ class Transport:
     """
 
     def __init__(
-        self, base_url: str, max_connections: int, http_client: httpx.Client | None, *, allow_http: bool = False
+        self,
+        base_url: str,
+        max_connections: int,
+        http_client: httpx.Client | None,
+        *,
+        allow_http: bool = False,
+        base_url_name: str = "base_url",
     ) -> None:
-        url = parse_base_url(base_url, allow_http=allow_http)
+        url = parse_base_url(base_url, base_url_name, allow_http=allow_http)
         if http_client is not None:
             check_http_client(http_client, "Client", "close")
         self.base_url: str = str(url)
