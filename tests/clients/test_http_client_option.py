@@ -13,6 +13,7 @@ from support.server import BALANCE, answer, envelope, serving
 
 from triverse import (
     AsyncTriverse,
+    AuthenticationError,
     ConfigurationError,
     NotFoundError,
     PermissionDeniedError,
@@ -142,6 +143,29 @@ async def test_its_auth_and_mounts_apply_and_the_key_is_kept() -> None:
     ):
         assert (await async_client.users.balance()).total == 125.0
     assert seen == [("signed", f"Bearer {KEY}")] * 2
+
+
+@pytest.mark.anyio
+async def test_a_401_names_the_http_client_that_replaced_the_key() -> None:
+    def hook(request: httpx.Request) -> None:
+        request.headers["Authorization"] = "Bearer another-key"
+
+    async def async_hook(request: httpx.Request) -> None:
+        hook(request)
+
+    expected = "Check the http_client: its auth or a hook replaced the API key that came from the argument api_key"
+    with serving(lambda _: answer({"code": 1001, "message": "unknown key"}, 401)) as server:
+        for own in (httpx.Client(auth=("user", "password")), httpx.Client(event_hooks={"request": [hook]})):
+            client = Triverse(KEY, base_url=server.url, http_client=own)
+            with own, pytest.raises(AuthenticationError, match=expected):
+                client.users.me()
+        for its_own in (
+            httpx.AsyncClient(auth=("user", "password")),
+            httpx.AsyncClient(event_hooks={"request": [async_hook]}),
+        ):
+            async with its_own, AsyncTriverse(KEY, base_url=server.url, http_client=its_own) as async_client:
+                with pytest.raises(AuthenticationError, match=expected):
+                    await async_client.users.me()
 
 
 @pytest.mark.anyio

@@ -310,7 +310,9 @@ def test_a_key_that_can_be_renewed_is_renewed_once() -> None:
     assert isinstance(download(refreshes_key=True).run(refused, refused), AuthenticationError)
     assert isinstance(download().run(refused), AuthenticationError)
     storage = redirect("https://storage.example/x")
-    assert isinstance(download(refreshes_key=True).run(storage, refused), AuthenticationError)
+    error = download(refreshes_key=True).run(storage, refused)
+    assert isinstance(error, AuthenticationError)
+    assert "This URL is requested without the API key" in str(error)
 
 
 def test_the_timeout_bounds_everything() -> None:

@@ -44,6 +44,7 @@ class Reply:
         body: as it was received, still compressed; cut off at some point after `MAX_BODY_BYTES`.
         key: the key that was sent, so that it can be redacted from the response.
         url: the URL of the request, without query and userinfo.
+        key_replaced: whether the user's `http_client` replaced the key by credentials of its own.
     """
 
     status: int
@@ -51,6 +52,7 @@ class Reply:
     body: bytes = field(default=b"", repr=False)
     key: Secret | None = None
     url: str | None = None
+    key_replaced: bool = False
 
 
 class FailureKind(Enum):

@@ -148,8 +148,17 @@ def _result(  # noqa: PLR0913, PLR0917 - what an outcome is judged by
     elif isinstance(result, Result) and outcome.key is not None:
         return cast("T", result._without_key(outcome.key.redact))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # not for users
     if isinstance(result, AuthenticationError):
-        result._hint = f"Check the API key, which came from {policy.key_source}."  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # only this package sets it
+        result._hint = _remedy(attempt.request, outcome, policy)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # only this package sets it
     return result
+
+
+def _remedy(request: Request[object], reply: Reply, policy: Policy) -> str:
+    """Return what to check after a 401."""
+    if request.url is not None:
+        return "This URL is requested without the API key: it may have expired, so ask for a new one."
+    if reply.key_replaced:
+        return f"Check the http_client: its auth or a hook replaced the API key that came from {policy.key_source}."
+    return f"Check the API key, which came from {policy.key_source}."
 
 
 def _response(request: Request[T], result: T, outcome: Outcome, attempt: Attempt, elapsed: float) -> Response[T]:

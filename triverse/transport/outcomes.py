@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Final, Protocol, cast
 
 import httpx
@@ -80,7 +81,14 @@ def to_reply(response: httpx.Response, body: bytes | None, key: Secret, url: str
     if body is None:
         body = response.content
         raw = [(name, value) for name, value in raw if name.lower() != b"content-encoding"]
-    return Reply(response.status_code, Headers(raw), body, key, url)
+    replaced = response.status_code == HTTPStatus.UNAUTHORIZED and _key_was_replaced(response.request, key)
+    return Reply(response.status_code, Headers(raw), body, key, url, replaced)
+
+
+def _key_was_replaced(request: httpx.Request, key: Secret) -> bool:
+    """Whether the request had other credentials: `auth` and hooks of the user's client can set them."""
+    # A request without the key, as to a storage host, has none.
+    return request.headers.get("Authorization") not in {None, f"Bearer {key.reveal()}"}
 
 
 # By name, because httpx and httpx2 have classes of the same names. The first match in the class's ancestors counts.
