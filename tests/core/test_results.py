@@ -16,9 +16,17 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.exchange_driver import Call, data
+from support.exchange_driver import Call, data, reply
 
-from triverse import AccountBalance, BalanceChange, ConfigurationError, Response, UserBalance, UserInfo
+from triverse import (
+    AccountBalance,
+    BalanceChange,
+    ConfigurationError,
+    InvalidResponseError,
+    Response,
+    UserBalance,
+    UserInfo,
+)
 from triverse.api import users
 from triverse.core.result import Result
 
@@ -173,9 +181,28 @@ def test_a_balance_change_and_an_account_convert_too() -> None:
     assert json.loads(failed.to_json()) == {"name": "b", "balance": None, "error": "no key"}
 
 
-def test_nan_in_a_result_made_by_hand_has_no_json_form() -> None:
-    with pytest.raises(ConfigurationError, match=r"^UserBalance\.balance cannot be sent as JSON: NaN"):
-        UserBalance(math.nan, 0.0).to_dict()
+def test_what_json_cannot_hold_is_replaced_in_a_dict_of_a_result() -> None:
+    result = UserBalance(math.nan, 0.0, extra={"limit": math.inf, "huge": 10**400, "text": ["half \ud800"]})
+    plain = {"balance": None, "frozen": 0.0, "limit": None, "huge": 10**400, "text": ["half ?"]}
+    assert result.to_dict() == plain
+    assert json.loads(result.to_json()) == plain
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_unknown_fields_may_have_a_hundred_levels(opening: str, closing: str) -> None:
+    for levels in (100, 101, 300, 900):
+        end = "null" if opening == '{"a":' else ""
+        text = f'{{"balance": 1, "frozen": 2, "deep": {opening * levels}{end}{closing * levels}}}'
+        call = Call(users.balance())
+        if levels == 100:
+            result = call.response(data(json.loads(text))).data
+            assert json.loads(result.to_json()) == json.loads(text)
+        else:
+            body = f'{{"code": 0, "data": {text}}}'.encode()
+            error = call.error(reply(body=body))
+            assert isinstance(error, InvalidResponseError)
+            assert error.path == "data.deep"
+            assert "nested more than 100 levels deep" in str(error)
 
 
 def test_dict_of_a_result_is_its_to_dict() -> None:

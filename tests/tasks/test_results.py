@@ -325,3 +325,11 @@ def test_a_key_that_the_service_echoes_is_not_shown_by_a_task() -> None:
     task = Call(api.tasks.get(UUID_TEXT)).response(evolve(data(fields), key=key)).data
     assert key.reveal() not in f"{task!r} {task.reason} {task.to_json()}"
     assert task.reason == "bad key [redacted]"
+
+
+def test_a_task_with_values_that_json_lacks_still_converts_to_json() -> None:
+    odd = '"progress": NaN, "more": [1e999, {"x": -Infinity}], "flow_name": "\\ud800", "cost_credits": 1' + "0" * 400
+    body = f'{{"code": 0, "data": {{"task_uuid": "{UUID_TEXT}", "status": "QUEUED", {odd}}}}}'.encode()
+    task = Call(api.tasks.get(UUID_TEXT)).response(reply(body=body)).data
+    assert task.to_dict()["more"] == [None, {"x": None}]
+    assert json.loads(task.to_json())["flow_name"] == "?"

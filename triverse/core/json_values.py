@@ -32,17 +32,31 @@ class _RefusedError(Exception):
         self.path = ""
 
 
-def to_plain_json(value: object, name: str = "json", *, convert: Callable[[object], object] | None = None) -> object:
-    """Return the value as plain JSON values. `name` is how an error refers to it.
+def to_plain_json(
+    value: object,
+    name: str = "json",
+    *,
+    convert: Callable[[object], object] | None = None,
+    received: bool = False,
+) -> object:
+    """Return the value as plain JSON values.
 
-    Every Mapping becomes a dict, every Sequence a list, and an enumeration its value. `convert`, if given, is called
-    with a value of any other type. It returns a value that JSON can hold, or the same object if there is none.
+    Every Mapping becomes a dict, every Sequence a list, and an enumeration its value.
+
+    Args:
+        value: what to convert.
+        name: how an error refers to it.
+        convert: is called with a value of any other type. It returns a value that JSON can hold, or the same object if
+            there is none.
+        received: whether it came from a server, which may have sent what JSON does not allow. NaN and Infinity then
+            become None, half a surrogate pair becomes a question mark, and numbers of any size are kept.
 
     Raises:
         ConfigurationError: JSON cannot hold the value. The message contains the path of the part at fault.
     """
+    converter = _ReceivedConverter(convert) if received else _Converter(convert)
     try:
-        return _Converter(convert).plain(value)
+        return converter.plain(value)
     except _RefusedError as error:
         message = f"{name}{error.path} cannot be sent as JSON: {error.problem}"
     raise ConfigurationError(message)
@@ -53,6 +67,8 @@ def _refuse(problem: str) -> NoReturn:
 
 
 class _Converter:
+    max_depth = _MAX_DEPTH
+
     def __init__(self, convert: Callable[[object], object] | None) -> None:
         self._convert = convert
         # The objects and arrays around the value that is being converted, by identity.
@@ -64,10 +80,27 @@ class _Converter:
         if isinstance(value, Enum):
             return self.plain(value.value)
         if isinstance(value, (str, UserString)):
-            return _text(value)
+            return self.text(value)
         if isinstance(value, (int, float)):
-            return _number(value)
+            return self.number(value)
         return self._container(value)
+
+    def text(self, value: str | UserString) -> str:
+        text = _str(value)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            _refuse("the text contains a lone surrogate, which UTF-8 cannot encode")
+        return text
+
+    def number(self, value: float) -> float | None:
+        if isinstance(value, int):
+            if value.bit_length() > _MAX_INT_BITS:
+                _refuse("the number is too large")
+            return int(value)
+        if not math.isfinite(value):
+            _refuse("NaN and Infinity are no JSON numbers")
+        return float(value)
 
     def _container(self, value: object) -> object:
         other = value
@@ -88,8 +121,8 @@ class _Converter:
     def _inside(self, container: object, convert: Callable[[T], object], value: T) -> object:
         if id(container) in self._around:
             _refuse("it contains itself")
-        if len(self._around) == _MAX_DEPTH:
-            _refuse(f"it is nested more than {_MAX_DEPTH} levels deep")
+        if len(self._around) == self.max_depth:
+            _refuse(f"it is nested more than {self.max_depth} levels deep")
         self._around[id(container)] = container
         try:
             return convert(value)
@@ -117,27 +150,25 @@ class _Converter:
             raise
 
 
+class _ReceivedConverter(_Converter):
+    # Fields of a response have up to _MAX_DEPTH levels. Those of the results that hold them are added.
+    max_depth = _MAX_DEPTH + 10
+
+    def text(self, value: str | UserString) -> str:
+        return _str(value).encode("utf-8", "replace").decode()
+
+    def number(self, value: float) -> float | None:
+        if isinstance(value, int):
+            return int(value)
+        return float(value) if math.isfinite(value) else None
+
+
+def _str(value: str | UserString) -> str:
+    return str.__str__(value) if isinstance(value, str) else value.data
+
+
 def _read(members: Iterable[T]) -> list[T]:
     try:
         return list(members)
     except Exception as error:  # noqa: BLE001 - collections of other libraries fail in any way they like
         _refuse(f"its members cannot be read ({type(error).__name__})")
-
-
-def _text(value: str | UserString) -> str:
-    text = str.__str__(value) if isinstance(value, str) else value.data
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        _refuse("the text contains a lone surrogate, which UTF-8 cannot encode")
-    return text
-
-
-def _number(value: float) -> float:
-    if isinstance(value, int):
-        if value.bit_length() > _MAX_INT_BITS:
-            _refuse("the number is too large")
-        return int(value)
-    if not math.isfinite(value):
-        _refuse("NaN and Infinity are no JSON numbers")
-    return float(value)

@@ -156,7 +156,7 @@ def parse(body: bytes, headers: Headers) -> object:
     """
     text = decompress(body, headers)
     try:
-        value: object = json.loads(text)
+        value = _json_value(text)
     except RecursionError:
         problem = "the response body is nested too deep"
     except (ValueError, MemoryError):
@@ -164,6 +164,22 @@ def parse(body: bytes, headers: Headers) -> object:
     else:
         return value
     raise BodyError(problem)
+
+
+def _json_value(text: bytes) -> object:
+    try:
+        return cast("object", json.loads(text))
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise
+    except ValueError:  # an integer has more digits than Python converts, see `sys.set_int_max_str_digits()`
+        return cast("object", json.loads(text, parse_int=_int_or_infinity))
+
+
+def _int_or_infinity(digits: str) -> float:
+    try:
+        return int(digits)
+    except ValueError:
+        return float(digits)  # like 1e999, which is refused by the path of its field
 
 
 def decompress(body: bytes, headers: Headers) -> bytes:

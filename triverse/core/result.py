@@ -30,7 +30,8 @@ class Serializable:
 
     def to_dict(self) -> dict[str, object]:
         """Return the fields as plain JSON values: UUIDs and datetimes as text, unknown fields included."""
-        return cast("dict[str, object]", to_plain_json(self, type(self).__name__, convert=_json_form))
+        plain = to_plain_json(self, type(self).__name__, convert=_json_form, received=True)
+        return cast("dict[str, object]", plain)
 
     def to_json(self) -> str:
         """Return the fields as one JSON object."""

@@ -42,6 +42,7 @@ from triverse.core.structure_hooks import (
 from triverse.core.text import exception_message
 from triverse.core.validation import (
     check_bool,
+    check_extra,
     check_float,
     check_int,
     check_json,
@@ -119,7 +120,7 @@ def _fields(cls: type[Any]) -> list[Any]:
 
 def _result(into: type[Any], converter: Converter) -> Hook:
     """Return the hook for a `Result`, which keeps the fields that it does not know."""
-    fill = make_dict_structure_fn(into, converter, _extra=override(struct_hook=_ignoring_type(check_json)))
+    fill = make_dict_structure_fn(into, converter, _extra=override(struct_hook=_ignoring_type(check_extra)))
     known = frozenset(attribute.name for attribute in attrs.fields(get_origin(into) or into)) - {EXTRA_FIELD}
 
     def structure(value: dict[str, object], result: type[Any]) -> object:
@@ -240,7 +241,7 @@ def _is(kind: object) -> Callable[[object], bool]:
     return lambda into: into is kind
 
 
-def _ignoring_type(check: Callable[[object], object]) -> Hook:
+def _ignoring_type(check: Callable[[Any], object]) -> Hook:
     return lambda value, _into: check(value)
 
 

@@ -156,6 +156,8 @@ def as_mismatch(error: Exception, path: str) -> MismatchError:
 
 
 def _invalid(name: str, error: Exception, path: str = "") -> MismatchError:
+    if isinstance(error, RecursionError):
+        return MismatchError("nested too deep", path)
     return MismatchError(f"not a valid {name} ({type(error).__name__})", path)
 
 

@@ -8,16 +8,22 @@ from typing import Final, cast
 from uuid import UUID
 
 __all__ = [
+    "MAX_DEPTH",
     "MismatchError",
     "check_bool",
+    "check_extra",
     "check_float",
     "check_int",
     "check_json",
     "check_null",
     "check_str",
     "check_uuid",
+    "is_deeper",
     "path_segment",
 ]
+
+MAX_DEPTH: Final = 100
+"""Levels that a field may have. Python's parser accepts more than its recursion limit allows other code to visit."""
 
 _NAMES: Final[Mapping[type, str]] = {str: "a string", dict: "an object", list: "an array", type(None): "null"}
 
@@ -134,6 +140,23 @@ def check_json(value: object) -> object:
             error.path = path_segment(key) + error.path
             raise
     return value
+
+
+def check_extra(fields: dict[str, object]) -> object:
+    """Return fields of any JSON value that is not nested so deep that it could not be converted again."""
+    for name, value in fields.items():
+        if is_deeper(value, MAX_DEPTH):
+            raise MismatchError(f"nested more than {MAX_DEPTH} levels deep", path_segment(name))
+    return check_json(fields)
+
+
+def is_deeper(value: object, levels: int) -> bool:
+    """Whether a JSON value has more levels of objects and arrays."""
+    if isinstance(value, dict):
+        value = list(cast("dict[str, object]", value).values())
+    if not isinstance(value, list):
+        return False
+    return levels == 0 or any(is_deeper(member, levels - 1) for member in cast("list[object]", value))
 
 
 def _members(value: object) -> Iterable[tuple[object, object]]:

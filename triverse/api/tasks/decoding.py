@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from triverse.core._read_only import read_only
-from triverse.core.validation import MismatchError, check_float, check_json, check_str
+from triverse.core.validation import MAX_DEPTH, MismatchError, check_float, check_json, check_str, is_deeper
 
 __all__ = [
     "Check",
@@ -24,7 +24,6 @@ __all__ = [
 _logger = logging.getLogger("triverse")
 
 _FULL_PROGRESS: Final = 100
-_MAX_DEPTH: Final = 100
 
 Check: TypeAlias = Callable[[object], object]
 
@@ -79,26 +78,17 @@ def _add_optional(fields: Fields, name: str, value: object, check: Check) -> Non
     try:
         fields.known[name] = check(value)
     except Exception as error:  # noqa: BLE001 - a RecursionError, too: no field may cost the whole object
-        problem = error.problem if isinstance(error, MismatchError) else f"not a valid value ({type(error).__name__})"
+        problem = error.problem if isinstance(error, MismatchError) else "not a valid value"
         place = error.path if isinstance(error, MismatchError) else ""
         fields.problems.append(MismatchError(problem, f".{name}{place}"))
         _add_extra(fields, name, value)
 
 
 def _add_extra(fields: Fields, name: str, value: object) -> None:
-    # Python's parser accepts more levels than its recursion limit allows other code to visit.
-    if _is_deeper(value, _MAX_DEPTH):
-        _logger.warning("The field %s of a response is nested more than %d levels deep, and left out", name, _MAX_DEPTH)
+    if is_deeper(value, MAX_DEPTH):
+        _logger.warning("The field %s of a response is nested more than %d levels deep, and left out", name, MAX_DEPTH)
     else:
         fields.extra[name] = value
-
-
-def _is_deeper(value: object, levels: int) -> bool:
-    if isinstance(value, dict):
-        value = list(cast("dict[str, object]", value).values())
-    if not isinstance(value, list):
-        return False
-    return levels == 0 or any(_is_deeper(member, levels - 1) for member in cast("list[object]", value))
 
 
 def log_problems(what: str, problems: list[MismatchError], warned: set[str] | None) -> None:
@@ -119,8 +109,8 @@ def _check_object(value: object) -> Mapping[str, object]:
 
 def check_open_object(value: object) -> object:
     """Any object."""
-    if _is_deeper(value, _MAX_DEPTH):
-        raise MismatchError.of(f"at most {_MAX_DEPTH} levels", value)
+    if is_deeper(value, MAX_DEPTH):
+        raise MismatchError.of(f"at most {MAX_DEPTH} levels", value)
     return read_only(check_json(_check_object(value)))
 
 
