@@ -45,4 +45,5 @@ class Spool:
         return self._file.read(size)
 
     def __del__(self) -> None:
-        self._file.close()
+        if hasattr(self, "_file"):  # an interrupt may have come before there was one
+            self._file.close()
