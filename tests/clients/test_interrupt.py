@@ -15,7 +15,7 @@ import httpx
 import pytest
 from support.clients import KEY
 from support.fake_transport import FakeApi
-from support.internals import waiting_callers
+from support.internals import waiting_callers, watched_calls
 from support.interrupts import interrupt_after_line
 from support.server import BALANCE, Peer, Server, answer, envelope, serving
 
@@ -120,7 +120,7 @@ def test_ctrl_c_after_any_line_leaves_the_client_usable(client: Triverse, name: 
     for line in count(1):
         reached = interrupt_after_line(line, lambda: operation(client))
         operation(client)
-        assert waiting_callers(client) == 0
+        assert (waiting_callers(client), watched_calls(client)) == (0, 0)
         if not reached:
             break
     limit = time.monotonic() + 10

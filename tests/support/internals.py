@@ -20,6 +20,7 @@ __all__ = [
     "process_states",
     "transport_of",
     "waiting_callers",
+    "watched_calls",
 ]
 
 
@@ -66,3 +67,9 @@ def call_when_woken(client: Triverse, function: Callable[[], object]) -> None:
     """Call a function in the leader's thread when it wakes the waiters of the one shared request."""
     (call,) = client._engine.shared.here()._pending.values()
     call.add_waiter(function)
+
+
+def watched_calls(client: Triverse) -> int:
+    """How many attempts with a user's client are held to their deadlines."""
+    watch = transport_of(client)._watch
+    return 0 if watch is None else len(watch._calls)

@@ -59,10 +59,11 @@ def test_another_thread_can_end_the_wait_for_a_lookup(monkeypatch: pytest.Monkey
     assert "host.example took too long" in str(errors[0])
 
 
-def test_without_another_thread_the_lookup_is_made_in_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_thread: threading.Thread) -> None:
+@pytest.mark.parametrize("start", ["threading.Thread.start", "_thread.start_new_thread"])
+def test_without_another_thread_the_lookup_is_made_all_the_same(monkeypatch: pytest.MonkeyPatch, start: str) -> None:
+    def refuse(*_: object) -> None:
         message = "can't start new thread"
         raise RuntimeError(message)
 
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(start, refuse)
     assert NameLookup("localhost", 80).addresses(1.0)

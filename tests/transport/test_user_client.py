@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import gc
 import os
@@ -134,7 +135,6 @@ def test_many_calls_with_deadlines_are_watched_by_one_thread() -> None:
 def test_the_watching_thread_ends_when_there_is_nothing_to_watch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("triverse.transport.user_client._IDLE_SECONDS", 0.01)
     monkeypatch.setattr("triverse.transport.user_client._REPEAT", 0.01)
-
     before = watching()
     with serving() as server, httpx.Client() as own:
         client = Triverse(KEY, base_url=server.url, http_client=own, deadline=0.5)
@@ -146,7 +146,26 @@ def test_the_watching_thread_ends_when_there_is_nothing_to_watch(monkeypatch: py
             assert not watching() - before
 
 
-def test_without_another_thread_the_timeouts_of_httpx_remain(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_is_watched_after_a_time_without_calls() -> None:
+    with Server(second_response_trickles) as server, httpx.Client() as own:
+        client = Triverse(KEY, base_url=server.url, http_client=own, max_retries=0)
+        client.with_options(deadline=2.0).users.balance()
+        time.sleep(2.1)  # until the deadline of this call has passed
+        assert seconds(client.with_options(deadline=DEADLINE).users.balance) < 5
+
+
+def test_without_any_thread_the_timeouts_of_httpx_remain(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        message = "can't start new thread"
+        raise RuntimeError(message)
+
+    with serving() as server, httpx.Client() as own:
+        monkeypatch.setattr(_thread, "start_new_thread", refuse)
+        client = Triverse(KEY, base_url=server.url.replace("127.0.0.1", "localhost"), http_client=own)
+        assert client.users.balance().balance == 100.0
+
+
+def test_the_last_thread_watches_where_threading_cannot_start_one(monkeypatch: pytest.MonkeyPatch) -> None:
     start = threading.Thread.start
 
     def refuse(thread: threading.Thread) -> None:

@@ -192,7 +192,11 @@ class DownloadStream(_StreamHead):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        try:
+            self.close()
+        except BaseException:  # KeyboardInterrupt, at the last moment
+            self.close()
+            raise
 
     def __iter__(self) -> Self:
         return self
@@ -216,9 +220,9 @@ class DownloadStream(_StreamHead):
 
     def close(self) -> None:
         """Close the connection, as the end of the block does."""
-        transfer, self._transfer = self._transfer, None
-        if transfer is not None:
-            transfer.close()
+        if self._transfer is not None:
+            self._transfer.close()
+            self._transfer = None
 
 
 class AsyncDownloadStream(_StreamHead):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, closing
 from functools import partial
 from pathlib import Path
-from typing import Never, Protocol, TypeVar, cast
+from typing import Never, Protocol, TypeAlias, TypeVar, cast
 
 from triverse.api.download_flow import DownloadFlow, download_flow
 from triverse.api.downloads import Begin, Data, Download, DownloadStream, Open, Read, Stream
@@ -30,6 +30,7 @@ from triverse.transport.sync import Transport
 __all__ = ["TransferEngine", "download_file", "open_stream", "send_files", "single_call", "transfer_limits"]
 
 T = TypeVar("T")
+Opening: TypeAlias = AbstractContextManager[ReplyStream | AttemptFailed]
 
 
 class TransferEngine(Protocol):
@@ -101,9 +102,10 @@ def download_file(engine: TransferEngine, plan: Download) -> Path:
     check_callback("on_progress", plan.on_progress, may_be_async=False)
     target = Target(plan.to, overwrite=plan.overwrite)
     target.check()
-    # Twice, since a Ctrl-C may interrupt the first removal of the temporary file.
+    # Twice, since a Ctrl-C may interrupt the first removal of the temporary file, or the first closing.
     with target, target:
-        with closing(_start(engine, plan, must_be_glb=target.must_be_glb)) as transfer:
+        transfer = _start(engine, plan, must_be_glb=target.must_be_glb)
+        with closing(transfer), closing(transfer):
             _write(transfer, target)
         return target.publish()
 
@@ -136,7 +138,7 @@ class _Transfer:
         self._engine = engine
         self._flow = flow
         self._outcome: object = None
-        self._response = ExitStack()
+        self._response: Opening | None = None
         self._stream: ReplyStream | None = None
 
     def advance(self) -> Begin | Data | None:
@@ -156,19 +158,29 @@ class _Transfer:
             elif isinstance(effect, Notify):
                 call_sync("on_progress", cast("Callable[[object], object]", effect.callback), effect.value)
             else:
-                self._response.close()
+                self._close_response()
                 self._outcome = self._engine.run(single_call(effect))
 
     def _open(self, attempt: Attempt) -> Outcome:
-        self._response.close()
+        self._close_response()
         self._engine.pause(attempt.after)
-        opened = self._response.enter_context(self._engine.transport.open(attempt, self._engine.current_key()))
+        # Not in an ExitStack, which forgets what it closes before it has closed it.
+        self._response = self._engine.transport.open(attempt, self._engine.current_key())
+        opened = self._response.__enter__()
         if isinstance(opened, AttemptFailed):
             return opened
         self._stream = opened
         return opened.reply
 
+    def _close_response(self) -> None:
+        if self._response is not None:
+            # With an error, since without one a generator that an interrupt kept from starting would start here.
+            self._response.__exit__(GeneratorExit, GeneratorExit(), None)
+            self._response = None
+
     def close(self) -> None:
-        """Close the connection."""
-        self._flow.close()
-        self._response.close()
+        """Close the connection. After a KeyboardInterrupt, it can be called again."""
+        try:
+            self._flow.close()
+        finally:
+            self._close_response()

@@ -9,11 +9,12 @@ from __future__ import annotations
 import encodings.idna  # noqa: F401  # pyright: ignore[reportUnusedImport]  # see below
 import ipaddress
 import socket
-import threading
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 import httpcore
+
+from triverse.transport.threads import start_thread
 
 __all__ = ["NameLookup"]
 
@@ -51,9 +52,8 @@ class NameLookup:
         return self._addresses
 
     def _start(self) -> None:
-        thread = threading.Thread(target=self._run, name="triverse-name-lookup", daemon=True)
         try:
-            thread.start()
+            start_thread("triverse-name-lookup", self._run)
         except RuntimeError:  # the system can start no more threads
             self._run()
 

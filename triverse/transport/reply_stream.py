@@ -76,8 +76,14 @@ class GuardedSteps:
             self.key.scrub(interrupt)
             raise
         finally:
-            self.guard.end()
-            current_key.reset(token)
+            try:
+                self.guard.end()
+            except BaseException:  # KeyboardInterrupt, at the last moment
+                # A guard that stays would shut down the sockets of this thread's later calls.
+                self.guard.end()
+                raise
+            finally:
+                current_key.reset(token)
 
 
 class ReplyStream:

@@ -24,8 +24,10 @@ from triverse.core.attempt import Attempt
 from triverse.transport.cancel import CancelToken
 from triverse.transport.clock import monotonic
 from triverse.transport.environment import Origin, host_and_port, origin_of
+from triverse.transport.locks import run_locked
 from triverse.transport.name_lookup import NameLookup
 from triverse.transport.requests import min_timeout, seconds_left
+from triverse.transport.threads import start_thread
 
 __all__ = ["DeadlineWatch", "ProxyRecord", "UserClientGuard"]
 
@@ -59,22 +61,22 @@ class DeadlineWatch:
 
     def add(self, call: UserClientGuard) -> None:
         """Watch a call. `remove()` must follow, however this ends."""
-        with self._lock:
-            self._calls.add(call)
-            if not self._running:
-                self._start()
-            elif call.deadline < self._wakes_at:
-                self._wake_up.put(None)
+        run_locked(self._lock, self._add, call)
+
+    def _add(self, call: UserClientGuard) -> None:
+        self._calls.add(call)
+        if not self._running:
+            self._start()
+        elif call.deadline < self._wakes_at:
+            self._wake_up.put(None)
 
     def remove(self, call: UserClientGuard) -> None:
         """Stop watching. After this, the sockets of its thread are left alone."""
-        with self._lock:
-            self._calls.discard(call)
+        run_locked(self._lock, self._calls.discard, call)
 
     def _start(self) -> None:
-        thread = threading.Thread(target=self._watch, name="triverse-deadlines", daemon=True)
         with suppress(RuntimeError):  # the system can start no more threads: httpx's own timeouts remain
-            thread.start()
+            start_thread("triverse-deadlines", self._watch)
             # After a KeyboardInterrupt before this line, the next call starts another thread. Two do no harm.
             self._running = True
 
