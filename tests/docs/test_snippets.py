@@ -25,20 +25,22 @@ WITH_JAVASCRIPT = [page for page in PAGES if "```javascript" in page.read_text(e
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[tuple[str, str]]:
-    """Base URL and key of an account on a served sandbox."""
+def served() -> Iterator[tuple[Sandbox, str]]:
+    """A served sandbox and its base URL."""
     sandbox = Sandbox()
-    account = sandbox.add_account(email="ada@example.com", plan_name="Pro", api_credits=120.0, web_credits=10.0)
     with sandbox.serve() as url:
-        yield url, account.key
+        yield sandbox, url
 
 
 @pytest.fixture
-def reader(served: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory to work in, with the key and the base URL in the environment and `triverse` on the path.
+def reader(served: tuple[Sandbox, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory to work in, with a key and the base URL in the environment and `triverse` on the path.
 
-    At hand are a fish that keeps its settings where it does, and the certificate of a CA.
+    At hand are a fish that keeps its settings where it does, and the certificate of a CA. The account of the key is
+    that of one page, because pages leave tasks behind that cost credits.
     """
+    sandbox, url = served
+    account = sandbox.add_account(email="ada@example.com", plan_name="Pro", api_credits=120.0, web_credits=10.0)
     command = tmp_path / "bin" / "triverse"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n', encoding="utf-8")
@@ -48,8 +50,8 @@ def reader(served: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / ".config" / "fish" / "completions").mkdir(parents=True)
     authority().cert_pem.write_to_path(str(desk / "our-ca.pem"))
     for name, value in {
-        "TRIVERSE_BASE_URL": served[0],
-        "TRIVERSE_API_KEY": served[1],
+        "TRIVERSE_BASE_URL": url,
+        "TRIVERSE_API_KEY": account.key,
         "HOME": str(tmp_path),
         "XDG_CONFIG_HOME": str(tmp_path / ".config"),
         "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
