@@ -25,10 +25,16 @@ class Detachable(Protocol):
 
 
 class AnyioBackend(httpcore.AsyncNetworkBackend):
-    """Makes one connection at a time, and ends its operations at `deadline`, which is set for each request."""
+    """Makes one connection at a time.
+
+    Attributes:
+        deadline: when its operations end; set for each request.
+        read_size: bytes to read at once, at most, if that is more than httpcore asks for; set for each request.
+    """
 
     def __init__(self) -> None:
         self.deadline: float | None = None
+        self.read_size: int = 0
         on_asyncio = isinstance(running_loop(), asyncio.AbstractEventLoop)
         # anyio before 4.16 leaves the socket open if a connect is cancelled on trio.
         inner = httpcore.AnyIOBackend() if on_asyncio else httpcore.TrioBackend()
@@ -80,7 +86,7 @@ class DeadlineStream(httpcore.AsyncNetworkStream):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read some bytes."""
-        return await self._stream.read(max_bytes, self._backend.limit(timeout))
+        return await self._stream.read(max(max_bytes, self._backend.read_size), self._backend.limit(timeout))
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write all the bytes."""

@@ -10,7 +10,7 @@ import httpx
 
 from triverse.transport.async_single_connection import AsyncSingleConnectionTransport
 from triverse.transport.environment import Origin, ProxyTable, make_proxy, origin_of, tls_context
-from triverse.transport.pool import DEADLINE, LARGE_BODY, IdleConnections, RedirectResponse
+from triverse.transport.pool import DEADLINE, READ_SIZE, IdleConnections, RedirectResponse
 
 __all__ = ["AsyncConnectionPool"]
 
@@ -33,11 +33,10 @@ class AsyncConnectionPool(httpx.AsyncBaseTransport):
         idle = self._idle.get(origin) or self._idle.setdefault(origin, IdleConnections())
         connection = idle.take() or self._connect(origin)
         connection.backend.deadline = request.extensions.get(DEADLINE)
+        connection.backend.read_size = request.extensions.get(READ_SIZE, 0)
         stream = AsyncPooledStream(self, idle, connection)
         try:
             response = await connection.handle_async_request(request)
-            if LARGE_BODY in request.extensions:
-                connection.expect_large_body()
             return stream.attach(response)
         except BaseException:
             await close(connection)

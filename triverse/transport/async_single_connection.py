@@ -11,7 +11,7 @@ import httpx
 from triverse.transport.anyio_backend import AnyioBackend
 from triverse.transport.asyncio_backend import AsyncioBackend, supports_add_reader
 from triverse.transport.event_loops import running_loop
-from triverse.transport.single_connection import KEEPALIVE_SECONDS, is_reusable, prepare, set_pool
+from triverse.transport.single_connection import KEEPALIVE_SECONDS, is_reusable, set_pool
 
 __all__ = ["AsyncSingleConnectionTransport"]
 
@@ -56,10 +56,6 @@ class AsyncSingleConnectionTransport(httpx.AsyncHTTPTransport):
     def reusable(self) -> bool:
         """Whether the connection can carry another request."""
         return is_reusable(self._connections.connections)
-
-    def expect_large_body(self) -> None:
-        """Prepare for a large body of the response that has begun."""
-        prepare(self._connections.connections)
 
     async def aclose(self) -> None:
         """Close the connection."""

@@ -26,7 +26,7 @@ from triverse.transport.environment import ProxyTable
 from triverse.transport.event_loops import PerLoop
 from triverse.transport.log_redaction import current_key
 from triverse.transport.outcomes import FORKED_CLIENT, BodyReader, classify_error, pool_timeout_failure, to_reply
-from triverse.transport.pool import LARGE_BODY, AsyncPoolGuard
+from triverse.transport.pool import LARGE_READS, READ_SIZE, AsyncPoolGuard
 from triverse.transport.requests import RequestEncoder, Target, check_http_client, pool_timeout, send_options
 
 __all__ = ["AsyncTransport"]
@@ -169,7 +169,7 @@ class AsyncTransport:
         steps = AsyncGuardedSteps(lambda: self._guard(attempt, target.url), attempt, key, url)
 
         async def send(guard: AsyncGuard) -> AsyncReplyStream:
-            extensions = {**guard.extensions, LARGE_BODY: True}
+            extensions = {**guard.extensions, READ_SIZE: LARGE_READS}
             request = self._encoder.encode(attempt, key, target, extensions)
             response = await client.send(request, stream=True, follow_redirects=False, **send_options(attempt))
             return AsyncReplyStream(to_reply(response, b"", key, url), await _unread(response), steps, response)

@@ -38,10 +38,16 @@ def supports_add_reader(loop: object) -> bool:
 
 
 class AsyncioBackend(httpcore.AsyncNetworkBackend):
-    """Makes one connection at a time, and ends its operations at `deadline`, which is set for each request."""
+    """Makes one connection at a time.
+
+    Attributes:
+        deadline: when its operations end; set for each request.
+        read_size: bytes to read at once, at most, if that is more than httpcore asks for; set for each request.
+    """
 
     def __init__(self) -> None:
         self.deadline: float | None = None
+        self.read_size: int = 0
         self._stream: PlainStream | None = None
 
     def limit(self, timeout: float | None) -> float | None:
@@ -141,7 +147,7 @@ class PlainStream(httpcore.AsyncNetworkStream):
         if not self._watched:
             loop.add_reader(self._socket, self._on_readable)
             self._watched = True
-        self._wanted = max_bytes
+        self._wanted = max(max_bytes, self._backend.read_size)
         arrival: asyncio.Future[bytes] = loop.create_future()
         self._arrival = arrival
         timer = None if limit is None else loop.call_later(limit, fail_read, arrival)

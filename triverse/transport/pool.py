@@ -18,7 +18,8 @@ from triverse.transport.single_connection import KEEPALIVE_SECONDS, SingleConnec
 
 __all__ = [
     "DEADLINE",
-    "LARGE_BODY",
+    "LARGE_READS",
+    "READ_SIZE",
     "AsyncPoolGuard",
     "ConnectionPool",
     "IdleConnections",
@@ -32,8 +33,10 @@ DEADLINE: Final = "triverse_deadline"
 """Extension of a request: when to give up, on the clock of `clock`."""
 CANCEL: Final = "triverse_cancel"
 """Extension of a request: its `CancelToken`."""
-LARGE_BODY: Final = "triverse_large_body"
-"""Extension of a request: that the body of the response may be large."""
+READ_SIZE: Final = "triverse_read_size"
+"""Extension of a request: bytes to read at once, at most."""
+LARGE_READS: Final = 256 * 1024
+"""Bytes to read at once of a body that may be large. httpcore reads 64 KiB, which takes a download much longer."""
 
 
 _NO_SCOPE: Final = nullcontext()
@@ -146,11 +149,10 @@ class ConnectionPool(httpx.BaseTransport):
         idle = self._idle.get(origin) or self._idle.setdefault(origin, IdleConnections())
         connection = idle.take() or self._connect(origin)
         connection.backend.deadline = request.extensions.get(DEADLINE)
+        connection.backend.read_size = request.extensions.get(READ_SIZE, 0)
         stream = PooledStream(self, idle, connection, request.extensions.get(CANCEL))
         try:
             response = connection.handle_request(request)
-            if LARGE_BODY in request.extensions:
-                connection.expect_large_body()
             return stream.attach(response)
         except BaseException:
             stream.abandon()

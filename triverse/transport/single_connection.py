@@ -1,6 +1,4 @@
-"""An httpx transport of one connection.
-
-All private names of httpx and httpcore that this package uses are here and in `large_bodies`.
+"""An httpx transport of one connection. All private names of httpx and httpcore that this package uses are here.
 
 httpcore's pool looks through all its requests and connections when a request begins and when it ends. That takes an
 eighth of a call, and more with every open connection. So each of our connections is a transport of its own, in
@@ -20,17 +18,9 @@ from typing import Final, TypeAlias
 import httpcore
 import httpx
 
-from triverse.transport.large_bodies import expect_large_body, http11_connection
 from triverse.transport.sync_backend import DeadlineBackend
 
-__all__ = [
-    "KEEPALIVE_SECONDS",
-    "SingleConnectionPool",
-    "SingleConnectionTransport",
-    "is_reusable",
-    "prepare",
-    "set_pool",
-]
+__all__ = ["KEEPALIVE_SECONDS", "SingleConnectionPool", "SingleConnectionTransport", "is_reusable", "set_pool"]
 
 Connections: TypeAlias = Sequence[httpcore.ConnectionInterface] | Sequence[httpcore.AsyncConnectionInterface]
 
@@ -47,19 +37,15 @@ def is_reusable(connections: Connections) -> bool:
     return bool(connections) and connections[0].is_idle() and not has_trailing_data(connections[0])
 
 
-def prepare(connections: Connections) -> None:
-    """Prepare for a large body of the response that has begun."""
-    for connection in connections:
-        expect_large_body(connection)
-
-
 def has_trailing_data(connection: object) -> bool:
     """Whether the server sent bytes after the last response.
 
     httpcore 1.0.9 reuses such a connection, and would parse those bytes as the response to the next request. It has no
     public name for them.
     """
-    parser = getattr(http11_connection(connection), "_h11_state", None)
+    while (inner := getattr(connection, "_connection", None)) is not None:
+        connection = inner  # a connection through a proxy contains another one
+    parser = getattr(connection, "_h11_state", None)
     return parser is not None and bool(parser.trailing_data[0])
 
 
@@ -103,10 +89,6 @@ class SingleConnectionTransport(httpx.HTTPTransport):
     def reusable(self) -> bool:
         """Whether the connection can carry another request."""
         return is_reusable(self._connections.connections)
-
-    def expect_large_body(self) -> None:
-        """Prepare for a large body of the response that has begun."""
-        prepare(self._connections.connections)
 
     def close(self) -> None:
         """Close the connection."""

@@ -26,7 +26,7 @@ from triverse.transport.outcomes import (
     pool_timeout_failure,
     to_reply,
 )
-from triverse.transport.pool import LARGE_BODY, ConnectionPool, PoolGuard
+from triverse.transport.pool import LARGE_READS, READ_SIZE, ConnectionPool, PoolGuard
 from triverse.transport.reply_stream import GuardedSteps, ReplyStream
 from triverse.transport.requests import RequestEncoder, check_http_client, pool_timeout, send_options
 from triverse.transport.semaphore import FairSemaphore, Permit
@@ -174,7 +174,7 @@ class Transport:
         steps = GuardedSteps(self._guard(attempt, target.url, cancel), attempt, key, url, cancel)
 
         def send() -> ReplyStream:
-            extensions = {**steps.guard.extensions, LARGE_BODY: True}
+            extensions = {**steps.guard.extensions, READ_SIZE: LARGE_READS}
             request = self._encoder.encode(attempt, key, target, extensions)
             response = state.client.send(request, stream=True, follow_redirects=False, **send_options(attempt))
             return ReplyStream(to_reply(response, b"", key, url), _unread(response), steps, response.close)

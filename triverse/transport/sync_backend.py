@@ -25,10 +25,16 @@ _MAX_WRITE: Final = 64 * 1024
 
 
 class DeadlineBackend(httpcore.SyncBackend):
-    """Makes one connection at a time, and ends its operations at `deadline`, which is set for each request."""
+    """Makes one connection at a time.
+
+    Attributes:
+        deadline: when its operations end; set for each request.
+        read_size: bytes to read at once, at most, if that is more than httpcore asks for; set for each request.
+    """
 
     def __init__(self) -> None:
         self.deadline: float | None = None
+        self.read_size: int = 0
         self._process = os.getpid()
         self._stream: httpcore.NetworkStream | None = None
         self._lookup: NameLookup | None = None
@@ -109,7 +115,7 @@ class DeadlineStream(httpcore.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read some bytes."""
         limit = self._backend.limit(timeout, httpcore.ReadTimeout)
-        return self._stream.read(max_bytes, limit)
+        return self._stream.read(max(max_bytes, self._backend.read_size), limit)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write all the bytes."""
