@@ -117,7 +117,38 @@ def test_a_repeated_attempt_that_is_refused_may_have_created_the_task_before(fir
 def test_a_first_400_is_only_a_bad_request() -> None:
     error = Call(creation(client_order_id="mine-1")).error(reply(400, {"message": "client_order_id is odd"}))
     assert not error.task_may_exist
-    assert "earlier" not in str(error)
+    where = "POST /tasks/text-to-model: HTTP 400"
+    assert str(error) == f"client_order_id is odd ({where}). Correct the parameters of the call."
+
+
+@pytest.mark.parametrize(
+    "refusal", [reply(400, {"message": "Odd", "task_uuid": OTHER_TASK}), reply(403, {"message": "Not for mine-1"})]
+)
+def test_a_refusal_for_another_reason_says_nothing_of_earlier_attempts(refusal: Outcome) -> None:
+    error = Call(creation(client_order_id="mine-1")).error(unreachable(FailureKind.NOT_SENT), refusal)
+    assert not error.task_may_exist
+    assert error.task_uuid is None
+    assert str(error).endswith((". Correct the parameters of the call.", ". Use a key that is allowed to do this."))
+
+
+def test_a_refused_key_after_a_lost_answer_is_told_together_with_the_task() -> None:
+    call = Call(creation(client_order_id="mine-1", repeatable=True), Policy(key_source="api_key"))
+    error = call.error(unreachable(FailureKind.TIMEOUT), reply(401))
+    assert "Check the API key, which came from api_key. The task may exist: client_order_id mine-1." in str(error)
+
+
+@pytest.mark.parametrize(
+    ("suggestion", "sentence"), [("Wait", "Wait."), ("Wait!", "Wait!"), ("Is it X?", "Is it X?"), ("No X", "No X.")]
+)
+def test_what_the_service_suggests_and_what_is_known_are_two_sentences(suggestion: str, sentence: str) -> None:
+    error = Call(creation(sends_id=False)).error(reply(500, {"message": "Lost", "suggestion": suggestion}))
+    where = "POST /tasks/text-to-model: HTTP 500"
+    assert str(error) == f"Lost ({where}). {sentence} The task may exist: no client_order_id was sent."
+
+
+def test_an_invalid_response_says_what_to_check_and_that_a_task_may_exist() -> None:
+    error = Call(creation(client_order_id="mine-1")).error(reply(body=b"<html>"))
+    assert str(error).endswith("if it is correct, update triverse. The task may exist: client_order_id mine-1.")
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,11 @@ def test_timeouts_are_builtin_timeouts_too() -> None:
     assert not issubclass(ConnectionFailedError, (TimeoutError, ConnectionError))
 
 
+def test_an_error_of_a_task_has_the_task_and_its_id() -> None:
+    error = TaskError("It ended", task=FAILED)
+    assert (error.task, error.task_uuid) == (FAILED, FAILED.task_uuid)
+
+
 def test_the_repr_of_an_api_error_contains_its_message() -> None:
     assert repr(example(RateLimitError)) == "RateLimitError('What happened.')"
 
