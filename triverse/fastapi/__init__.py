@@ -20,6 +20,7 @@ from __future__ import annotations
 from triverse._extras import require_extra
 
 with require_extra("fastapi"):
+    from triverse.fastapi.app_client import TriverseDep, get_triverse, lifespan
     from triverse.fastapi.balance import (
         CurrentBalance,
         CurrentUser,
@@ -29,7 +30,6 @@ with require_extra("fastapi"):
         get_current_user,
     )
     from triverse.fastapi.error_handlers import install_error_handlers
-    from triverse.fastapi.lifespan import TriverseDep, get_triverse, lifespan
     from triverse.fastapi.problems import ProblemError
     from triverse.fastapi.tasks import DownloadResponse, TaskEventsResponse
     from triverse.fastapi.tenants import TenantDep, TenantKeyError, TenantPermissionError, get_tenant

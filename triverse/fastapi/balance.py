@@ -11,7 +11,7 @@ from fastapi import Depends, status
 
 from triverse import AsyncTriverse, ConfigurationError, Request, Task, UserBalance, UserInfo
 from triverse.core.text import safe_repr
-from triverse.fastapi.lifespan import TriverseDep, get_triverse
+from triverse.fastapi.app_client import TriverseDep, get_triverse
 from triverse.fastapi.problems import Problem, ProblemError
 
 __all__ = [

@@ -16,7 +16,7 @@ from triverse import (
     PermissionDeniedError,
     TriverseError,
 )
-from triverse.fastapi.lifespan import TriverseDep
+from triverse.fastapi.app_client import TriverseDep
 from triverse.fastapi.problems import Problem, ProblemError
 
 __all__ = ["BEARER", "TenantDep", "TenantKeyError", "TenantPermissionError", "get_tenant"]
