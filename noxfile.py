@@ -78,6 +78,7 @@ IN_PARALLEL = ["-n", "4", "--dist", "loadfile", "--no-loadscope-reorder", "--max
 FEWER_EXAMPLES = ["--hypothesis-profile=few"]
 # What the version of Python or of a library does not change, and what takes long: run on the oldest Python alone.
 MEASURED_ONCE = [
+    "tests/reliability",
     "tests/files/test_memory.py",
     "tests/fastapi_extra/test_generator_page.py",
     "tests/docs/test_snippets.py",
