@@ -1,10 +1,12 @@
-"""A user's http_client that is closed, or that has an auth of its own."""
+"""A user's http_client that is closed, that has an auth of its own, or that a KeyboardInterrupt left half-way."""
 
 from __future__ import annotations
 
+import h11
 import httpx
 import pytest
 from support.clients import KEY
+from support.server import serving
 
 from triverse import AsyncTriverse, ConfigurationError, Triverse
 
@@ -49,3 +51,37 @@ async def test_the_auth_of_an_http_client_replaces_the_key() -> None:
         await AsyncTriverse(KEY, http_client=its_own).users.balance()
     assert len(sent) == 2
     assert all(value.startswith("Basic ") for value in sent)
+
+
+def interrupt_once(patch: pytest.MonkeyPatch) -> None:
+    """Interrupt httpcore after it has called a connection idle, and before it has prepared it for the next request."""
+
+    def interrupt(_connection: h11.Connection) -> None:
+        patch.undo()
+        raise KeyboardInterrupt
+
+    patch.setattr(h11.Connection, "start_next_cycle", interrupt)
+
+
+def test_a_connection_that_an_interrupt_left_unprepared_is_replaced() -> None:
+    with serving() as server, httpx.Client() as own, pytest.MonkeyPatch.context() as patch:
+        for http_client in (None, own):
+            client = Triverse(KEY, base_url=server.url, http_client=http_client)
+            interrupt_once(patch)
+            with pytest.raises(KeyboardInterrupt):
+                client.users.balance()
+            client.request("POST", "/users/balance")
+            client.close()
+
+
+@pytest.mark.anyio
+async def test_an_async_connection_that_an_interrupt_left_unprepared_is_replaced() -> None:
+    with serving() as server, pytest.MonkeyPatch.context() as patch:
+        async with httpx.AsyncClient() as own:
+            for http_client in (None, own):
+                client = AsyncTriverse(KEY, base_url=server.url, http_client=http_client)
+                interrupt_once(patch)
+                with pytest.raises(KeyboardInterrupt):
+                    await client.users.balance()
+                await client.request("POST", "/users/balance")
+                await client.aclose()

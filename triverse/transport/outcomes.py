@@ -105,6 +105,9 @@ _FAILURES: Final[Mapping[str, FailureKind]] = {
     "ClosedResourceError": FailureKind.BROKEN,
     "OSError": FailureKind.BROKEN,
 }
+# What h11 0.16 raises, and httpcore 1.0.9 passes on, before it writes anything to a connection that a KeyboardInterrupt
+# kept from being prepared for the next request.
+_UNPREPARED: Final = "can't handle event type Request "
 _LIBRARIES: Final = frozenset({"anyio", "httpcore", "httpcore2", "httpx", "httpx2", "trio"})
 
 
@@ -127,6 +130,8 @@ def to_failure(error: Exception, key: Secret, url: str, proxy: str | None) -> At
 
 def _failure_kind(error: Exception) -> FailureKind:
     ancestors = type(error).__mro__
+    if type(error).__name__ == "LocalProtocolError" and str(error).startswith(_UNPREPARED):
+        return FailureKind.NOT_SENT
     for cls in ancestors:
         if cls.__name__ in _FAILURES:
             return _FAILURES[cls.__name__]
