@@ -18,7 +18,7 @@ def test_a_number_stands_for_each_phase_but_the_wait_for_a_connection() -> None:
     assert as_timeout(Timeout(read=None)) == Timeout(read=None)
 
 
-@pytest.mark.parametrize("seconds", [0, -1, math.nan, math.inf, -math.inf, True, "5", [5]])
+@pytest.mark.parametrize("seconds", [0, -1, math.nan, -math.inf, True, "5", [5]])
 @pytest.mark.parametrize("phase", ["connect", "read", "write", "pool"])
 def test_a_timeout_that_is_no_positive_number_is_refused(phase: str, seconds: object) -> None:
     with pytest.raises(ConfigurationError) as caught:
@@ -26,11 +26,21 @@ def test_a_timeout_that_is_no_positive_number_is_refused(phase: str, seconds: ob
     assert str(caught.value) == f"{phase} must be a positive number of seconds or None, not {seconds!r}"
 
 
-@pytest.mark.parametrize("seconds", [0, -1.5, math.nan, math.inf, 1.1e9, 10**400, False, "5"])
+@pytest.mark.parametrize("seconds", [0, -1.5, math.nan, False, "5"])
 def test_a_deadline_that_is_no_positive_number_is_refused(seconds: object) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Policy(deadline=seconds)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # callers are not all type checked
     assert str(caught.value) == f"deadline must be a positive number of seconds or None, not {seconds!r}"
+
+
+@pytest.mark.parametrize("seconds", [1.1e9, 1e10, 10**400, math.inf])
+def test_more_seconds_than_timers_accept_are_refused_with_the_limit(seconds: float) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Policy(deadline=seconds)
+    limited = "deadline must be a positive number of seconds or None, 1e9 at most"
+    assert str(caught.value) == f"{limited}, not {seconds!r}"
+    with pytest.raises(ConfigurationError, match="timeout must be a positive number of seconds, 1e9 at most, not"):
+        as_timeout(seconds)
 
 
 @pytest.mark.parametrize("seconds", [None, 0.001, 1, 1e9])
@@ -46,7 +56,7 @@ def test_a_timeout_in_one_number_is_refused_by_its_own_name(value: object) -> No
 
 
 def test_a_number_that_cannot_even_be_written_is_refused_in_few_words() -> None:
-    with pytest.raises(ConfigurationError, match=r"seconds, not int$"):
+    with pytest.raises(ConfigurationError, match=r"seconds, 1e9 at most, not int$"):
         as_timeout(10**5000)
     with pytest.raises(ConfigurationError) as caught:
         positive_int("max_connections", "9\n" * 10_000)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # callers are not all type checked

@@ -60,7 +60,8 @@ def positive_seconds(name: str, value: float, allowed: str = "seconds") -> float
     """
     number = isinstance(value, (int, float)) and not isinstance(value, bool)  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are not all type checked
     if not number or not 0 < value <= MAX_SECONDS:
-        message = f"{name} must be a positive number of {allowed}, not {safe_repr(value)}"
+        limit = ", 1e9 at most" if number and value > MAX_SECONDS else ""
+        message = f"{name} must be a positive number of {allowed}{limit}, not {safe_repr(value)}"
         raise ConfigurationError(message)
     return value
 
