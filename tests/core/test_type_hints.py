@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pkgutil
 import typing
 from collections.abc import Iterator
 from importlib import import_module
@@ -10,14 +11,11 @@ from importlib import import_module
 import pytest
 
 import triverse
+import triverse.api
 
+# The namespaces, the builders, and the protocols that a client of one's own implements are all in triverse.api.
 MODULES = [
-    "triverse.api.tasks",
-    "triverse.api.tasks.async_namespace",
-    "triverse.api.tasks.namespace",
-    "triverse.api.uploads",
-    "triverse.api.users",
-    "triverse.api.users_namespace",
+    *(module.name for module in pkgutil.walk_packages(triverse.api.__path__, "triverse.api.")),
     "triverse.fastapi",
     "triverse.sandbox",
 ]

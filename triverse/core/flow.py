@@ -69,4 +69,4 @@ class Emit(Generic[V]):
 CallResult: TypeAlias = Response[T] | TriverseError
 Effect: TypeAlias = Call | Notify | Emit[V]
 # What is sent in depends on the effect that was yielded, which types cannot express.
-Flow: TypeAlias = Generator[Effect[V], "CallResult[object] | None", T]
+Flow: TypeAlias = Generator[Effect[V], CallResult[object] | None, T]
