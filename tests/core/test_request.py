@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import io
+import math
 import pickle
+from pathlib import Path
 
 import attrs
 import pytest
+from attrs import evolve
 
 from triverse import ConfigurationError, Request, UserBalance, UserInfo
-from triverse.api import users
-from triverse.core.request import Param
+from triverse.api import uploads, users
+from triverse.core.request import JSON, Param
 
 
 def test_builders_give_plain_values() -> None:
@@ -39,6 +43,30 @@ def test_a_request_keeps_its_parameters_when_the_caller_changes_theirs() -> None
     request = Request("GET", "/x", object, params)
     params["a"] = 2
     assert request.params == {"a": 1}
+
+
+def test_a_request_keeps_its_body_when_the_caller_changes_theirs() -> None:
+    tags: list[JSON] = ["a"]
+    request = Request("POST", "/x", object, json={"tags": tags})
+    tags.append("b")
+    assert request.json == {"tags": ["a"]}
+    assert evolve(request, path="/y").json == request.json
+
+
+@pytest.mark.parametrize("name", ["params", "json"])
+def test_parameters_and_body_of_a_request_cannot_be_changed(name: str) -> None:
+    request = Request("POST", "/x", object, {"a": 1}, {"a": 1})
+    with pytest.raises(TypeError, match="cannot be changed"):
+        getattr(request, name)["a"] = 2
+
+
+def test_uploads_are_equal_when_their_sources_are() -> None:
+    sources: list[str | bytes | Path] = ["a.png", b"bytes", Path("a.png")]
+    requests = [uploads.image(source) for source in sources]
+    assert requests == [uploads.image(source) for source in sources]
+    assert requests == pickle.loads(pickle.dumps(requests))  # noqa: S301 - our own bytes
+    assert len({*requests}) == 3
+    assert uploads.image(io.BytesIO(b"a")) != uploads.image(io.BytesIO(b"a"))
 
 
 def test_methods_are_upper_case() -> None:
@@ -92,10 +120,23 @@ def test_any_other_path_is_refused(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "params", [{"a": "\ud800"}, {"\ud800": 1}, {"a": object()}, {"a": ["b"]}, {5: "a"}, {"a": 10**5000}, 5, "a=b", []]
+    "params",
+    [
+        {"a": "\ud800"},
+        {"\ud800": 1},
+        {"a": object()},
+        {"a": ["b"]},
+        {5: "a"},
+        {"a": 10**5000},
+        {"a": math.nan},
+        {"a": -math.inf},
+        5,
+        "a=b",
+        [],
+    ],
 )
 def test_parameters_that_make_no_query_are_refused(params: object) -> None:
-    message = "params must map str to str, int, float, bool or None, all of which UTF-8 can encode"
+    message = "params must map str to str, int, finite float, bool or None, all of which UTF-8 can encode"
     with pytest.raises(ConfigurationError, match=f"^{message}$"):
         Request("GET", "/x", object, params)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # callers are not all type checked
 

@@ -7,6 +7,7 @@ as a whole.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import PurePath
 from typing import Final, Literal, Protocol
 
 from attrs import field, frozen
@@ -20,7 +21,12 @@ _MAX_FILENAME_BYTES: Final = 200
 _MAX_SUFFIX: Final = 16
 
 
-@frozen(eq=False)
+def _comparable(source: object) -> object:
+    """What sources are compared by. An open file, or a buffer that may change, is equal only to itself."""
+    return source if isinstance(source, (str, bytes, PurePath)) else id(source)
+
+
+@frozen
 class FileUpload:
     """A file to upload, not yet opened. The client opens, checks and sends it.
 
@@ -32,7 +38,7 @@ class FileUpload:
     """
 
     kind: Literal["image", "model"]
-    source: object = field(repr=False)
+    source: object = field(repr=False, eq=_comparable, hash=False)
     filename: str | None = None
     argument: str = "source"
 

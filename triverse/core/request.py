@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from enum import Enum
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Final, ForwardRef, Generic, Protocol, TypeAlia
 
 from attrs import evolve, field, frozen
 
+from triverse.core._read_only import read_only
 from triverse.core.errors import ConfigurationError
 from triverse.core.multipart import FileUpload
 from triverse.core.options import UNSET, Unset
@@ -89,7 +91,16 @@ def _plain_params(params: Mapping[str, Param] | None) -> Mapping[str, Param] | N
     if not isinstance(params, Mapping):
         return params
     # The text of an enumeration's member is its name on some Pythons; what the service knows is its value.
-    return {name: cast("Param", v.value) if isinstance(v, Enum) else v for name, v in params.items()}
+    plain = {name: cast("Param", v.value) if isinstance(v, Enum) else v for name, v in params.items()}
+    return cast("Mapping[str, Param]", read_only(plain))
+
+
+def _frozen_json(value: JSON) -> JSON:
+    """A copy that the caller cannot change while the request is sent again or kept for later."""
+    try:
+        return cast("JSON", read_only(value))
+    except RecursionError:  # it contains itself, or is nested too deep: the encoder refuses it by its path
+        return value
 
 
 def _check_method(_request: object, _attribute: object, value: str) -> None:
@@ -111,13 +122,15 @@ def _check_path(_request: object, _attribute: object, value: str) -> None:
 def _check_params(_request: object, _attribute: object, value: Mapping[str, Param] | None) -> None:
     if value is None or (isinstance(value, Mapping) and all(map(_is_param, value.items()))):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are not all type checked
         return
-    message = "params must map str to str, int, float, bool or None, all of which UTF-8 can encode"
+    message = "params must map str to str, int, finite float, bool or None, all of which UTF-8 can encode"
     raise ConfigurationError(message)
 
 
 def _is_param(item: tuple[object, object]) -> bool:
     name, value = item
     if not isinstance(name, str) or not isinstance(value, (str, int, float, NoneType)):
+        return False
+    if isinstance(value, float) and not math.isfinite(value):
         return False
     return _fits_utf8(name) and _fits_utf8(value)
 
@@ -159,7 +172,7 @@ class Request(Generic[T_co]):
     params: Mapping[str, Param] | None = field(
         default=None, converter=_plain_params, validator=_check_params, hash=False
     )
-    json: JSON = field(default=None, hash=False)
+    json: JSON = field(default=None, converter=_frozen_json, hash=False)
     body: StreamedBody | None = field(default=None, kw_only=True, hash=False, repr=False)
     file: FileUpload | None = field(default=None, kw_only=True, hash=False)
     decode: Callable[[object, str], T_co] | None = field(default=None, kw_only=True, repr=False)
