@@ -18,7 +18,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from support.clients import KEY
-from support.server import serving
+from support.files import PNG
+from support.server import TASK, UPLOADED, envelope, serving
 
 from triverse import AsyncTriverse, Triverse, UserBalance
 
@@ -130,3 +131,30 @@ def test_a_client_of_the_user_is_used_through_its_own_send() -> None:
     with serving() as server, httpx.Client(event_hooks={"request": [sent.append]}) as own:
         Triverse(KEY, base_url=server.url, http_client=own).users.balance()
     assert [request.url.path for request in sent] == ["/api/v1/users/balance"]
+
+
+def test_respx_sees_the_calls_of_tasks_and_files(tmp_path: Path) -> None:
+    base, storage = "https://api.triverse.ai/api/v1", "https://storage.example/preview"
+    task = str(TASK["task_uuid"])
+    asset = {"download_url": "https://storage.example/model", "preview_url": storage}
+
+    def fetched(request: httpx.Request) -> httpx.Response:
+        assert "Authorization" not in request.headers
+        return httpx.Response(200, content=PNG)
+
+    async def work_async() -> None:
+        async with AsyncTriverse(KEY) as client:
+            await client.tasks.wait((await client.tasks.image_to_model(PNG)).task_uuid)
+            await client.tasks.download(task, tmp_path / "async.png", preview=True)
+
+    with respx.mock() as router:
+        router.post(f"{base}/upload/image").respond(json=envelope(UPLOADED))
+        router.post(f"{base}/tasks/image-to-model").respond(json=envelope(TASK))
+        router.get(f"{base}/tasks/{task}").respond(json=envelope(TASK))
+        router.get(f"{base}/tasks/url/{task}").respond(json=envelope(asset))
+        router.get(storage).mock(side_effect=fetched)
+        with Triverse(KEY) as client:
+            client.tasks.wait(client.tasks.image_to_model(PNG).task_uuid)
+            client.tasks.download(task, tmp_path / "sync.png", preview=True)
+        asyncio.run(work_async())
+        assert [route.call_count for route in router.routes] == [2] * 5
