@@ -201,7 +201,8 @@ def mutation(session: nox.Session) -> None:
     # The limit stops mutants that allocate without end. The stack is deeper, because mutmut adds frames to each call.
     program = "import sys; sys.setrecursionlimit(3000); from mutmut.__main__ import cli; cli()"
     run = 'ulimit -v 6000000; exec python -c "$0" run "$@"'
-    session.run("bash", "-c", run, program, *session.posargs, external=True)
+    env = {"PYTHONPATH": str(ROOT / "tests")}
+    session.run("bash", "-c", run, program, *session.posargs, external=True, env=env)
     session.run("python", "tests/mutation/report.py")
 
 

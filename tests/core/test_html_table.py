@@ -14,7 +14,9 @@ def rows(table: str) -> list[list[str]]:
 
 
 def test_a_notebook_shows_a_result_as_a_table() -> None:
-    assert rows(UserBalance(100.5, 2.0)._repr_html_()) == [["balance", "100.5"], ["frozen", "2.0"]]  # pyright: ignore[reportPrivateUsage]  # IPython's protocol
+    table = UserBalance(100.5, 2.0)._repr_html_()  # pyright: ignore[reportPrivateUsage]  # IPython's protocol
+    assert ET.fromstring(table).findtext("caption") == "UserBalance"  # noqa: S314 - our own text
+    assert rows(table) == [["balance", "100.5"], ["frozen", "2.0"]]
 
 
 def test_fields_without_a_value_have_no_row_and_objects_are_indented() -> None:

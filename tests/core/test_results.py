@@ -205,6 +205,11 @@ def test_unknown_fields_may_have_a_hundred_levels(opening: str, closing: str) ->
             assert "nested more than 100 levels deep" in str(error)
 
 
+def test_an_object_that_json_cannot_hold_is_named_by_the_result_and_the_field() -> None:
+    with pytest.raises(ConfigurationError, match=r"^UserBalance\.made cannot be sent as JSON: JSON has no form for "):
+        UserBalance(1.0, 2.0, extra={"made": object()}).to_dict()
+
+
 def test_dict_of_a_result_is_its_to_dict() -> None:
     result = balance_with(bonus=1)
     assert dict(result) == {**result} == result.to_dict()
@@ -225,6 +230,14 @@ def test_type_hints_of_a_constructor_can_be_resolved(cls: Any) -> None:
     assert hints.keys() >= {field.alias for field in attrs.fields(cls)}
     if issubclass(cls, Result):
         assert hints["extra"] == Mapping[str, object]
+
+
+def test_type_hints_of_a_users_own_result_can_be_resolved() -> None:
+    @attrs.frozen
+    class Own(Result):
+        size: int
+
+    assert get_type_hints(Own.__init__) == {"size": int, "extra": Mapping[str, object], "return": type(None)}
 
 
 def test_extra_survives_a_change_of_fields() -> None:

@@ -4,13 +4,14 @@ import dataclasses
 import math
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal, Self, TypedDict
+from typing import Any, Generic, Literal, Self, TypedDict, TypeVar
 
 import attrs
 import pytest
 from support.exchange_driver import Call, data
 
 from triverse import InvalidResponseError, Request, UserBalance
+from triverse.core.result import Result
 from triverse.core.structure import structurer
 
 
@@ -163,3 +164,45 @@ def test_a_value_becomes_the_class_of_a_union_whose_fields_it_has() -> None:
 )
 def test_a_value_that_fits_no_class_of_a_union_is_a_mismatch(into: Any, value: object, expected: str) -> None:
     assert problem(into, value) == f"data: {expected}"
+
+
+@dataclasses.dataclass
+class Plan:
+    structure: str
+
+
+@dataclasses.dataclass
+class Building:
+    floors: int
+
+    def structure(self) -> str:
+        return "steel"
+
+
+@attrs.frozen
+class Hidden:
+    _token: str
+
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Listed(Result, Generic[T]):
+    items: list[T]
+
+
+def test_an_attribute_named_structure_of_a_users_class_changes_nothing() -> None:
+    assert structured(Plan, {"structure": "steel"}) == Plan("steel")
+    assert structured(Building, {"floors": 3}) == Building(3)
+
+
+def test_a_private_attribute_is_passed_by_its_public_name() -> None:
+    assert structured(Hidden, {"_token": "a"}) == Hidden("a")
+
+
+def test_a_generic_result_keeps_unknown_fields() -> None:
+    result = structured(Listed[int], {"items": [1], "more": True})
+    assert isinstance(result, Result)
+    assert result == Listed([1])
+    assert result.extra == {"more": True}

@@ -134,3 +134,7 @@ def test_messages_name_the_type() -> None:
     assert describe(b"  <svg>") == "HTML, XML or SVG text"
     assert describe(b"MM\x00*") == "a TIFF image"
     assert describe(b"what") == "a file of an unknown type"
+    assert describe(b"\x00\x00\x00\x20ftypheic\x00\x00\x00\x00") == "a HEIC or AVIF image"
+    assert describe(b"\x00\x00\x00\x20whatheic") == "a file of an unknown type"
+    assert describe(b"\xef\xbb\xbf{}") == "JSON text"
+    assert describe(b"X<svg>") == "a file of an unknown type"

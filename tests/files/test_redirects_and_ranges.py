@@ -32,24 +32,33 @@ def test_a_redirect_leads_to_an_absolute_url(location: str, expected: str) -> No
 @pytest.mark.parametrize(
     ("location", "problem"),
     [
-        ("http://storage.example/x?sig=secret", "leads from https to http, to the host storage.example"),
-        ("ftp://storage.example/x", "not an http"),
-        ("file:///etc/passwd", "not an http"),
-        ("ftp:///x", "not an http"),
-        ("https://storage.example/a b", "not an http"),
-        ("https://storage.example/\x01", "not an http"),
-        ("https://storage.example:99999/x", "not valid"),
-        ("https://storage.example:0/x", "not an http"),
-        ("https://[::1/x", "not a URL"),
-        ("https://user:secret@storage.example/x", "user name or password"),
-        ("https://user@storage.example/x", "user name or password"),
-        ("", "no Location"),
+        (
+            "http://storage.example/x?sig=secret",
+            "the URL of the file leads from https to http, to the host storage.example",
+        ),
+        ("ftp://storage.example/x", "the URL of the file is not an http(s) URL"),
+        ("file:///etc/passwd", "the URL of the file is not an http(s) URL"),
+        ("ftp:///x", "the URL of the file is not an http(s) URL"),
+        ("https://storage.example/a b", "the URL of the file is not an http(s) URL"),
+        ("https://storage.example/\x01", "the URL of the file is not an http(s) URL"),
+        ("https://storage.example:99999/x", "the URL of the file is not valid"),
+        ("https://storage.example:0/x", "the URL of the file is not an http(s) URL"),
+        ("https://[::1/x", "the Location of the redirect is not a URL"),
+        (
+            "https://user:secret@storage.example/x",
+            "the URL of the file on storage.example has a user name or password in it",
+        ),
+        (
+            "https://user@storage.example/x",
+            "the URL of the file on storage.example has a user name or password in it",
+        ),
+        ("", "the redirect has no Location"),
     ],
 )
 def test_a_refused_redirect_does_not_show_its_query(location: str, problem: str) -> None:
-    with pytest.raises(RedirectError, match=problem) as refused:
+    with pytest.raises(RedirectError) as refused:
         redirect_target(headers(location=location), API, secure=True)
-    assert "secret" not in str(refused.value)
+    assert str(refused.value) == problem
 
 
 def test_from_http_both_schemes_may_be_followed() -> None:

@@ -136,7 +136,7 @@ def _result(into: type[Any], converter: Converter) -> Hook:
 def _typed_dict(into: type[Any], converter: Converter) -> Hook:
     """Return the hook for a `TypedDict`, which keeps the fields that it does not know."""
     fill = cast("Hook", make_typed_dict_structure_fn(into, converter))
-    known = frozenset(get_type_hints(get_origin(into) or into))
+    known = frozenset(get_type_hints(into))
 
     def structure(value: dict[str, object], kind: object) -> object:
         check_json({name: member for name, member in value.items() if name not in known})
