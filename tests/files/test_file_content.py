@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.files import GIF, JPEG, PNG, ZIP, glb
 
@@ -30,12 +30,14 @@ def test_a_file_is_handed_on_whole(data: bytes, size: int) -> None:
 
 
 @given(st.binary(min_size=1, max_size=3000), st.integers(1, 3000))
+@example(b"glTF", 1)
 def test_any_bytes_are_handed_on_whole_or_refused(data: bytes, size: int) -> None:
     try:
-        handed, _ = take(data, size=size)
+        handed, complete = take(data, size=size)
     except ContentError:
         return
-    assert handed == data
+    # A part of the header of a GLB is a broken transfer.
+    assert handed == data or not complete
 
 
 def message(code: object = 4042) -> dict[str, object]:
