@@ -441,7 +441,7 @@ def test_a_builder_describes_the_upload_without_opening_it() -> None:
     assert described.deadline is None
     assert uploads.image(PNG).params is None
     assert "PNG" not in repr(uploads.image(PNG))
-    assert FileUpload("image", PNG) != FileUpload("image", PNG)
+    assert FileUpload("image", PNG) == FileUpload("image", PNG)
     with pytest.raises(ConfigurationError, match="variant must be 'geometry' or 'textured', not 'both'"):
         uploads.model(PNG, variant="both")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # that is tested
 

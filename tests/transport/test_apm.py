@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 from support.clients import KEY
@@ -81,15 +82,17 @@ print(len(seen))
 """
 
 PROGRAMS = {
-    "sentry": (SENTRY, "sentry-trace"),
-    "datadog": (DATADOG, "x-datadog-trace-id"),
-    "new relic": (NEW_RELIC, None),
+    "sentry": ("sentry_sdk", SENTRY, "sentry-trace"),
+    "datadog": ("ddtrace", DATADOG, "x-datadog-trace-id"),
+    "new relic": ("newrelic", NEW_RELIC, None),
 }
 
 
 @pytest.mark.parametrize("tool", PROGRAMS)
 def test_every_call_is_seen_and_trace_headers_go_out(tool: str) -> None:
-    program, trace_header = PROGRAMS[tool]
+    library, program, trace_header = PROGRAMS[tool]
+    if find_spec(library) is None:
+        pytest.skip(f"{library} is not installed: it has no release for this Python")
     with serving() as server:
         done = subprocess.run(  # noqa: S603 - a program of ours
             [sys.executable, "-c", CALLS + program],

@@ -61,8 +61,9 @@ class GuardedSteps:
 
     def run(self, step: Callable[[], T]) -> T | Outcome:
         """Take one step, in the calling thread."""
-        token = current_key.set(self.key)
+        outer_key = current_key.get()
         try:
+            current_key.set(self.key)
             self.guard.begin()
             check_deadline(self.attempt.deadline)
             return step()
@@ -83,7 +84,7 @@ class GuardedSteps:
                 self.guard.end()
                 raise
             finally:
-                current_key.reset(token)
+                current_key.set(outer_key)
 
 
 class ReplyStream:
