@@ -59,6 +59,36 @@ def test_the_first_call_imports_nothing(kind: str) -> None:
     assert done.stdout.split() == []
 
 
+FORK_DURING_AN_IMPORT = """
+import os, signal, sys, threading, time
+from triverse import Triverse
+
+class SlowImport:
+    def find_spec(self, name, path=None, target=None):
+        if name == "triverse.api.tasks.namespace":
+            importing.set()
+            time.sleep(0.3)
+
+importing = threading.Event()
+sys.meta_path.insert(0, SlowImport())
+client = Triverse("a-key-of-ours", base_url=sys.argv[1])
+threading.Thread(target=lambda: client.tasks).start()
+importing.wait()
+child = os.fork()
+if not child:
+    signal.alarm(20)
+    client.tasks
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_child_that_is_forked_during_an_import_can_use_the_module() -> None:
+    command = [sys.executable, "-c", FORK_DURING_AN_IMPORT, "http://127.0.0.1:9/api/v1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)  # noqa: S603 - a program of ours
+    assert done.stdout.split() == ["0"]
+
+
 def in_a_child(act: Callable[[], object]) -> None:
     child = os.fork()
     if not child:

@@ -21,7 +21,7 @@ from triverse.clients.config import (
     resolve_key,
     view_key,
 )
-from triverse.clients.lazy_modules import async_tasks_namespace, httpx, uploads, users_namespace
+from triverse.clients.lazy_modules import async_engine, async_tasks_namespace, httpx, uploads, users_namespace
 from triverse.core.errors import TriverseError
 from triverse.core.options import UNSET, Policy, Timeout, Unset
 from triverse.core.request import JSON, Param, Request
@@ -74,15 +74,12 @@ class AsyncTriverse:
         http_client: httpx.AsyncClient | None = None,
         allow_http: bool = False,
     ) -> None:
-        # Imported here to keep `import triverse` fast. All that the first call needs is imported now: a child that is
-        # forked during an import would wait for the import lock for ever.
-        from triverse.clients.async_engine import make_engine  # noqa: PLC0415 - for the reason above
-
         key, key_source = resolve_key(api_key)
         del api_key  # otherwise a traceback that shows variables would show the key
         policy = make_policy(Policy(), key, key_source, timeout=timeout, deadline=deadline, max_retries=max_retries)
         settings = make_settings(base_url, max_connections, allow_http=allow_http)
-        self._engine = make_engine(key, policy, settings, http_client)
+        # This imports all that the first call needs.
+        self._engine = async_engine.make_engine(key, policy, settings, http_client)
 
     @property
     def users(self) -> users_namespace.AsyncUsers:
@@ -244,10 +241,8 @@ class AsyncTriverse:
         }
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        from triverse.clients.async_engine import make_engine  # noqa: PLC0415 - as late as in the constructor
-
         vars(self).update(state)
-        self._engine = make_engine(*cast("PickledEngine", state["_engine"]).restore(), None)
+        self._engine = async_engine.make_engine(*cast("PickledEngine", state["_engine"]).restore(), None)
 
     async def aclose(self) -> None:
         """Close the connections. Requests that are being made end first; closing twice is fine."""

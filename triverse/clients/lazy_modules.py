@@ -2,20 +2,31 @@
 
 `from triverse import Triverse` needs none of them, and most programs need few: httpx takes 70 ms, tasks and files take
 40 ms (2026-11). A name in an annotation is looked up by `typing.get_type_hints()`, as dependency injection does.
+
+A child that is forked while another thread imports a module would wait for that module for ever. So `fork()` waits
+until no thread imports one of these.
 """
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
+from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from triverse.transport.locks import run_locked
+
 __all__ = [
+    "async_engine",
     "async_tasks_namespace",
     "async_transfers",
     "downloads",
+    "fan_out",
     "httpx",
     "starlette_applications",
+    "sync_engine",
     "tasks_namespace",
     "transfers",
     "uploads",
@@ -29,7 +40,8 @@ if TYPE_CHECKING:
     from triverse.api import downloads, uploads, users_namespace
     from triverse.api.tasks import async_namespace as async_tasks_namespace
     from triverse.api.tasks import namespace as tasks_namespace
-    from triverse.clients import async_transfers, transfers
+    from triverse.clients import async_engine, async_transfers, fan_out, transfers
+    from triverse.clients import engine as sync_engine
 else:
     # Import statements, because tools that freeze applications do not find modules that are imported by a text.
 
@@ -78,12 +90,41 @@ else:
 
         return module
 
+    def _sync_engine() -> ModuleType:
+        from triverse.clients import engine as module
+
+        return module
+
+    def _async_engine() -> ModuleType:
+        from triverse.clients import async_engine as module
+
+        return module
+
+    def _fan_out() -> ModuleType:
+        from triverse.clients import fan_out as module
+
+        return module
+
+    _importing = threading.RLock()
+
+    @cache
+    def _guard_forks() -> None:
+        # Functions that are registered later are called earlier. `fork()` must not take the lock of logging first: an
+        # import may wait for it.
+        import logging  # noqa: F401
+
+        if hasattr(os, "register_at_fork"):  # pragma: no branch - not on Windows
+            os.register_at_fork(
+                before=_importing.acquire, after_in_parent=_importing.release, after_in_child=_importing.release
+            )
+
     class _LazyModule:
         def __init__(self, load: Callable[[], ModuleType]) -> None:
             self._load = load
 
         def __getattr__(self, name: str) -> object:
-            value = getattr(self._load(), name)
+            _guard_forks()
+            value = getattr(run_locked(_importing, self._load), name)
             setattr(self, name, value)
             return value
 
@@ -96,3 +137,6 @@ else:
     async_tasks_namespace = _LazyModule(_async_tasks_namespace)
     transfers = _LazyModule(_transfers)
     async_transfers = _LazyModule(_async_transfers)
+    sync_engine = _LazyModule(_sync_engine)
+    async_engine = _LazyModule(_async_engine)
+    fan_out = _LazyModule(_fan_out)

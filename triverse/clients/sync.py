@@ -20,7 +20,7 @@ from triverse.clients.config import (
     resolve_key,
     view_key,
 )
-from triverse.clients.lazy_modules import httpx, tasks_namespace, uploads, users_namespace
+from triverse.clients.lazy_modules import fan_out, httpx, sync_engine, tasks_namespace, uploads, users_namespace
 from triverse.core.errors import TriverseError
 from triverse.core.options import UNSET, Policy, Timeout, Unset
 from triverse.core.request import JSON, Param, Request
@@ -74,15 +74,12 @@ class Triverse:
         http_client: httpx.Client | None = None,
         allow_http: bool = False,
     ) -> None:
-        # Imported here to keep `import triverse` fast. All that the first call needs is imported now: a child that is
-        # forked during an import would wait for the import lock for ever.
-        from triverse.clients.engine import make_engine  # noqa: PLC0415 - for the reason above
-
         key, key_source = resolve_key(api_key)
         del api_key  # otherwise a traceback that shows variables would show the key
         policy = make_policy(Policy(), key, key_source, timeout=timeout, deadline=deadline, max_retries=max_retries)
         settings = make_settings(base_url, max_connections, allow_http=allow_http)
-        self._engine = make_engine(key, policy, settings, http_client)
+        # This imports all that the first call needs.
+        self._engine = sync_engine.make_engine(key, policy, settings, http_client)
 
     @property
     def users(self) -> users_namespace.Users:
@@ -170,12 +167,10 @@ class Triverse:
                 print(account.name, account.balance or account.error)
             ```
         """
-        from triverse.clients.fan_out import iter_balances  # noqa: PLC0415 - few programs need it
-
         accounts = Accounts(keys)
         del keys  # otherwise a traceback that shows variables would show the keys
         self._engine.check_open()
-        return iter_balances(self._account_balance, accounts.checked(), self._engine.settings.max_connections)
+        return fan_out.iter_balances(self._account_balance, accounts.checked(), self._engine.settings.max_connections)
 
     def _account_balance(self, name: str, source: KeySource, cancel: CancelToken) -> AccountBalance:
         try:
@@ -245,10 +240,8 @@ class Triverse:
         }
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        from triverse.clients.engine import make_engine  # noqa: PLC0415 - as late as in the constructor
-
         vars(self).update(state)
-        self._engine = make_engine(*cast("PickledEngine", state["_engine"]).restore(), None)
+        self._engine = sync_engine.make_engine(*cast("PickledEngine", state["_engine"]).restore(), None)
 
     def close(self) -> None:
         """Close the connections. Requests that are being made end first; closing twice is fine."""

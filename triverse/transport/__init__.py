@@ -1,1 +1,1 @@
-"""The wire: the only room that knows httpx. It turns an `Attempt` into a `Reply` or an `AttemptFailed`."""
+"""The wire: the only package that imports httpx. It turns an `Attempt` into a `Reply` or an `AttemptFailed`."""
