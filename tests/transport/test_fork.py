@@ -5,21 +5,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 from support.clients import KEY
+from support.file_server import file_response, serving_files
+from support.files import glb
 from support.internals import process_states
 from support.server import BALANCE, Received, Server, answer, envelope, serving
 from support.tls import server_context, trust
 
-from triverse import Triverse, api
+from triverse import AsyncTriverse, ConfigurationError, Triverse, api
 from triverse.core.attempt import Attempt, Reply
 from triverse.core.secret import Secret
 from triverse.transport.cancel import CancelToken
@@ -92,8 +97,12 @@ def test_a_child_that_is_forked_during_an_import_can_use_the_module() -> None:
 def in_a_child(act: Callable[[], object]) -> None:
     child = os.fork()
     if not child:
-        act()
-        gc.collect()
+        try:
+            act()
+            gc.collect()
+        except BaseException:  # noqa: BLE001 - the child must not go on with the tests
+            traceback.print_exc()
+            os._exit(1)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
@@ -163,3 +172,50 @@ def test_threads_of_a_child_share_one_semaphore() -> None:
 
         in_a_child(call_in_threads)
     assert server.most_open <= 2
+
+
+TASK = "7d0f2c4e-1b3a-4c5d-8e6f-9a0b1c2d3e4f"
+# More than the buffers of sockets hold, so that most of it is still to be read when the process forks.
+MODEL = glb(8_000_000)
+
+
+@pytest.mark.parametrize("has_own_client", [False, True])
+def test_a_child_neither_reads_from_a_stream_of_its_parent_nor_cuts_it(
+    has_own_client: bool,  # noqa: FBT001 - two cases of one test
+) -> None:
+    with serving_files(lambda got: file_response(MODEL, got)) as server, httpx.Client() as own:
+        client = Triverse(KEY, base_url=server.url, http_client=own if has_own_client else None)
+        with client.tasks.stream(TASK) as download:
+            begin = next(chunks := iter(download))
+
+            def read_on() -> None:
+                with pytest.raises(ConfigurationError, match="begun in another process"):
+                    list(chunks)  # what was read before the fork is there
+
+            in_a_child(read_on)
+            in_a_child(download.close)
+            assert begin + b"".join(chunks) == MODEL
+        client.close()
+    assert len(server.requests) == 1
+
+
+def test_a_child_does_not_read_from_an_async_stream_of_its_parent() -> None:
+    async def main() -> None:
+        async with AsyncTriverse(KEY, base_url=server.url) as client, client.tasks.stream(TASK) as download:
+            chunks = aiter(download)
+            begin = await anext(chunks)
+
+            async def read_to_the_end() -> None:
+                with pytest.raises(ConfigurationError, match="begun in another process"):
+                    _ = [chunk async for chunk in chunks]
+
+            def read_on() -> None:
+                with pytest.raises(StopIteration):  # it ends without waiting for anything
+                    read_to_the_end().send(None)
+
+            in_a_child(read_on)
+            assert begin + b"".join([chunk async for chunk in chunks]) == MODEL
+
+    with serving_files(lambda got: file_response(MODEL, got)) as server:
+        asyncio.run(main())
+    assert len(server.requests) == 1

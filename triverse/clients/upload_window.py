@@ -35,15 +35,18 @@ class UploadWindows:
         self._process = os.getpid()
         self.lock: threading.RLock = threading.RLock()
 
+    def _lock_here(self) -> threading.RLock:
+        if self._process != os.getpid():
+            self._renew_lock()
+        return self.lock
+
     def of(self, key: Secret) -> KeyUploadWindow:
         """Return the window of one key."""
         return KeyUploadWindow(self, key)
 
     def reserve(self, key: Secret, earliest: float) -> float:
         """Reserve the next upload by this key, and return when it may start."""
-        if self._process != os.getpid():
-            self._renew_lock()
-        return run_locked(self.lock, self._reserve, key, earliest)
+        return run_locked(self._lock_here(), self._reserve, key, earliest)
 
     def _reserve(self, key: Secret, earliest: float) -> float:
         starts = self.starts.get(key, [])
@@ -64,7 +67,7 @@ class UploadWindows:
 
     def release(self, key: Secret, start: float) -> None:
         """Take a reservation back."""
-        run_locked(self.lock, self._release, key, start)
+        run_locked(self._lock_here(), self._release, key, start)
 
     def _release(self, key: Secret, start: float) -> None:
         starts = self.starts.get(key, [])

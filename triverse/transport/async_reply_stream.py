@@ -5,6 +5,7 @@ No cancel scope or log context is held while the caller's code runs between two 
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, suppress
 from typing import Protocol, TypeVar, cast
@@ -19,7 +20,7 @@ from triverse.core.errors import TriverseError
 from triverse.core.secret import Secret
 from triverse.transport.log_redaction import current_key
 from triverse.transport.outcomes import check_deadline, classify_error
-from triverse.transport.reply_stream import check_chunk
+from triverse.transport.reply_stream import check_chunk, check_process
 
 __all__ = ["AsyncGuard", "AsyncGuardedSteps", "AsyncReplyStream", "cut"]
 
@@ -99,9 +100,15 @@ class AsyncReplyStream:
         self._steps = steps
         self._response = response
         self._ended = False
+        self._process = os.getpid()
 
     async def read(self) -> bytes | AttemptFailed:
-        """The next part of the body, as it was received; b"" at its end."""
+        """The next part of the body, as it was received; b"" at its end.
+
+        Raises:
+            ConfigurationError: the response belongs to the process from which this one was forked.
+        """
+        check_process(self._process)
         # No hook runs here, whose error could carry a response.
         return cast("bytes | AttemptFailed", await self._steps.run(self._next))
 

@@ -5,6 +5,7 @@ No guard, log context or cancel scope is held while the caller's code runs betwe
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Protocol, TypeVar, cast
@@ -12,13 +13,13 @@ from typing import Protocol, TypeVar, cast
 from attrs import frozen
 
 from triverse.core.attempt import Attempt, AttemptFailed, Outcome, Reply
-from triverse.core.errors import TriverseError
+from triverse.core.errors import ConfigurationError, TriverseError
 from triverse.core.secret import Secret
 from triverse.transport.cancel import AbortedError, CancelToken
 from triverse.transport.log_redaction import current_key
 from triverse.transport.outcomes import check_deadline, classify_error
 
-__all__ = ["GuardedSteps", "ReplyStream", "check_chunk"]
+__all__ = ["GuardedSteps", "ReplyStream", "check_chunk", "check_process"]
 
 T = TypeVar("T")
 
@@ -101,9 +102,15 @@ class ReplyStream:
         self._chunks = iter(chunks)
         self._steps = steps
         self._close = close
+        self._process = os.getpid()
 
     def read(self) -> bytes | AttemptFailed:
-        """The next part of the body, as it was received; b"" at its end."""
+        """The next part of the body, as it was received; b"" at its end.
+
+        Raises:
+            ConfigurationError: the response belongs to the process from which this one was forked.
+        """
+        check_process(self._process)
         # No hook runs here, whose error could carry a response.
         return cast("bytes | AttemptFailed", self._steps.run(self._next))
 
@@ -130,3 +137,14 @@ def check_chunk(chunk: object) -> bytes:
         message = f"the stream of the response yielded {type(chunk).__name__} in place of bytes"
         raise TypeError(message)
     return chunk
+
+
+def check_process(process: int) -> None:
+    """Refuse to read from a socket that was opened in another process: its own reads would miss what is read here.
+
+    Raises:
+        ConfigurationError: it is another process.
+    """
+    if process != os.getpid():
+        message = "the download was begun in another process, from which this one was forked: begin it in this process"
+        raise ConfigurationError(message)
