@@ -9,7 +9,7 @@ import attrs
 import pytest
 from attrs import evolve
 
-from triverse import ConfigurationError, Request, UserBalance, UserInfo
+from triverse import ConfigurationError, Request, Triverse, UserBalance, UserInfo
 from triverse.api import uploads, users
 from triverse.core.request import JSON, Param
 
@@ -164,3 +164,12 @@ def test_other_methods_may_be_sent_twice_only_with_an_order_id(method: str) -> N
     assert Request(method, "/x", object, json={"client_order_id": ""}).idempotent is False
     assert Request(method, "/x", object, json=["client_order_id"]).idempotent is False
     assert Request(method, "/x", object, {"client_order_id": "o-1"}).idempotent is False
+
+
+def test_a_body_that_contains_itself_is_refused_when_it_is_sent() -> None:
+    endless: list[JSON] = []
+    endless.append(endless)
+    request = Request("POST", "/anything", object, json=endless)
+    client = Triverse("tv-key-for-tests", base_url="http://127.0.0.1:9/api/v1")
+    with client, pytest.raises(ConfigurationError, match="contains itself"):
+        client.execute(request)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import hashlib
 import subprocess
 import sys
@@ -8,7 +9,8 @@ import pytest
 from support.sandbox_api import GLB, PNG, Api
 from support.shell import environment
 
-from triverse.sandbox import Fault, SandboxSettings
+from triverse.sandbox import Fault, Sandbox, SandboxSettings
+from triverse.sandbox.spool import Spool
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(20)
 WEBP = b"RIFF\x10\0\0\0WEBP" + bytes(20)
@@ -179,3 +181,13 @@ def test_a_large_upload_takes_little_memory(way: str) -> None:
         return int(done.stdout)
 
     assert peak(100 * 1024 * 1024) - peak(1) < 24 * 1024
+
+
+def test_a_body_that_was_interrupted_before_it_had_a_file_is_dropped_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("triverse.sandbox.spool.SpooledTemporaryFile", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        Spool(Sandbox(), "/api/v1/upload/image")
+    gc.collect()  # an error in a finalizer is a warning

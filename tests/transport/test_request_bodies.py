@@ -48,6 +48,7 @@ async def test_a_body_of_one_chunk_can_be_sent_again() -> None:
     stream = OneChunkStream(b"chunk")
     for _ in range(2):
         assert [chunk async for chunk in stream] == [b"chunk"]
+        assert [chunk async for chunk in aiter(stream)] == [b"chunk"]
         assert list(stream) == [b"chunk"]
 
 
