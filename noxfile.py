@@ -79,10 +79,9 @@ FEWER_EXAMPLES = ["--hypothesis-profile=few"]
 # What the version of Python or of a library does not change, and what takes long: run on the oldest Python alone.
 MEASURED_ONCE = [
     "tests/reliability",
+    "tests/docs",
     "tests/files/test_memory.py",
     "tests/fastapi_extra/test_generator_page.py",
-    "tests/docs/test_snippets.py",
-    "tests/docs/test_add_endpoint.py",
 ]
 ELSEWHERE = [*FEWER_EXAMPLES, *(f"--ignore={path}" for path in MEASURED_ONCE)]
 
