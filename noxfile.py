@@ -82,6 +82,9 @@ MEASURED_ONCE = [
     "tests/docs",
     "tests/files/test_memory.py",
     "tests/fastapi_extra/test_generator_page.py",
+    "tests/cli/test_generate_in_a_terminal.py",
+    "tests/cli/test_watch.py",
+    "tests/cli/test_watch_accounts.py",
 ]
 ELSEWHERE = [*FEWER_EXAMPLES, *(f"--ignore={path}" for path in MEASURED_ONCE)]
 
