@@ -156,7 +156,11 @@ class Transport:
                 yield opened
             finally:
                 if isinstance(opened, ReplyStream):
-                    opened.close()
+                    try:
+                        opened.close()
+                    except BaseException:  # KeyboardInterrupt, at the last moment
+                        opened.close()
+                        raise
         finally:
             try:
                 state.semaphore.release(permit)
