@@ -135,7 +135,7 @@ async def test_a_stream_of_a_users_transport_that_never_waits_is_limited_too(
 @pytest.mark.anyio
 async def test_a_deadline_that_has_passed_sends_nothing() -> None:
     with serving() as server:
-        transport = Transport(server.url, 1, None)
+        transport = Transport(httpx.URL(server.url), 1, None)
         outcome = transport.attempt(Attempt(Request("GET", "/x", object), deadline=0.0), Secret(KEY))
         assert isinstance(outcome, AttemptFailed)
         with transport.open(Attempt(Request("GET", "/x", object), deadline=0.0), Secret(KEY)) as stream:
@@ -165,7 +165,7 @@ def test_an_interrupt_while_a_streams_permit_is_released_leaves_the_permit(monke
         raise KeyboardInterrupt
 
     with serving() as server:
-        transport = Transport(server.url, 1, None)
+        transport = Transport(httpx.URL(server.url), 1, None)
         attempt = Attempt(Request("GET", "/users/me", object))
         monkeypatch.setattr(FairSemaphore, "release", interrupted_once)
         with pytest.raises(KeyboardInterrupt), transport.open(attempt, Secret(KEY)):

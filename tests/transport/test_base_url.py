@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 from support.clients import KEY
+from support.internals import transport_of
 from support.server import serving
 
-from triverse import ConfigurationError, NotFoundError, Triverse, TriverseError
-from triverse.transport.asynchronous import AsyncTransport
+from triverse import AsyncTriverse, ConfigurationError, NotFoundError, Triverse, TriverseError
 from triverse.transport.base_url import parse_base_url
-from triverse.transport.sync import Transport
 
 
 @pytest.mark.parametrize(
@@ -65,9 +64,9 @@ def test_these_base_urls_are_accepted(given: str, used: str) -> None:
     ],
 )
 def test_these_base_urls_are_refused_with_a_reason(given: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for kind in (Transport, AsyncTransport):
+    for kind in (Triverse, AsyncTriverse):
         with pytest.raises(ConfigurationError, match=why):
-            kind(given, 1, None)
+            kind(KEY, base_url=given)
     if given:
         monkeypatch.setenv("TRIVERSE_BASE_URL", given)
         with pytest.raises(ConfigurationError, match=why):
@@ -76,8 +75,9 @@ def test_these_base_urls_are_refused_with_a_reason(given: str, why: str, monkeyp
 
 @pytest.mark.parametrize("url", ["http://sandbox:8787/api/v1", "http://10.0.0.1/", "http://[fd00::1]:80/x"])
 def test_allow_http_permits_plain_http_to_any_host(url: str) -> None:
-    for kind in (Transport, AsyncTransport):
-        assert kind(url, 1, None, allow_http=True).base_url.startswith("http://")
+    for kind in (Triverse, AsyncTriverse):
+        client = kind(KEY, base_url=url, allow_http=True)
+        assert transport_of(client).base_url.startswith("http://")
 
 
 def test_the_argument_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

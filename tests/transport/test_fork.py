@@ -138,7 +138,7 @@ def test_a_child_cannot_cancel_what_its_parent_does() -> None:
 
     cancel, outcomes = CancelToken(), list[object]()
     with serving(hold) as server:
-        transport = Transport(server.url, 4, None)
+        transport = Transport(httpx.URL(server.url), 4, None)
         attempt = Attempt(api.users.balance())
         thread = threading.Thread(target=lambda: outcomes.append(transport.attempt(attempt, Secret(KEY), cancel)))
         thread.start()

@@ -65,9 +65,12 @@ class AnyTransport:
     """A transport of either kind, in a coroutine: that of the sync one never waits."""
 
     def __init__(self, mode: Mode, url: str, client: httpx.Client | httpx.AsyncClient | None) -> None:
-        self.sync = Transport(url, 1, client) if not isinstance(client, httpx.AsyncClient) and mode == "sync" else None
+        base_url = httpx.URL(url)
+        self.sync = (
+            Transport(base_url, 1, client) if not isinstance(client, httpx.AsyncClient) and mode == "sync" else None
+        )
         self.asynchronous = (
-            AsyncTransport(url, 1, client) if not isinstance(client, httpx.Client) and mode != "sync" else None
+            AsyncTransport(base_url, 1, client) if not isinstance(client, httpx.Client) and mode != "sync" else None
         )
 
     @asynccontextmanager
@@ -339,7 +342,7 @@ def test_a_response_that_a_hook_made_an_error_of_is_still_the_response(mode: Mod
 def test_a_cancel_token_ends_a_read(users: bool) -> None:
     cancel = CancelToken()
     with Server(trickles) as server, httpx.Client() as own:
-        transport = Transport(server.url, 1, own if users else None)
+        transport = Transport(httpx.URL(server.url), 1, own if users else None)
 
         def cancel_soon() -> None:
             server.heard()
@@ -362,7 +365,7 @@ def test_a_cancel_token_ends_a_read(users: bool) -> None:
 @pytest.mark.anyio
 async def test_a_read_that_is_cancelled_leaves_no_connection_and_no_permit() -> None:
     with Server(trickles) as server:
-        transport = AsyncTransport(server.url, 1, None)
+        transport = AsyncTransport(httpx.URL(server.url), 1, None)
         for _ in range(2):
             with anyio.move_on_after(0.2):
                 async with transport.open(Attempt(FILE), Secret(KEY)) as stream:
@@ -383,7 +386,7 @@ class InterruptedStream(httpx.SyncByteStream):
 def test_an_interrupted_read_propagates_and_leaves_the_permit() -> None:
     handler = httpx.MockTransport(lambda _: httpx.Response(200, stream=InterruptedStream()))
     with httpx.Client(transport=handler) as own:
-        transport = Transport("http://127.0.0.1:9", 1, own)
+        transport = Transport(httpx.URL("http://127.0.0.1:9"), 1, own)
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt), transport.open(Attempt(FILE), Secret(KEY)) as stream:
                 assert isinstance(stream, ReplyStream)

@@ -194,7 +194,7 @@ def silent(peer: Peer) -> None:
 def test_a_cancel_token_ends_the_call_of_another_thread(users: bool) -> None:  # noqa: FBT001 - two cases of one test
     cancel = CancelToken()
     with Server(silent) as server, httpx.Client() as own:
-        transport = Transport(server.url, 1, own if users else None)
+        transport = Transport(httpx.URL(server.url), 1, own if users else None)
         attempt = Attempt(api.users.balance())
         with ThreadPoolExecutor(2) as pool:
             on_the_wire = pool.submit(transport.attempt, attempt, Secret(KEY), cancel)
@@ -219,7 +219,7 @@ def test_an_attempt_with_a_token_waits_for_its_permit() -> None:
         return answer(envelope(BALANCE))
 
     with serving(hold) as server, ThreadPoolExecutor(2) as pool:
-        transport, attempt = Transport(server.url, 1, None), Attempt(api.users.balance())
+        transport, attempt = Transport(httpx.URL(server.url), 1, None), Attempt(api.users.balance())
         first = pool.submit(transport.attempt, attempt, Secret(KEY), CancelToken())
         asked.wait()
         second = pool.submit(transport.attempt, attempt, Secret(KEY), CancelToken())
@@ -303,7 +303,7 @@ def test_a_users_async_client_works_in_one_event_loop_after_another(mode: Mode) 
 
 
 def stream_in_two_loops(url: str) -> None:
-    transport = AsyncTransport(url, 1, httpx.AsyncClient())
+    transport = AsyncTransport(httpx.URL(url), 1, httpx.AsyncClient())
 
     async def read() -> bytes | AttemptFailed:
         async with transport.open(Attempt(api.users.balance()), Secret(KEY)) as stream:

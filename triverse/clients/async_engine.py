@@ -26,6 +26,7 @@ from triverse.core.runtime import Runtime
 from triverse.core.secret import AsyncKeySource, Secret
 from triverse.core.single_flight import SingleFlight
 from triverse.transport.asynchronous import AsyncTransport
+from triverse.transport.base_url import parse_base_url
 from triverse.transport.event_loops import PerLoop
 
 __all__ = ["AsyncEngine", "SharedAsyncCalls", "make_engine"]
@@ -164,13 +165,8 @@ def make_engine(key: Key, policy: Policy, settings: Settings, user_client: httpx
     Raises:
         ConfigurationError: the base URL or the `http_client` is wrong.
     """
-    transport = AsyncTransport(
-        settings.base_url,
-        settings.max_connections,
-        user_client,
-        allow_http=settings.allow_http,
-        base_url_name=settings.base_url_name,
-    )
+    url = parse_base_url(settings.base_url, settings.base_url_name, allow_http=settings.allow_http)
+    transport = AsyncTransport(url, settings.max_connections, user_client)
     return AsyncEngine(
         key=key,
         policy=policy,

@@ -27,6 +27,7 @@ from triverse.core.response import Response
 from triverse.core.runtime import Runtime
 from triverse.core.secret import Secret
 from triverse.core.single_flight import SingleFlight
+from triverse.transport.base_url import parse_base_url
 from triverse.transport.cancel import CancelToken
 from triverse.transport.sync import Transport
 
@@ -175,13 +176,8 @@ def make_engine(key: Key, policy: Policy, settings: Settings, user_client: httpx
     Raises:
         ConfigurationError: the base URL or the `http_client` is wrong.
     """
-    transport = Transport(
-        settings.base_url,
-        settings.max_connections,
-        user_client,
-        allow_http=settings.allow_http,
-        base_url_name=settings.base_url_name,
-    )
+    url = parse_base_url(settings.base_url, settings.base_url_name, allow_http=settings.allow_http)
+    transport = Transport(url, settings.max_connections, user_client)
     return Engine(
         key=key,
         policy=policy,

@@ -36,8 +36,7 @@ class AsyncConnectionPool(httpx.AsyncBaseTransport):
         connection.backend.read_size = request.extensions.get(READ_SIZE, 0)
         stream = AsyncPooledStream(self, idle, connection)
         try:
-            response = await connection.handle_async_request(request)
-            return stream.attach(response)
+            return stream.attach(await connection.handle_async_request(request))
         except BaseException:
             await close(connection)
             raise

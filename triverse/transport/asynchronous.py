@@ -19,7 +19,6 @@ from triverse.core.secret import Secret
 from triverse.transport.async_pool import AsyncConnectionPool
 from triverse.transport.async_reply_stream import AsyncGuard, AsyncGuardedSteps, AsyncReplyStream, cut
 from triverse.transport.async_user_client import AsyncUserClientGuard, LoopHistory
-from triverse.transport.base_url import parse_base_url
 from triverse.transport.bodies import AsyncBodyStream
 from triverse.transport.client import CookielessAsyncClient
 from triverse.transport.environment import ProxyTable
@@ -57,16 +56,7 @@ class AsyncTransport:
     child.
     """
 
-    def __init__(
-        self,
-        base_url: str,
-        max_connections: int,
-        http_client: httpx.AsyncClient | None,
-        *,
-        allow_http: bool = False,
-        base_url_name: str = "base_url",
-    ) -> None:
-        url = parse_base_url(base_url, base_url_name, allow_http=allow_http)
+    def __init__(self, url: httpx.URL, max_connections: int, http_client: httpx.AsyncClient | None) -> None:
         if http_client is not None:
             check_http_client(http_client, "AsyncClient", "aclose")
         self.base_url: str = str(url)

@@ -152,8 +152,7 @@ class ConnectionPool(httpx.BaseTransport):
         connection.backend.read_size = request.extensions.get(READ_SIZE, 0)
         stream = PooledStream(self, idle, connection, request.extensions.get(CANCEL))
         try:
-            response = connection.handle_request(request)
-            return stream.attach(response)
+            return stream.attach(connection.handle_request(request))
         except BaseException:
             stream.abandon()
             raise

@@ -13,7 +13,6 @@ from attrs import evolve
 from triverse.core.attempt import Attempt, AttemptFailed, Outcome, Reply
 from triverse.core.errors import ConfigurationError, TriverseError
 from triverse.core.secret import Secret
-from triverse.transport.base_url import parse_base_url
 from triverse.transport.bodies import SyncBodyStream
 from triverse.transport.cancel import AbortedError, CancelToken
 from triverse.transport.client import CookielessClient
@@ -50,16 +49,7 @@ class Transport:
     each could read the other's responses, and a lock may have been held by a thread that the child does not have.
     """
 
-    def __init__(
-        self,
-        base_url: str,
-        max_connections: int,
-        http_client: httpx.Client | None,
-        *,
-        allow_http: bool = False,
-        base_url_name: str = "base_url",
-    ) -> None:
-        url = parse_base_url(base_url, base_url_name, allow_http=allow_http)
+    def __init__(self, url: httpx.URL, max_connections: int, http_client: httpx.Client | None) -> None:
         if http_client is not None:
             check_http_client(http_client, "Client", "close")
         self.base_url: str = str(url)
