@@ -190,7 +190,7 @@ class _AsyncTransfer:
             elif isinstance(effect, Open):
                 self._outcome = await self._open(effect.attempt)
             elif isinstance(effect, Notify):
-                pending = call_async(cast("Callable[[object], object]", effect.callback), effect.value)
+                pending = call_async(effect.callback, effect.value)
                 if pending is not None:
                     await pending
             else:

@@ -111,7 +111,7 @@ else:
     def _guard_forks() -> None:
         # Functions that are registered later are called earlier. `fork()` must not take the lock of logging first: an
         # import may wait for it.
-        import logging  # noqa: F401
+        import logging  # noqa: F401 - for the reason above
 
         if hasattr(os, "register_at_fork"):  # pragma: no branch - not on Windows
             os.register_at_fork(

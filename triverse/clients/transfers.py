@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing
 from functools import partial
 from pathlib import Path
@@ -156,7 +156,7 @@ class _Transfer:
             elif isinstance(effect, Open):
                 self._outcome = self._open(effect.attempt)
             elif isinstance(effect, Notify):
-                call_sync("on_progress", cast("Callable[[object], object]", effect.callback), effect.value)
+                call_sync(effect.name, effect.callback, effect.value)
             else:
                 self._close_response()
                 self._outcome = self._engine.run(single_call(effect))

@@ -31,6 +31,7 @@ from triverse.core.errors import (
     TransportError,
     TriverseError,
 )
+from triverse.core.flow import is_interrupt
 from triverse.core.options import Policy, Unset
 from triverse.core.request import Request
 from triverse.core.response import Response
@@ -125,8 +126,7 @@ def _guarded(attempt: Attempt, record: CreationRecord) -> Generator[Attempt, Out
         record.mark(error)
         raise
     except BaseException as interrupt:
-        # A Ctrl-C, or a cancellation: with asyncio, a Ctrl-C arrives as one.
-        if not isinstance(interrupt, (Exception, GeneratorExit)):
+        if is_interrupt(interrupt):
             record.note(interrupt)
         raise
 

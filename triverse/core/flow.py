@@ -23,7 +23,7 @@ from triverse.core.errors import TriverseError
 from triverse.core.request import Request
 from triverse.core.response import Response
 
-__all__ = ["Call", "CallResult", "Effect", "Emit", "Flow", "Notify"]
+__all__ = ["Call", "CallResult", "Effect", "Emit", "Flow", "Notify", "is_interrupt"]
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -70,3 +70,8 @@ CallResult: TypeAlias = Response[T] | TriverseError
 Effect: TypeAlias = Call | Notify | Emit[V]
 # What is sent in depends on the effect that was yielded, which types cannot express.
 Flow: TypeAlias = Generator[Effect[V], CallResult[object] | None, T]
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether it is a Ctrl-C or a cancellation. With asyncio, a Ctrl-C arrives as one."""
+    return not isinstance(error, (Exception, GeneratorExit))

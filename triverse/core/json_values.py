@@ -14,6 +14,8 @@ from enum import Enum
 from typing import Final, NoReturn, TypeVar, cast
 
 from triverse.core.errors import ConfigurationError
+from triverse.core.text import fits_utf8
+from triverse.core.validation import MAX_DEPTH
 
 __all__ = ["to_plain_json"]
 
@@ -87,9 +89,7 @@ class _Converter:
 
     def text(self, value: str | UserString) -> str:
         text = _str(value)
-        try:
-            text.encode()
-        except UnicodeEncodeError:
+        if not fits_utf8(text):
             _refuse("the text contains a lone surrogate, which UTF-8 cannot encode")
         return text
 
@@ -151,8 +151,8 @@ class _Converter:
 
 
 class _ReceivedConverter(_Converter):
-    # Fields of a response have up to _MAX_DEPTH levels. Those of the results that hold them are added.
-    max_depth = _MAX_DEPTH + 10
+    # Fields of a response have up to MAX_DEPTH levels. Those of the results that hold them are added.
+    max_depth = MAX_DEPTH + 10
 
     def text(self, value: str | UserString) -> str:
         return _str(value).encode("utf-8", "replace").decode()

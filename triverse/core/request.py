@@ -15,7 +15,7 @@ from triverse.core._read_only import read_only
 from triverse.core.errors import ConfigurationError
 from triverse.core.multipart import FileUpload
 from triverse.core.options import UNSET, Unset
-from triverse.core.text import safe_repr
+from triverse.core.text import fits_utf8, safe_repr
 
 __all__ = ["CLIENT_ORDER_ID", "JSON", "Creation", "Param", "Request", "StreamedBody"]
 
@@ -110,7 +110,7 @@ def _check_method(_request: object, _attribute: object, value: str) -> None:
 
 
 def _check_path(_request: object, _attribute: object, value: str) -> None:
-    if not isinstance(value, str) or not _PATH.fullmatch(value) or not _fits_utf8(value):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are not all type checked
+    if not isinstance(value, str) or not _PATH.fullmatch(value) or not fits_utf8(value):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are not all type checked
         message = f"path must begin with '/' and contain no white space, '#' or backslash: {safe_repr(value)}"
         raise ConfigurationError(message)
     segments = _ENCODED_DOT.sub(".", value.partition("?")[0]).split("/")
@@ -132,15 +132,7 @@ def _is_param(item: tuple[object, object]) -> bool:
         return False
     if isinstance(value, float) and not math.isfinite(value):
         return False
-    return _fits_utf8(name) and _fits_utf8(value)
-
-
-def _fits_utf8(value: object) -> bool:
-    try:
-        str(value).encode()
-    except ValueError:  # a lone surrogate, or a number of many thousand digits
-        return False
-    return True
+    return fits_utf8(name) and fits_utf8(value)
 
 
 @frozen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["exception_chain", "exception_message", "safe_repr", "to_single_line", "truncate"]
+__all__ = ["exception_chain", "exception_message", "fits_utf8", "safe_repr", "to_single_line", "truncate"]
 
 _MAX_CHARACTERS: Final = 2000
 
@@ -15,6 +15,15 @@ def to_single_line(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+
+
+def fits_utf8(value: object) -> bool:
+    """Whether UTF-8 can encode the text of a value."""
+    try:
+        str(value).encode()
+    except ValueError:  # a lone surrogate, or a number of many thousand digits
+        return False
+    return True
 
 
 def truncate(text: str) -> str:

@@ -184,6 +184,7 @@ def _build(  # noqa: PLR0913, PLR0917 - the parts of a request
     extensions["timeout"] = user_client_timeouts(attempt, client.timeout)
     built = client.build_request(attempt.request.method, str(url), **options)
     if attempt.request.url is None:
+        # httpx has no public name for what its stream wraps. A client's own `build_request` may have replaced that.
         if content and getattr(built.stream, "_stream", None) is content:
             built.stream = _stream_of(content)  # in place of the one of httpx, which iterates by a generator
         return built

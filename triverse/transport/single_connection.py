@@ -1,4 +1,6 @@
-"""An httpx transport of one connection. All private names of httpx and httpcore that this package uses are here.
+"""An httpx transport of one connection.
+
+The private names of httpx and httpcore that this package uses are here, apart from `_stream` in `requests`.
 
 httpcore's pool looks through all its requests and connections when a request begins and when it ends. That takes an
 eighth of a call, and more with every open connection. So each of our connections is a transport of its own, in

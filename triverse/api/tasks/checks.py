@@ -15,7 +15,7 @@ from triverse.api.tasks.task import Task
 from triverse.api.uploads import UploadedFile
 from triverse.core.errors import ConfigurationError
 from triverse.core.json_values import to_plain_json
-from triverse.core.text import safe_repr
+from triverse.core.text import fits_utf8, safe_repr
 
 __all__ = [
     "TaskReference",
@@ -103,7 +103,7 @@ def check_text(name: str, value: object, minimum: int = 0) -> object:
     """
     if not isinstance(value, str):
         raise _refuse(name, "a str", value)
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if not fits_utf8(str.__str__(value)):
         raise _refuse(name, "text without lone surrogates, which UTF-8 cannot encode", value)
     if len(value) < minimum:
         raise _refuse(name, f"at least {minimum} characters long", value)

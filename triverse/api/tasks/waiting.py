@@ -28,7 +28,7 @@ from triverse.api.tasks.task import RUNNING_STATUSES, Task, TaskDecoder
 from triverse.core.api_errors import APIError, NotFoundError
 from triverse.core.callbacks import check_callback
 from triverse.core.errors import ConfigurationError, InvalidResponseError, TriverseError
-from triverse.core.flow import Call, CallResult, Flow, Notify
+from triverse.core.flow import Call, CallResult, Flow, Notify, is_interrupt
 from triverse.core.options import positive_seconds, seconds_from_zero
 from triverse.core.request import Request
 from triverse.core.response import Response
@@ -126,8 +126,7 @@ class _Wait:
                 error.task_uuid, error.task = task_uuid_of(self.task), self._last_state()
             raise
         except BaseException as interrupt:
-            # A Ctrl-C, or a cancellation: with asyncio, a Ctrl-C arrives as one.
-            if not isinstance(interrupt, (Exception, GeneratorExit)):
+            if is_interrupt(interrupt):
                 interrupt.add_note(f"triverse: task {task_uuid_of(self.task)} goes on; wait for it again by this id")
             raise
 
