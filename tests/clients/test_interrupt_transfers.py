@@ -96,6 +96,7 @@ def lookups() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "triverse-name-lookup"]
 
 
+# An interrupt inside of the standard library leaves a socket to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:unclosed:ResourceWarning")
 def test_ctrl_c_during_the_lookup_of_a_name_leaves_no_thread(server: FileServer) -> None:
     def first_call() -> None:

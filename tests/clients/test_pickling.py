@@ -51,7 +51,6 @@ def test_multiprocessing_with_spawn_takes_clients() -> None:
 
 
 @pytest.mark.usefixtures("key_in_the_environment")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 def test_dask_takes_clients_to_two_workers() -> None:
     with (
         serving() as server,

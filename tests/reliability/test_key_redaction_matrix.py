@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import pickle
-import traceback
 import warnings
 from base64 import b64encode
 from urllib.parse import quote
@@ -16,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.clients import MODES, Mode, drive
 from support.faults import FAULTS, Fault
-from support.key_search import occurrences, traceback_text
-from support.server import BALANCE, Peer, Received, Server, answer, envelope, serving
+from support.key_search import cancelled_traceback, occurrences, traceback_text
+from support.server import BALANCE, Received, Server, answer, envelope, serving
 
 from triverse import AccountBalance, AsyncTriverse, DeadlineExceededError, Triverse, TriverseError, UserBalance, api
 from triverse.cli import main
@@ -123,31 +122,11 @@ def test_a_shared_call_a_watch_and_balances_of_many_keep_the_key(mode: Mode, eve
     assert not occurrences(KEY, said + everything_logged.getvalue())
 
 
-def silent(peer: Peer) -> None:
-    peer.request()
-    peer.pause()
-
-
 @pytest.mark.anyio
 async def test_a_cancellation_shows_no_key_in_any_frame() -> None:
-    seen: list[BaseException] = []
-
-    async def call(client: AsyncTriverse) -> None:
-        try:
-            await client.users.balance()
-        except BaseException as cancelled:
-            seen.append(cancelled)
-            raise
-
-    with Server(silent) as server:
-        async with AsyncTriverse(KEY, base_url=server.url) as client, anyio.create_task_group() as group:
-            group.start_soon(call, client)
-            await anyio.to_thread.run_sync(server.heard)
-            group.cancel_scope.cancel()
-    (cancelled,) = seen
-    captured = traceback.TracebackException.from_exception(cancelled, capture_locals=True)
-    assert "users_namespace.py" in "".join(captured.format())
-    assert not occurrences(KEY, "".join(captured.format()))
+    captured = await cancelled_traceback(KEY, lambda client: client.users.balance())
+    assert "users_namespace.py" in captured
+    assert not occurrences(KEY, captured)
 
 
 def test_neither_does_a_group_of_errors_nor_asyncio_that_is_debugged(everything_logged: io.StringIO) -> None:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import io
 import pickle
-import traceback
 import warnings
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Generator
 from typing import TypeAlias
 
-import anyio
 import pytest
 from support.clients import MODES, Mode, drive
-from support.key_search import occurrences, traceback_text
+from support.key_search import cancelled_traceback, occurrences, traceback_text
 from support.recording import no_backoff
-from support.server import TASK, Peer, Received, Server, answer, envelope, serving
+from support.server import TASK, Received, answer, envelope, serving
 
 from triverse import AsyncTriverse, Task, TaskFailedError, Triverse, TriverseError
 
@@ -76,7 +74,7 @@ def test_an_echo_of_the_service_does_not_bring_the_key_to_light(
     for status in (200, 302, 400, 401, 403, 404, 409, 429, 500, 503):
         with (
             warnings.catch_warnings(record=True) as warned,
-            serving(lambda received, status=status: echo(received, status)) as server,  # type: ignore[misc]
+            serving(lambda received, status=status: echo(received, status)) as server,  # type: ignore[misc]  # mypy does not infer such a lambda
         ):
             outcome = outcome_of(mode, call, server.url)
         assert isinstance(outcome, TriverseError)
@@ -99,30 +97,10 @@ def test_a_task_that_echoes_the_key_does_not_show_it(
     assert not occurrences(KEY, shown(outcome) + everything_logged.getvalue())
 
 
-def silent(peer: Peer) -> None:
-    peer.request()
-    peer.pause()
-
-
 @each_call
 @pytest.mark.anyio
 async def test_a_cancelled_call_shows_no_key_in_any_frame(call: str) -> None:
-    seen: list[BaseException] = []
-
-    async def run(client: AsyncTriverse) -> None:
-        try:
-            await CALLS[call][1](client)
-        except BaseException as cancelled:
-            seen.append(cancelled)
-            raise
-
-    with Server(silent) as server:
-        async with AsyncTriverse(KEY, base_url=server.url) as client, anyio.create_task_group() as group:
-            group.start_soon(run, client)
-            await anyio.to_thread.run_sync(server.heard)
-            group.cancel_scope.cancel()
-    (cancelled,) = seen
-    captured = "".join(traceback.TracebackException.from_exception(cancelled, capture_locals=True).format())
+    captured = await cancelled_traceback(KEY, CALLS[call][1])
     assert "async_namespace.py" in captured
     assert (TASK_ID if call == "wait" else "client_order_id" if call == "create" else "") in captured
     assert not occurrences(KEY, captured)

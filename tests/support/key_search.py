@@ -6,16 +6,19 @@ import copy
 import pickle
 import traceback
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
+import anyio
 from rich.traceback import Traceback
 
 import triverse
+from support.server import Peer, Server
+from triverse import AsyncTriverse
 
-__all__ = ["occurrences", "our_frames", "traceback_text"]
+__all__ = ["cancelled_traceback", "occurrences", "our_frames", "traceback_text"]
 
 OURS = str(Path(triverse.__file__).parent)
 
@@ -64,3 +67,28 @@ def rich_traceback_text(error: BaseException, frames: TracebackType | None) -> I
 
 def occurrences(key: str, text: str) -> list[str]:
     return [form for form in encodings(key) if form in text]
+
+
+def _silent(peer: Peer) -> None:
+    peer.request()
+    peer.pause()
+
+
+async def cancelled_traceback(key: str, call: Callable[[AsyncTriverse], Awaitable[object]]) -> str:
+    """The traceback, with the variables of every frame, of a call that is cancelled while it waits for a response."""
+    seen: list[BaseException] = []
+
+    async def run(client: AsyncTriverse) -> None:
+        try:
+            await call(client)
+        except BaseException as cancelled:
+            seen.append(cancelled)
+            raise
+
+    with Server(_silent) as server:
+        async with AsyncTriverse(key, base_url=server.url) as client, anyio.create_task_group() as group:
+            group.start_soon(run, client)
+            await anyio.to_thread.run_sync(server.heard)
+            group.cancel_scope.cancel()
+    (cancelled,) = seen
+    return "".join(traceback.TracebackException.from_exception(cancelled, capture_locals=True).format())

@@ -210,7 +210,7 @@ WRONG: list[tuple[str, str, list[object]]] = [
 @pytest.mark.parametrize(("flow", "argument", "values"), WRONG)
 def test_a_wrong_argument_is_named(flow: str, argument: str, values: list[object]) -> None:
     for value in values:
-        refused(lambda value=value: build_anything(flow)(**{argument: value}), argument)  # type: ignore[misc]
+        refused(lambda value=value: build_anything(flow)(**{argument: value}), argument)  # type: ignore[misc]  # mypy does not infer such a lambda
 
 
 @pytest.mark.parametrize("prompt", ["", "ab", 5, None, b"abc"])
@@ -350,7 +350,7 @@ def test_a_task_is_named_by_a_task_a_uuid_or_its_text() -> None:
 )
 def test_anything_else_names_no_task(reference: Any) -> None:
     for build in (tasks.get, tasks.asset):
-        refused(lambda build=build: build(reference), "task must be a Task, a UUID or its canonical text (")  # type: ignore[misc]
+        refused(lambda build=build: build(reference), "task must be a Task, a UUID or its canonical text (")  # type: ignore[misc]  # mypy does not infer such a lambda
 
 
 def test_errors_show_no_more_than_the_beginning_of_a_long_value() -> None:

@@ -88,6 +88,7 @@ def interrupted(client: Triverse, moment: int) -> bool:
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="after an exception, it reports no more bytecodes")
+# An interrupt inside of the standard library leaves a socket to the garbage collector.
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupt_at_any_moment_leaves_permits_and_no_sockets() -> None:
