@@ -109,3 +109,12 @@ def test_the_wait_of_another_thread_can_be_ended() -> None:
     assert held == [False]
     semaphore.release(first)
     assert not is_full(semaphore)
+
+
+def test_a_permit_goes_to_the_next_in_the_queue_also_if_its_wait_was_just_ended() -> None:
+    semaphore, holder, waiter = FairSemaphore(1), Permit(), Permit()
+    assert semaphore.try_acquire(holder)
+    assert not semaphore.try_acquire(waiter)
+    waiter.stop_waiting()
+    semaphore.release(holder)
+    assert waiter.held
