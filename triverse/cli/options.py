@@ -10,6 +10,7 @@ from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import click
 from attrs import frozen
@@ -19,6 +20,7 @@ from triverse._logging import log_to_stderr
 from triverse.cli.keys import find_key
 from triverse.clients.config import base_url_or_default
 from triverse.sandbox import Sandbox
+from triverse.sandbox.flows import FLOWS
 
 __all__ = [
     "FILE",
@@ -120,6 +122,28 @@ class ClientFactory:
         from triverse.sandbox.activity import Activity  # noqa: PLC0415 - only --watch --sandbox needs it
 
         return Activity([self.local.demo], seed=_DEMO_SEED).running()
+
+    def client_for_task(self, task_uuid: UUID, *, ended: bool) -> triverse.Triverse:
+        """A client for one task that exists. The caller closes it.
+
+        The local Triverse of `--sandbox` begins with the command. A task with this id is put into it, so that commands
+        about a task can be tried with any id.
+
+        Args:
+            task_uuid: the task.
+            ended: whether the task of a local Triverse has already succeeded.
+
+        Raises:
+            ConfigurationError: there is no key, or it cannot be one.
+        """
+        if self.sandbox:
+            flow = FLOWS["text-to-model"]
+            body = {"prompt": "a brass helmet"}
+            tasks = self.local.demo.tasks
+            task = tasks.create(flow, flow.check(body), flow.cost(flow.pricing_params(body), None), uuid=task_uuid)
+            if ended:
+                task.succeed()
+        return self.client()
 
     @cached_property
     def local(self) -> Sandbox:

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import click
 
 from triverse._extras import require_extra
-from triverse.cli.options import FILE
-from triverse.cli.output import INTERRUPTED, credits_text, printable, write_line
+from triverse.cli.options import FILE, json_option
+from triverse.cli.output import INTERRUPTED, credits_text, print_json, printable, utc_now, write_line
 from triverse.cli.sandbox_accounts import add_accounts
 from triverse.cli.sandbox_control import COMMANDS
 from triverse.sandbox import Account, LoggedCall, Sandbox
@@ -38,9 +38,17 @@ plan_name, api_credits, web_credits, key.
 @click.option("--accounts", metavar="FILE", type=FILE, help="Open the accounts in FILE.")
 @click.option("--activity", is_flag=True, help="Let tasks start, succeed and fail.")
 @click.option("--quiet", is_flag=True, help="Do not print a line for each request.")
+@json_option
 @click.pass_context
 def sandbox(  # noqa: PLR0913 - one argument for each option
-    context: click.Context, *, port: int, host: str | None, accounts: Path | None, activity: bool, quiet: bool
+    context: click.Context,
+    *,
+    port: int,
+    host: str | None,
+    accounts: Path | None,
+    activity: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> int | None:
     if context.invoked_subcommand is not None:
         return None
@@ -50,9 +58,10 @@ def sandbox(  # noqa: PLR0913 - one argument for each option
     local = Sandbox()
     owners = [local.demo] if accounts is None else add_accounts(local, accounts)
     if not quiet:
-        local.on_request = _print_request
+        local.on_request = _print_request_as_json if as_json else _print_request
     tasks = Activity(owners) if activity else None
-    run_server(local, host=host or "127.0.0.1", port=port, ready=lambda url: _announce(url, owners), activity=tasks)
+    announce = _announce_as_json if as_json else _announce
+    run_server(local, host=host or "127.0.0.1", port=port, ready=lambda url: announce(url, owners), activity=tasks)
     return INTERRUPTED
 
 
@@ -68,6 +77,14 @@ def _print_request(call: LoggedCall) -> None:
         sys.stderr.write(f"{line}\n")
 
 
+def _print_request_as_json(call: LoggedCall) -> None:
+    fault = None if call.fault is None else repr(call.fault)
+    event = {"event": "request", "method": call.method, "path": call.path, "status": call.status, "fault": fault}
+    # A full disk must not break the sandbox.
+    with suppress(OSError):
+        print_json({"time": utc_now(), **event}, error=True)
+
+
 def _announce(url: str, accounts: Sequence[Account]) -> None:
     """Print the lines to paste into another shell."""
     write_line(f"A local Triverse answers at {url}; Ctrl-C ends it.\n")
@@ -79,6 +96,12 @@ def _announce(url: str, accounts: Sequence[Account]) -> None:
         for name, value in _variables(url, accounts[0]).items():
             write_line(f"export {name}={shlex.quote(value)}")
     sys.stdout.flush()
+
+
+def _announce_as_json(url: str, accounts: Sequence[Account]) -> None:
+    """Print one object when the sandbox is ready."""
+    found = [{"email": account.email, "key": account.key, **account.balance.to_dict()} for account in accounts]
+    print_json({"base_url": url, "accounts": found, "environment": _variables(url, accounts[0]) if accounts else {}})
 
 
 def _variables(url: str, account: Account) -> dict[str, str]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
 from triverse.cli.app import COMPLETION, triverse
+from triverse.cli.options import json_option
+from triverse.cli.output import print_json
 from triverse.sandbox.openapi import document
 
 __all__ = ["completion", "openapi"]
@@ -14,8 +18,12 @@ __all__ = ["completion", "openapi"]
 @click.command(
     help="Print the OpenAPI 3.1 description of the API, as JSON.", epilog="Example: triverse openapi > triverse.json"
 )
-def openapi() -> None:
-    click.echo(document(), nl=False)
+@json_option
+def openapi(*, as_json: bool) -> None:
+    if as_json:
+        print_json(json.loads(document()))
+    else:
+        click.echo(document(), nl=False)
 
 
 @click.command(
@@ -23,9 +31,14 @@ def openapi() -> None:
     epilog="Example: triverse completion bash >> ~/.bashrc",
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(shell: str) -> None:
+@json_option
+def completion(*, shell: str, as_json: bool) -> None:
     kind = {"bash": BashComplete, "fish": FishComplete, "zsh": ZshComplete}[shell]
+    script = kind(triverse, {}, "triverse", COMPLETION).source()
     if shell == "zsh":
         # A zsh without a configuration has not loaded its completion system.
-        click.echo("(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }")
-    click.echo(kind(triverse, {}, "triverse", COMPLETION).source())
+        script = f"(( $+functions[compdef] )) || {{ autoload -Uz compinit && compinit; }}\n{script}"
+    if as_json:
+        print_json({"shell": shell, "script": script})
+    else:
+        click.echo(script)

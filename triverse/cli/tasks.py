@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Final, cast
@@ -10,7 +11,7 @@ from uuid import UUID
 
 import click
 
-from triverse import Task, Triverse
+from triverse import Task
 from triverse.api.uploads import Variant
 from triverse.cli.options import FILE, ClientFactory, client_options, json_option
 from triverse.cli.output import API_ERROR, CommandError, credits_text, print_fields, print_json, write_line
@@ -30,8 +31,8 @@ Examples:
   triverse task show TASK_UUID
   triverse task wait TASK_UUID -o helmet.glb
 
-A local Triverse of --sandbox ends with its command. To try these commands, run "triverse sandbox" in another shell and
-paste the export lines that it prints.
+With --sandbox, every TASK_UUID names a task of a local Triverse that ends with the command. The task has succeeded; for
+"wait" and "watch", it has just begun.
 """,
 )
 def task() -> None:
@@ -45,27 +46,12 @@ _timeout = click.option("--timeout", type=float, default=3600.0, metavar="SECOND
 _preview = click.option("--preview", is_flag=True, help="The preview picture in place of the model.")
 
 
-def _client(factory: ClientFactory) -> Triverse:
-    """The client of a command about a task that exists.
-
-    Raises:
-        UsageError: `--sandbox` makes a local Triverse, in which no task exists yet.
-    """
-    if factory.sandbox:
-        raise click.UsageError(
-            'the local Triverse of --sandbox ends with its command and has no tasks: run "triverse sandbox" in another '
-            "shell and paste the lines that it prints",
-            click.get_current_context(),
-        )
-    return factory.client()
-
-
 @task.command(help="Show the state of a task.", epilog="Example: triverse task show TASK_UUID --json")
 @_task_id
 @json_option
 @client_options
 def show(factory: ClientFactory, *, task_id: UUID, as_json: bool) -> None:
-    with _client(factory) as client:
+    with factory.client_for_task(task_id, ended=True) as client:
         state = client.tasks.get(task_id)
     if as_json:
         print_json(state.to_dict())
@@ -107,7 +93,11 @@ def wait(  # noqa: PLR0913 - one argument for each option
         check_target(output, overwrite=overwrite)
     path = None
     again = resume_command(factory, task_id, output)
-    with _client(factory) as client, reporting(as_json=as_json) as reporter, resumable(task_id, again):
+    with (
+        factory.client_for_task(task_id, ended=False) as client,
+        reporting(as_json=as_json) as reporter,
+        resumable(task_id, again),
+    ):
         state = client.tasks.wait(task_id, timeout=timeout, on_update=reporter.task)
         if output is not None:
             path = client.tasks.download(
@@ -128,7 +118,10 @@ def watch(factory: ClientFactory, *, task_id: UUID, timeout: float, as_json: boo
     def show_change(state: Task) -> None:
         write_line(task_line(state), flush=True)
 
-    with _client(factory) as client, resumable(task_id, resume_command(factory, task_id, None)):
+    with (
+        factory.client_for_task(task_id, ended=False) as client,
+        resumable(task_id, resume_command(factory, task_id, None)),
+    ):
         if not as_json:
             client.tasks.wait(task_id, timeout=timeout, on_update=show_change)
             return
@@ -152,7 +145,11 @@ def download(  # noqa: PLR0913 - one argument for each option
 ) -> None:
     check_target(output, overwrite=overwrite)
     again = resume_command(factory, task_id, output)
-    with _client(factory) as client, reporting(as_json=as_json) as reporter, resumable(task_id, again):
+    with (
+        factory.client_for_task(task_id, ended=True) as client,
+        reporting(as_json=as_json) as reporter,
+        resumable(task_id, again),
+    ):
         path = client.tasks.download(
             task_id,
             output,
@@ -175,7 +172,7 @@ def download(  # noqa: PLR0913 - one argument for each option
 @json_option
 @client_options
 def url(factory: ClientFactory, *, task_id: UUID, preview: bool, as_json: bool) -> None:
-    with _client(factory) as client:
+    with factory.client_for_task(task_id, ended=True) as client:
         asset = client.tasks.asset(task_id)
     if as_json:
         print_json(asset.to_dict())
@@ -184,6 +181,8 @@ def url(factory: ClientFactory, *, task_id: UUID, preview: bool, as_json: bool) 
     if found is None:
         raise CommandError("the task has no preview", API_ERROR)
     write_line(found)
+    if factory.sandbox:
+        sys.stderr.write("The local Triverse ended with this command, so this URL leads nowhere.\n")
 
 
 @click.command(

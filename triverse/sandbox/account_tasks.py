@@ -151,8 +151,10 @@ class AccountTasks(Sequence[SandboxTask]):
             self._recent.popleft()
         return next((task for _, other, task in self._recent if other == fingerprint), None)
 
-    def create(self, flow: Flow, checked: Mapping[str, object], cost: float) -> SandboxTask:
-        """Freeze the credits and create the task.
+    def create(
+        self, flow: Flow, checked: Mapping[str, object], cost: float, *, uuid: UUID | None = None
+    ) -> SandboxTask:
+        """Freeze the credits and create the task, with a new id unless one is given.
 
         Raises:
             RateLimitError: code 2000: the queue is full.
@@ -166,7 +168,7 @@ class AccountTasks(Sequence[SandboxTask]):
             order_id = checked.get("client_order_id")
             task = SandboxTask(
                 self,
-                uuid=self.environment.new_uuid(),
+                uuid=self.environment.new_uuid() if uuid is None else uuid,
                 flow_name=flow.name,
                 params={name: value for name, value in checked.items() if value is not None},
                 hold=self._ledger.freeze(cost),
