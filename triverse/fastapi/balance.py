@@ -12,6 +12,7 @@ from fastapi import Depends, status
 from triverse import AsyncTriverse, ConfigurationError, Request, Task, UserBalance, UserInfo
 from triverse.core.text import safe_repr
 from triverse.fastapi.app_client import TriverseDep, get_triverse
+from triverse.fastapi.builders import RequestDependency, is_builder, priced_request
 from triverse.fastapi.problems import Problem, ProblemError
 
 __all__ = [
@@ -24,7 +25,6 @@ __all__ = [
 ]
 
 ClientDependency: TypeAlias = Callable[..., Awaitable[AsyncTriverse]]
-RequestDependency: TypeAlias = Callable[..., Request[Task] | Awaitable[Request[Task]]]
 BalanceDependency: TypeAlias = Callable[..., Awaitable[UserBalance]]
 
 
@@ -73,7 +73,8 @@ def credits_required(
 
     Args:
         cost: API credits; or a request that creates a task, or a dependency that returns one, whose price Triverse
-            is asked for each time.
+            is asked for each time; or a builder of `triverse.api.tasks`, such as `tasks.text_to_model`: then parameters
+            such as `texture_size` are read from the query, and the price does not need the prompt and the files.
         max_age: accept a balance up to this many seconds old, shared by all requests; None to ask for each request.
         client: the dependency that returns the client that pays; `get_tenant` for the caller's own.
 
@@ -117,7 +118,7 @@ def credits_required(
 def _quoted_balance(
     source: Request[Task] | RequestDependency, get_balance: BalanceDependency, get_client: ClientDependency
 ) -> BalanceDependency:
-    get_request = source if callable(source) else lambda: source
+    get_request = _request_dependency(source)
 
     async def get_sufficient_balance(
         request: Request[Task] = Depends(get_request),  # noqa: B008 - an annotation cannot name what is local here
@@ -130,6 +131,12 @@ def _quoted_balance(
         return balance
 
     return get_sufficient_balance
+
+
+def _request_dependency(source: Request[Task] | RequestDependency) -> RequestDependency:
+    if not callable(source):
+        return lambda: source
+    return priced_request(source) if is_builder(source) else source
 
 
 def _check_cost(cost: float) -> None:
