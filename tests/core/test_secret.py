@@ -156,10 +156,9 @@ def test_a_secret_has_no_instance_dictionary() -> None:
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_a_secret_cannot_be_pickled(protocol: int) -> None:
     for holder in (KEY, [KEY], Reply(200, key=KEY)):
-        with pytest.raises(
-            TypeError, match=r"^an API key cannot be pickled: pass it in an environment variable instead$"
-        ):
+        with pytest.raises(TypeError) as caught:
             pickle.dumps(holder, protocol)
+        assert str(caught.value) == "an API key cannot be pickled: pass it in an environment variable instead"
     with pytest.raises(TypeError, match="environment variable"):
         copy.deepcopy(KEY)
 

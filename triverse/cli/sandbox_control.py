@@ -116,7 +116,8 @@ def _call(method: str, control: str, **fields: object) -> object:
         with opener.open(Request(url, method=method, headers=headers), timeout=_TIMEOUT) as response:  # noqa: S310 - http
             return cast("object", json.loads(response.read()))
     except HTTPError as error:
-        raise CommandError(_refusal(error, origin), API_ERROR) from error
+        with error:  # it is the response, too
+            raise CommandError(_refusal(error, origin), API_ERROR) from error
     except (URLError, OSError) as error:
         reason = getattr(error, "reason", error)
         message = f"no sandbox answers at {origin} ({reason}). To start one: triverse sandbox"

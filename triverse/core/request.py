@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from types import NoneType
-from typing import TYPE_CHECKING, Final, ForwardRef, Generic, Protocol, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeAlias, TypeVar, cast
 
 from attrs import evolve, field, frozen
 
@@ -25,10 +25,9 @@ T_co = TypeVar("T_co", covariant=True)
 if TYPE_CHECKING:
     JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 else:
-    # typing.get_type_hints() looks names up in the module of the function that is annotated with this type, unless a
-    # reference has a module of its own.
-    _ARRAY, _OBJECT = (ForwardRef(text, module=__name__) for text in ("Sequence[JSON]", "Mapping[str, JSON]"))
-    JSON = bool | int | float | str | _ARRAY | _OBJECT | None
+    # Without the recursion: typing.get_type_hints() looks names up in the module of the function that is annotated with
+    # this type.
+    JSON = bool | int | float | str | Sequence[object] | Mapping[str, object] | None
 Param: TypeAlias = str | int | float | bool | None
 
 CLIENT_ORDER_ID: Final = "client_order_id"
