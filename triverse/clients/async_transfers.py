@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, Generic, Never, Protocol, TypeVar, cast
 
 import anyio
-from anyio.to_thread import run_sync
 
 from triverse.api.download_flow import DownloadFlow, download_flow
 from triverse.api.downloads import AsyncDownloadStream, Begin, Data, Download, Open, Read, Stream
@@ -19,7 +18,7 @@ from triverse.clients.transfers import single_call, transfer_limits
 from triverse.clients.upload_window import UploadWindows
 from triverse.core.attempt import Attempt, AttemptFailed, Outcome
 from triverse.core.callbacks import call_async, check_callback
-from triverse.core.errors import DeadlineExceededError
+from triverse.core.errors import DeadlineExceededError, TransportError
 from triverse.core.flow import Flow, Notify
 from triverse.core.options import Policy
 from triverse.core.request import Request
@@ -29,6 +28,7 @@ from triverse.core.secret import Secret
 from triverse.files.targets import Target
 from triverse.files.uploads import OpenedUpload, open_uploads
 from triverse.transport.async_reply_stream import AsyncReplyStream
+from triverse.transport.async_threads import run_in_thread
 from triverse.transport.asynchronous import AsyncTransport
 
 __all__ = ["AsyncTransferEngine", "download_file", "open_stream", "send_files"]
@@ -75,7 +75,7 @@ async def send_files(
     try:
         with anyio.move_on_after(timeout) as scope:
             # A read from a pipe cannot be interrupted, so a thread that waits for one is left to itself.
-            await run_sync(opening.open, abandon_on_cancel=True)
+            await run_in_thread(opening.open, abandon_on_cancel=True)
         if scope.cancelled_caught:
             raise DeadlineExceededError("the timeout ran out before the source was read. Raise `timeout`")
         return [await _send_file(engine, upload, limits, on_progress) for upload in opening.uploads]
@@ -117,14 +117,14 @@ async def download_file(engine: AsyncTransferEngine, plan: Download) -> Path:
     """Download to a file, which appears under its name complete or not at all."""
     check_callback("on_progress", plan.on_progress, may_be_async=True)
     target = Target(plan.to, overwrite=plan.overwrite)
-    await run_sync(target.check)
+    await run_in_thread(target.check)
     try:
         transfer = _start(engine, plan, must_be_glb=target.must_be_glb)
         try:
             await _write(transfer, target)
         finally:
             await transfer.aclose()
-        return await run_sync(target.publish)
+        return await run_in_thread(target.publish)
     finally:
         await _finish(target.discard)
 
@@ -135,23 +135,23 @@ async def _write(transfer: _AsyncTransfer, target: Target) -> None:
     while (event := await transfer.advance()) is not None:
         if isinstance(event, Begin):
             batch, size = [], 0
-            await run_sync(target.begin, event.filename)
+            await run_in_thread(partial(target.begin, event.filename))
             continue
         batch.append(event.chunk)
         size += len(event.chunk)
         if size >= _BATCH_BYTES:
-            await run_sync(target.write, batch)
+            await run_in_thread(partial(target.write, batch))
             batch, size = [], 0
-    await run_sync(target.write, batch)
+    await run_in_thread(partial(target.write, batch))
 
 
 async def _finish(clean_up: Callable[[], None]) -> None:
     """Clean up in a thread: a file system may take long to free a large file."""
     try:
-        with anyio.CancelScope(shield=True):
-            await run_sync(clean_up)
+        with anyio.CancelScope(shield=True), suppress(TransportError):
+            await run_in_thread(clean_up)
     finally:
-        clean_up()  # once more, in case that the event loop is ending and starts no threads
+        clean_up()  # once more, in case that no thread could be started
 
 
 def open_stream(engine: AsyncTransferEngine, plan: Stream) -> AsyncDownloadStream:

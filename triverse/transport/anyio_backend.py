@@ -11,6 +11,7 @@ from typing import Protocol, cast
 import httpcore
 
 from triverse.transport.event_loops import running_loop
+from triverse.transport.name_lookup import map_lookup_errors
 from triverse.transport.requests import min_timeout, seconds_left
 
 __all__ = ["AnyioBackend"]
@@ -55,7 +56,8 @@ class AnyioBackend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Make the connection."""
-        stream = await self._inner.connect_tcp(host, port, self.limit(timeout), local_address, socket_options)
+        with map_lookup_errors():
+            stream = await self._inner.connect_tcp(host, port, self.limit(timeout), local_address, socket_options)
         return self.opened(stream)
 
     def opened(self, stream: httpcore.AsyncNetworkStream) -> httpcore.AsyncNetworkStream:

@@ -21,6 +21,7 @@ from triverse.core.attempt import Attempt
 from triverse.core.errors import ConfigurationError
 from triverse.transport.environment import Origin, origin_of
 from triverse.transport.event_loops import running_loop
+from triverse.transport.name_lookup import map_lookup_errors
 from triverse.transport.requests import seconds_left
 from triverse.transport.user_client import ProxyRecord
 
@@ -109,6 +110,9 @@ class AsyncUserClientGuard:
         elif event.endswith((".connect_tcp.complete", ".connect_unix_socket.complete")):
             self._connected = True
             self._history.refreshed(self._origin)
+        elif event.endswith(".connect_tcp.failed") and isinstance(info["exception"], RuntimeError):
+            with map_lookup_errors():
+                raise info["exception"]
         elif event.endswith(".send_request_headers.started") and not self._connected:
             self._refused = self._history.is_stale(self._origin)
             if self._refused:

@@ -23,6 +23,7 @@ from typing import Final
 
 import httpcore
 
+from triverse.transport.name_lookup import map_lookup_errors
 from triverse.transport.requests import min_timeout, seconds_left
 from triverse.transport.tls_stream import map_connect_errors, start_tls
 
@@ -85,7 +86,8 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
 async def _connect(host: str, port: int) -> socket.socket:
     """Connect to one of the host's addresses. They are tried in order, each with a head start (RFC 8305)."""
     loop = asyncio.get_running_loop()
-    addresses = deque(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    with map_lookup_errors():
+        addresses = deque(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     racing: set[asyncio.Task[socket.socket]] = set()
     try:
         while True:

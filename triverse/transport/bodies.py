@@ -11,9 +11,9 @@ from itertools import islice
 from typing import Final
 
 import httpx
-from anyio.to_thread import run_sync
 
 from triverse.core.request import StreamedBody
+from triverse.transport.async_threads import run_in_thread
 
 __all__ = ["AsyncBodyStream", "SyncBodyStream"]
 
@@ -62,7 +62,7 @@ class _AsyncChunks:
             if pending is not None:
                 await pending
         if not self._read:
-            self._read = await run_sync(self._read_more)
+            self._read = await run_in_thread(self._read_more)
         if not self._read:
             raise StopAsyncIteration
         chunk = self._read.pop()

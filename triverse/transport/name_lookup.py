@@ -9,14 +9,15 @@ from __future__ import annotations
 import encodings.idna  # noqa: F401  # pyright: ignore[reportUnusedImport]  # see below
 import ipaddress
 import socket
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 
 import httpcore
 
 from triverse.transport.threads import start_thread
 
-__all__ = ["NameLookup"]
+__all__ = ["NameLookup", "map_lookup_errors"]
 
 # getaddrinfo() imports encodings.idna. In a child that is forked meanwhile, the import lock would be held for ever.
 
@@ -69,6 +70,20 @@ class NameLookup:
     def abort(self) -> None:
         """Release the thread that waits, as if the time had run out. For other threads."""
         self._ended.put(None)
+
+
+@contextmanager
+def map_lookup_errors() -> Generator[None]:
+    """Raise the error that httpcore expects if an event loop has no thread in which to look up a name.
+
+    Raises:
+        httpcore.ConnectError: the system can start no more threads, or the loop is ending.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        message = f"the name of the host could not be looked up: {error}"
+        raise httpcore.ConnectError(message) from error
 
 
 def _is_address(host: str) -> bool:
