@@ -216,6 +216,9 @@ def test_a_missing_extra_is_one_line_with_the_install_command(missing: str, tmp_
     shown = run("me", "--profile", "work", PYTHONPATH=path)
     said = f'triverse: {missing} is not installed: pip install "triverse[cli]"\n'
     assert (shown.returncode, shown.stderr) == (2, said)
+    as_json = run("me", "--profile", "work", "--json", PYTHONPATH=path)
+    assert json.loads(as_json.stdout)["error"]["message"] == said.removeprefix("triverse: ").rstrip()
+    assert (as_json.returncode, as_json.stderr) == (2, "")
 
 
 def test_a_module_that_is_missing_for_another_reason_is_not_explained_away(monkeypatch: pytest.MonkeyPatch) -> None:

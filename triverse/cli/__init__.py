@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from typing import Final
 
 from triverse._extras import MODULES_OF, install_command
 
-__all__ = ["main"]
+__all__ = ["main", "missing_module"]
 
 # The command that installs a module.
 _INSTALLS: Final = {"keyring": "pip install keyring"} | {
@@ -42,11 +43,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return run(sys.argv[1:] if arguments is None else list(arguments))
     except ModuleNotFoundError as missing:
-        module = (missing.name or "").partition(".")[0]
-        if module not in _INSTALLS:
+        message = missing_module(missing)
+        if message is None:
             raise
-        sys.stderr.write(f"triverse: {module} is not installed: {_INSTALLS[module]}\n")
+        if "--json" in (sys.argv if arguments is None else arguments):
+            error = {"type": "ModuleNotFoundError", "message": message, "exit_status": 2}
+            sys.stdout.write(f"{json.dumps({'error': error})}\n")
+        else:
+            sys.stderr.write(f"triverse: {message}\n")
         return 2
+
+
+def missing_module(error: ModuleNotFoundError) -> str | None:
+    """Which module a command needs, and the command that installs it. None for a module of no extra."""
+    module = (error.name or "").partition(".")[0]
+    return f"{module} is not installed: {_INSTALLS[module]}" if module in _INSTALLS else None
 
 
 def _open_closed_streams() -> None:

@@ -23,11 +23,11 @@ from triverse.cli.output import (
     OK,
     USAGE,
     credits_text,
+    for_command,
     is_terminal,
     keeping,
     print_json,
     printable,
-    with_key_source,
     write_line,
 )
 
@@ -125,7 +125,7 @@ def account_json(account: AccountBalance, below: float | None) -> dict[str, obje
 def error_text(account: AccountBalance) -> str:
     """Why there is no balance."""
     text = str(account.error).replace(f"the mapping passed to balances(), under {account.name!r}", "the file")
-    return printable(with_key_source(text, "the file"))
+    return printable(for_command(text, "the file"))
 
 
 def _with_progress(accounts: Iterable[AccountBalance], total: int) -> Iterator[AccountBalance]:

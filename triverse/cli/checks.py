@@ -12,7 +12,7 @@ from attrs import frozen
 
 from triverse.cli.output import OK, is_terminal, printable
 
-__all__ = ["CheckResult", "CheckStatus", "failed", "format_result", "noted", "passed", "to_json"]
+__all__ = ["CheckResult", "CheckStatus", "failed", "format_result", "noted", "passed", "sentence", "to_json"]
 
 _NAME_WIDTH: Final = 20
 _NARROW: Final = 64
@@ -60,6 +60,12 @@ def noted(name: str, detail: str, advice: str = "", seconds: float | None = None
 def failed(name: str, detail: object, advice: str, exit_status: int, seconds: float | None = None) -> CheckResult:
     """This is a reason why calls do not work."""
     return CheckResult(name, CheckStatus.FAILED, str(detail), advice, exit_status, seconds)
+
+
+def sentence(error: object) -> str:
+    """The text of an error as a sentence: with a capital letter, and a full stop at its end."""
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?', '!')) else '.'}"
 
 
 def to_json(result: CheckResult) -> dict[str, object]:

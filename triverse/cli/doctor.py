@@ -21,13 +21,14 @@ from typing import Final
 import click
 
 from triverse import ConfigurationError, Request, Timeout, Triverse, TriverseError, __version__, api
+from triverse.cli import missing_module
 from triverse.cli.advice import advice_for
-from triverse.cli.checks import CheckResult, CheckStatus, failed, format_result, noted, passed, to_json
+from triverse.cli.checks import CheckResult, CheckStatus, failed, format_result, noted, passed, sentence, to_json
 from triverse.cli.keys import FoundKey, find_key
 from triverse.cli.network import Origin, check_certificates, check_network, check_proxy, parse_origin
 from triverse.cli.options import ClientFactory, client_options, json_option, show_attempts
-from triverse.cli.output import API_ERROR, OK, USAGE, is_terminal, print_json, status_of, write_line
-from triverse.clients.config import base_url_or_default
+from triverse.cli.output import API_ERROR, OK, USAGE, for_command, is_terminal, print_json, status_of, write_line
+from triverse.clients.config import DEFAULT_MAX_CONNECTIONS, make_settings
 from triverse.core.headers import Headers
 from triverse.core.secret import Secret
 
@@ -145,20 +146,30 @@ def _free_bytes(path: Path) -> int:
 def _check_key(profile: str | None) -> tuple[FoundKey | None, CheckResult]:
     try:
         key = find_key(profile)
+    except ConfigurationError as error:
+        return None, failed("key", "none was found", sentence(error), USAGE)
+    except ModuleNotFoundError as error:
+        message = missing_module(error)
+        if message is None:
+            raise
+        advice = f"The key of the profile is in the system's keyring, and {message}."
+        return None, failed("key", "in the system's keyring, which cannot be read", advice, USAGE)
+    try:
         Secret(key.value).validated()
     except ConfigurationError as error:
-        return None, failed("key", "there is none that can be used", f"{error}.", USAGE)
+        return None, failed("key", f"from {key.source}, but it cannot be used", sentence(error), USAGE)
     return key, passed("key", f"from {key.source}")
 
 
 def _check_base_url() -> tuple[Origin | None, CheckResult]:
-    url = base_url_or_default(None)
+    settings = make_settings(None, DEFAULT_MAX_CONNECTIONS, allow_http=False)
     try:
-        origin = parse_origin(url)
+        origin = parse_origin(settings)
     except ConfigurationError as error:
-        return None, failed("base URL", error, f"Correct TRIVERSE_BASE_URL: {error}.", USAGE)
+        advice = sentence(for_command(str(error), "the profile"))
+        return None, failed("base URL", "that of TRIVERSE_BASE_URL cannot be used", advice, USAGE)
     source = "from TRIVERSE_BASE_URL" if os.environ.get("TRIVERSE_BASE_URL") else "the default"
-    return origin, passed("base URL", f"{url}, {source}")
+    return origin, passed("base URL", f"{settings.base_url}, {source}")
 
 
 def _check_endpoints(client: Triverse, source: str) -> Iterator[CheckResult]:
@@ -176,7 +187,7 @@ def _check_upload(client: Triverse, source: str) -> CheckResult:
         client.uploads.image(_PIXEL, filename="triverse-doctor.png", timeout=CALL_SECONDS)
     except TriverseError as error:
         took = time.monotonic() - started
-        return failed(name, error, advice_for(error, source), status_of(error), took)
+        return failed(name, for_command(str(error), source), advice_for(error, source), status_of(error), took)
     return passed(name, "a picture of one pixel was uploaded", time.monotonic() - started)
 
 
@@ -187,7 +198,7 @@ def _send(client: Triverse, request: Request[object], source: str) -> tuple[Head
     except TriverseError as error:
         took = time.monotonic() - started
         headers: Headers = getattr(error, "headers", Headers())
-        return headers, failed(name, error, advice_for(error, source), status_of(error), took)
+        return headers, failed(name, for_command(str(error), source), advice_for(error, source), status_of(error), took)
     took = response.elapsed
     if took > SLOW_SECONDS:
         return response.headers, noted(name, f"HTTP {response.status_code}, but slow", "The service is slow now.", took)

@@ -14,11 +14,11 @@ from triverse.cli.output import (
     USAGE,
     CommandError,
     OutputError,
+    for_command,
     print_error,
     print_json,
     printable,
     status_of,
-    with_key_source,
 )
 from triverse.core.api_errors import AuthenticationError, NotFoundError, PermissionDeniedError, ServerError
 from triverse.core.errors import InvalidResponseError, TransportError, TriverseError
@@ -82,7 +82,7 @@ def _usage(error: click.ClickException) -> str:
 
 def _with_doctor(error: TriverseError) -> str:
     """The text of an error, with the command that finds the cause if there is a cause to be found."""
-    text = with_key_source(str(error), "the profile")
+    text = for_command(str(error), "the profile")
     if isinstance(error, _EXAMINED):
         return f"{text}{'' if text.endswith(('.', '?', '!')) else '.'} To find the cause: triverse doctor"
     return text

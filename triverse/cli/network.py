@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from triverse.cli.checks import CheckResult, failed, noted, passed
+from triverse.cli.checks import CheckResult, failed, noted, passed, sentence
 from triverse.cli.output import NETWORK, USAGE
+from triverse.clients.config import Settings
 from triverse.core.errors import ConfigurationError
 from triverse.transport.base_url import parse_base_url
-from triverse.transport.environment import proxy_for, tls_context
+from triverse.transport.environment import make_proxy, proxy_for, tls_context
 
 __all__ = ["Origin", "check_certificates", "check_network", "check_proxy", "parse_origin", "tls_advice"]
 
@@ -36,13 +37,13 @@ class Origin:
         return f"{self.host}:{self.port}"
 
 
-def parse_origin(base_url: str) -> Origin:
-    """The origin of a base URL, parsed as the client parses it.
+def parse_origin(settings: Settings) -> Origin:
+    """The origin of the base URL, parsed as the client parses it.
 
     Raises:
         ConfigurationError: the client refuses it.
     """
-    url = parse_base_url(base_url)
+    url = parse_base_url(settings.base_url, settings.base_url_name, allow_http=settings.allow_http)
     return Origin(url.scheme, url.host, url.port or _PORTS[url.scheme])
 
 
@@ -52,13 +53,27 @@ def check_proxy(service: Origin) -> tuple[Origin | None, CheckResult]:
     if url is None:
         return None, passed("proxy", "none")
     try:
-        parts = urlsplit(url)
-        proxy = Origin(parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme])
-    except (ValueError, KeyError):
-        advice = "Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY: it is not the URL of a proxy."
-        return None, failed("proxy", "the environment sets one that is not a URL", advice, USAGE)
+        proxy = _proxy_origin(url)
+        make_proxy(url)
+    except ConfigurationError as error:
+        return None, failed("proxy", "the environment sets one that cannot be used", sentence(error), USAGE)
     # Only scheme, host and port: a proxy's URL may hold a password.
     return proxy, passed("proxy", f"{proxy.scheme}://{proxy}, from the environment")
+
+
+def _proxy_origin(url: str) -> Origin:
+    """Scheme, host and port of a proxy.
+
+    Raises:
+        ConfigurationError: it has none. The message does not contain the URL, which may hold a password.
+    """
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in _PORTS and parts.hostname:
+            return Origin(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme])
+    except ValueError:
+        pass
+    raise ConfigurationError("correct HTTPS_PROXY or ALL_PROXY: it is not the URL of a proxy, such as http://host:8080")
 
 
 def check_certificates(service: Origin) -> CheckResult:
@@ -70,7 +85,9 @@ def check_certificates(service: Origin) -> CheckResult:
     try:
         tls_context("https")
     except ConfigurationError as error:
-        return failed("certificates", error, f"Correct {source}: it cannot be read as certificates.", USAGE)
+        return failed(
+            "certificates", error, f"Correct {source}, or unset it: it cannot be read as certificates.", USAGE
+        )
     return passed("certificates", source)
 
 

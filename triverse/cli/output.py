@@ -29,6 +29,7 @@ __all__ = [
     "CommandError",
     "OutputError",
     "credits_text",
+    "for_command",
     "is_terminal",
     "keeping",
     "print_error",
@@ -38,7 +39,6 @@ __all__ = [
     "silence",
     "status_of",
     "utc_now",
-    "with_key_source",
     "write_line",
 ]
 
@@ -105,9 +105,23 @@ def printable(text: object) -> str:
     return "".join(c if c.isprintable() else " " for c in " ".join(str(text).split()))
 
 
-def with_key_source(text: str, source: str) -> str:
-    """The text of an error that names where the key came from. To the SDK, a command's key is an argument."""
-    return text.replace("the argument api_key", source)
+# Arguments of the SDK in the texts of its errors, and what a user of the command has in their place.
+_OPTIONS_OF_THE_SDK: Final = {
+    "pass allow_http=True or set TRIVERSE_ALLOW_HTTP=1": "set TRIVERSE_ALLOW_HTTP=1",
+    "pass the key as api_key": "set the key as TRIVERSE_API_KEY",
+}
+
+
+def for_command(text: str, source: str) -> str:
+    """The text of an error in terms of the command. To the SDK, a command's key is the argument `api_key`.
+
+    Args:
+        text: of an error of the SDK.
+        source: where the key came from.
+    """
+    for option, words in {"the argument api_key": source, **_OPTIONS_OF_THE_SDK}.items():
+        text = text.replace(option, words)
+    return text
 
 
 def is_terminal(stream: TextIO) -> bool:
