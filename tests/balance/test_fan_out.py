@@ -312,8 +312,6 @@ def test_a_system_without_threads_is_a_transport_error(monkeypatch: pytest.Monke
         assert client.users.balance() == UserBalance(100, 0)
 
 
-# Python warns of forks beside threads, which this test is about.
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 @pytest.mark.parametrize("goes_on", [True, False], ids=["continues", "leaves"])
 def test_a_forked_child_cannot_continue_the_loop_but_can_leave_it(
     server: BlockingServer,

@@ -156,8 +156,6 @@ def test_an_invalid_max_age_is_a_configuration_error(max_age: float) -> None:
         client.users.balance(max_age=max_age)
 
 
-# Python warns of forks beside threads. That is what this is about.
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_a_forked_child_does_not_wait_for_a_request_of_its_parent() -> None:
     received, done = threading.Event(), threading.Event()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
@@ -127,6 +128,7 @@ def test_ctrl_c_after_any_line_leaves_the_client_usable(client: Triverse, name: 
     while worker_threads():
         assert time.monotonic() < limit
         time.sleep(0.001)
+    gc.collect()
 
 
 def trickled_head(peer: Peer) -> None:

@@ -72,8 +72,6 @@ def test_threads_do_not_get_the_same_place() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
-# Python warns of forks beside threads, which this test is about.
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_child_keeps_the_count_although_a_thread_held_the_lock() -> None:
     windows = UploadWindows()
     for _ in range(10):

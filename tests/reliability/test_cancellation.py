@@ -188,6 +188,7 @@ async def test_nor_with_an_http_client_of_the_users(way: CancelMethod, scenario:
     """Nothing of ours, that is: its connections are its own, and with some versions of anyio it forgets one."""
     with serving() as server:
         assert await cancelled_everywhere(server, way, scenario, borrowed_client)
+    gc.collect()
 
 
 # --- By whom -------------------------------------------------------------------------------------
