@@ -18,13 +18,14 @@ from attrs import evolve
 
 from support.clients import KEY, MODES, Mode, run_async
 from support.faults import FAULTS, Fault
-from support.server import BALANCE, ME, TASK, Server
+from support.server import BALANCE, ME, QUOTE, TASK, Server
 from triverse import (
     APIError,
     AsyncTriverse,
     AuthenticationError,
     ConnectionFailedError,
     DeadlineExceededError,
+    Quote,
     Request,
     ServerError,
     Task,
@@ -66,6 +67,7 @@ TASK_ID = UUID(str(TASK["task_uuid"]))
 ENDPOINTS: dict[str, Endpoint] = {
     "me": request_of(api.users.me),
     "balance": request_of(api.users.balance),
+    "quote": request_of(lambda: api.tasks.quote("text-to-model")),
     "text-to-model": request_of(lambda: api.tasks.text_to_model("a brass helmet")),
     "text-to-mesh": request_of(lambda: api.tasks.text_to_mesh("a brass helmet"), "if unsent"),
     # A single poll, since a fault would be there at the next one, too.
@@ -81,6 +83,7 @@ RIGHT = (
     UserInfo(**{**ME, "id": UUID(str(ME["id"]))}),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # it is what its fields say
     UserBalance(**BALANCE),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # JSON is untyped
     structurer(Task)(TASK, "data"),
+    structurer(Quote)(QUOTE, "data"),
 )
 
 
