@@ -105,9 +105,9 @@ Each fault of the network against each client and each endpoint, over real socke
 measures every row in each build, and the build fails if an outcome differs or a limit is exceeded.
 
 - **attempts**: with one retry allowed. If a call succeeds, a second call follows, to show that the connection works.
-- **endpoint**: `quote` creates nothing, so it is tried again as a GET is; `text-to-model` is tried again under its id. The
-  flow `text-to-mesh` documents no id, so it is tried again only if nothing was sent. `wait` polls once, and reports what
-  a longer wait tolerates as its own timeout.
+- **endpoint**: `quote` creates nothing, so it is tried again as a GET is; `text-to-model` is tried again under its id.
+  The flow `text-to-mesh` documents no id, so it is tried again only if nothing was sent. `wait` polls once, and reports
+  what a longer wait tolerates as its own timeout.
 - **open, tasks**: connections and tasks that are left after the call, without one idle connection after a success.
 - **ms**: of the last call, while each allocation is traced. A fault that hangs is ended by a deadline of
   {deadline:.0f} ms; the others have {patience:.0f} s.
