@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triverse import UserBalance
+from triverse import Asset, UserBalance
 from triverse.core.html_table import html_table
 
 
@@ -23,6 +23,20 @@ def test_fields_without_a_value_have_no_row_and_objects_are_indented() -> None:
     table = html_table("Task", {"error": None, "input": {"a": [1]}, "ok": True})
     assert rows(table) == [["input", '{\n "a": [\n  1\n ]\n}'], ["ok", "true"]]
     assert ET.fromstring(table).findtext("caption") == "Task"  # noqa: S314 - our own text
+
+
+def test_urls_are_shown_without_a_query_that_may_give_access() -> None:
+    signed = "https://files.example/a.glb?signature=secret&hops=0"
+    asset = Asset(signed, f"{signed}&preview", kind="model?")
+    shown = asset._repr_html_()  # pyright: ignore[reportPrivateUsage]  # IPython's protocol
+    assert rows(shown) == [
+        ["download_url", "https://files.example/a.glb?…"],
+        ["preview_url", "https://files.example/a.glb?…"],
+        ["kind", "model?"],
+    ]
+    table = html_table("Task", {"input": {"image_url": signed, "prompt": "helmet? yes", "turbo": True}})
+    assert "secret" not in table
+    assert '"image_url": "https://files.example/a.glb?…",\n "prompt": "helmet? yes",' in rows(table)[0][1]
 
 
 @given(
