@@ -149,6 +149,7 @@ class PlainStream(httpcore.AsyncNetworkStream):
         if limit == 0:  # if there is always more to read, the timer never fires
             message = "the deadline has passed"
             raise httpcore.ReadTimeout(message)
+        loop = asyncio.get_running_loop()  # fails in a forked child, which must not read its parent's bytes
         self._wanted = max(max_bytes, self._backend.read_size)
         if self._backend.read_size and self._reads_at_once < _READS_AT_ONCE:
             self._reads_at_once += 1
@@ -156,7 +157,6 @@ class PlainStream(httpcore.AsyncNetworkStream):
             if data is not None:
                 return data
         self._reads_at_once = 0
-        loop = asyncio.get_running_loop()
         if not self._watched:
             loop.add_reader(self._socket, self._on_readable)
             self._watched = True
