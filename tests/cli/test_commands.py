@@ -168,7 +168,8 @@ def test_help_fits_a_screen(
     monkeypatch.setenv("COLUMNS", "80")
     assert main(arguments) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) <= 24
+    # The prompt of the shell needs the last line.
+    assert len(lines) < 24
     assert max(map(len, lines)) <= 80
 
 

@@ -73,8 +73,10 @@ class _Order:
 
 
 @click.command(
-    help="Make a 3D model and download it. It asks before it spends credits.",
-    epilog='Example: triverse generate "a brass helmet" -o helmet.glb',
+    help="""\b
+Make a 3D model and download it. It asks before it spends credits.
+Example: triverse generate "a brass helmet" -o helmet.glb
+""",
 )
 @click.argument("prompt", required=False)
 @click.option("--negative-prompt", metavar="TEXT", help="What to avoid. Goes with PROMPT.")

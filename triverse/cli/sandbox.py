@@ -27,9 +27,8 @@ __all__ = ["sandbox"]
     help="Serve a local Triverse to develop and test against. Ctrl-C ends it.",
     epilog="""\b
 Example: triverse sandbox top-up 500
-
-The commands change a sandbox that is served in another shell. FILE: TOML, [[accounts]] of email,
-plan_name, api_credits, web_credits, key.
+The commands change a sandbox that is served in another shell.
+FILE: TOML, [[accounts]] of email, plan_name, api_credits, web_credits, key.
 """,
     invoke_without_command=True,
 )
