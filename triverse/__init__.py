@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from triverse._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    # For type checkers and editors. At run time the table below says the same; a test compares the two.
+    # For type checkers and editors. At run time the table below is used; a test compares the two.
     __all__: list[str]
     from triverse import api as api
     from triverse.api.assets import Asset as Asset

@@ -208,7 +208,7 @@ PORTAL = b"<!doctype html><form>Sign in to the hotel's network</form>"
 
 FAULTS: tuple[Fault, ...] = (
     Fault("refused", None, ConnectionFailedError, retried=True, unsent=True),
-    Fault("unroutable, nobody picks up", None, DeadlineExceededError),
+    Fault("unroutable, no answer", None, DeadlineExceededError),
     Fault("hangs up at once", lambda peer: peer.close(), ConnectionFailedError, retried=True),
     Fault("reset at once", lambda peer: peer.reset(), ConnectionFailedError, retried=True),
     Fault("hangs up after the request", part(0), ConnectionFailedError, retried=True),
@@ -285,7 +285,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault("last chunk is missing", with_body(chunk, "Transfer-Encoding: chunked"), ConnectionFailedError, retried=True),
     Fault(
-        "transfer encoding nobody knows",
+        "unknown transfer encoding",
         with_body(lambda body: body, "Transfer-Encoding: magic"),
         ConnectionFailedError,
         retried=True,

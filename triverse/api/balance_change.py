@@ -26,9 +26,9 @@ class BalanceChange(Serializable):
     - `balance_delta == released + topped_up - frozen`
     - `frozen_delta == frozen - deducted - released`
 
-    What two balances cannot tell: whatever cancels out between them. One task that is deducted while a purchase of the
-    same size comes in looks like a release; a task that starts and fails in between leaves no trace. So each amount is
-    a lower bound of what really moved.
+    Changes that cancel out between the two balances are invisible: a deduction and a purchase of the same size look
+    like a release, and a task that starts and fails in between leaves no trace. So each amount is a lower bound of what
+    really moved.
 
     Attributes:
         balance_delta: change of the available credits.

@@ -34,7 +34,7 @@ from triverse.core.secret import Secret
 
 __all__ = ["doctor"]
 
-# For one call without retries, which would hide failures. Both, to tell no response from a slow one.
+# Limits of one call. It has no retries, which would hide failures. Two limits distinguish no response from a slow one.
 PHASE_SECONDS: Final = 5.0
 CALL_SECONDS: Final = 12.0
 

@@ -94,7 +94,7 @@ def error_object(error: BaseException, message: str, status: int) -> Mapping[str
     found = {name: getattr(origin, name, None) for name in _DETAILS}
     details = {name: value for name, value in found.items() if value is not None}
     if getattr(origin, "client_order_id", None) is None:
-        # True or False says something only of calls that create a task.
+        # True and False have a meaning only for calls that create a task.
         details.pop("task_may_exist", None)
     if isinstance(error, CommandError):
         details |= error.details

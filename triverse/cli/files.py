@@ -1,7 +1,7 @@
 """Read small text files that people write: config files and lists of accounts, in any of the encodings of editors.
 
 Windows editors save UTF-8 and UTF-16 with a byte order mark. A path may also name a pipe, such as the `<(…)` of a
-shell: opened with O_NONBLOCK, so that a named pipe to which nobody writes is an error and not an endless wait.
+shell: opened with O_NONBLOCK, so that a named pipe without a writer is an error and not an endless wait.
 """
 
 from __future__ import annotations

@@ -158,7 +158,7 @@ def _confirm(factory: ClientFactory, quote: Quote, *, yes: bool, as_json: bool) 
     """Show the price, and ask whether to go on.
 
     Raises:
-        CommandError: there are too few credits, the user does not agree, or nobody can be asked.
+        CommandError: there are too few credits, the user does not agree, or there is no terminal to ask in.
     """
     cost, available = credits_text(quote.cost_credits), credits_text(quote.available_credits)
     if not quote.affordable:
@@ -194,7 +194,7 @@ def _agrees(*, free: bool, as_json: bool) -> bool:
         sys.stderr.write("\n")
     if free:
         return True
-    raise CommandError("nobody can be asked here: confirm the price with --yes", USAGE)
+    raise CommandError("there is no terminal to ask in: confirm the price with --yes", USAGE)
 
 
 def _wait_for_keyboard() -> None:

@@ -40,7 +40,7 @@ def find_key(profile: str | None) -> FoundKey:
     """The key of the profile if one is given, else that of `TRIVERSE_API_KEY`.
 
     Raises:
-        ConfigurationError: there is none. The message says what to do.
+        ConfigurationError: there is none. The message contains the remedy.
     """
     if profile is not None:
         return FoundKey(_profile_key(profile), f"profile {display_name(profile)!r} of {config_file()}")

@@ -142,7 +142,7 @@ def utc_now() -> str:
 
 
 def print_error(problem: object) -> None:
-    """Write one line to standard error. If that is closed or full, the exit status still tells the kind of error."""
+    """Write one line to standard error. If that is closed or full, the exit status still shows the kind of error."""
     with suppress(OSError, ValueError):
         sys.stdout.flush()
     with suppress(OSError, ValueError):

@@ -17,7 +17,7 @@ from triverse.cli.output import is_terminal, print_json, printable
 
 __all__ = ["Reporter", "reporting", "task_line"]
 
-# A transfer of 200 MB has 3,200 steps. Nobody reads that many lines.
+# A transfer of 200 MB has 3,200 steps. That is too many lines to read.
 _SECONDS_BETWEEN: Final = 1.0
 
 

@@ -42,7 +42,7 @@ _BATCH_BYTES: Final = 1024 * 1024
 class AsyncTransferEngine(Protocol):
     """What transfers require of the engine."""
 
-    # ruff: noqa: D102 - the names of the engine say what they are
+    # ruff: noqa: D102 - the names of the engine need no explanation
     @property
     def policy(self) -> Policy: ...
 

@@ -36,7 +36,7 @@ Opening: TypeAlias = AbstractContextManager[ReplyStream | AttemptFailed]
 class TransferEngine(Protocol):
     """What transfers require of the engine."""
 
-    # ruff: noqa: D102 - the names of the engine say what they are
+    # ruff: noqa: D102 - the names of the engine need no explanation
     @property
     def policy(self) -> Policy: ...
 

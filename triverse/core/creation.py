@@ -1,4 +1,4 @@
-"""Never paying twice: what one call that creates a task may have created, and what its error says about it.
+"""Never paying twice: what one call that creates a task may have created, and how its error reports it.
 
 - The id of the call is the same on each attempt, so that the service can recognise a repeated one.
 - An attempt cannot have created a task if it was not sent, or if it was refused with a 4xx status other than 408.

@@ -3,7 +3,7 @@
 - An HTML page and the service's JSON envelope are not files.
 - The header of a GLB contains its length. If the server sends `Content-Length` as well, the two must agree: bytes that
   are missing from it are a broken transfer, a GLB of another length is a wrong file. Without `Content-Length`, a GLB
-  that is shorter than its header says is a broken transfer, and one that is longer is a wrong file.
+  that is shorter than its header states is a broken transfer, and one that is longer is a wrong file.
 - The first bytes are held back until the type is known, so that a wrong file is refused before any of it is handed on.
 """
 

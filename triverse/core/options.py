@@ -100,7 +100,7 @@ class Timeout:
 
 
 DEFAULT_TIMEOUT: Final = Timeout()
-"""The default. Compared by identity, to tell "not given" from "given, with the same values"."""
+"""The default. Compared by identity, to distinguish "not given" from "given, with the same values"."""
 
 
 def as_timeout(value: float | Timeout) -> Timeout:

@@ -35,7 +35,7 @@ class Secret:
         """Return this key if it can be sent as a bearer token. `name` is how an error refers to it.
 
         Raises:
-            ConfigurationError: it cannot. The message says why, and does not show the key.
+            ConfigurationError: it cannot. The message contains the reason, and not the key.
         """
         if self._problem is not None:
             message = f"{name} {self._problem}: copy the key alone from the Triverse API dashboard"

@@ -68,7 +68,7 @@ class AccountTasks(Sequence[SandboxTask]):
             return None
 
     def update(self) -> None:
-        """Move all tasks to where the clock says they are."""
+        """Bring all tasks to their status at this time of the clock."""
         with self.lock:
             now = self.environment.clock()
             while self._agenda and self._agenda[0][0] <= now:
@@ -187,7 +187,7 @@ class AccountTasks(Sequence[SandboxTask]):
         self._schedule(task)
 
     def keep_id(self, flow: Flow, order_id: object) -> None:
-        """Remember the id of a creation that failed, if the settings say so."""
+        """Remember the id of a creation that failed, if the settings keep it."""
         used = _order_id(self, flow, {"client_order_id": order_id})
         if used is not None and self.environment.settings.failed_creation == "keeps_id":
             with self.lock:

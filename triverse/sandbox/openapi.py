@@ -85,7 +85,7 @@ def _operation(route: Route) -> dict[str, object]:
 
 
 def _operation_of(route: Route) -> dict[str, object]:
-    """The parts that a result class and an example tell."""
+    """The parts that follow from a result class and an example."""
     into, example = route.request.into, route.request.json
     body = {"required": True, "content": {"application/json": {"example": example}}}
     return {

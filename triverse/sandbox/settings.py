@@ -72,7 +72,7 @@ class SandboxSettings:
         read_after_write_header: sent with a creation. None: not sent.
         progress: how `progress` moves: evenly, always 0, up to 99 and no further, back and forth, not sent, or a
             function of the share of the time that is over.
-        outcome: how tasks end that are not ended by hand, or a function that says so for each task.
+        outcome: how tasks end that no test ends itself, or a function that returns it for each task.
         error_shape: shape of `error` in the status of a failed task: an object, a text, or null.
         validation_errors: shape of errors about fields: the documented envelope (400/1004), or FastAPI's own (422).
         creation_status: HTTP status of a successful creation.

@@ -1,4 +1,4 @@
-"""What is not part of the service: a page that says what this is, the description of the API, and the control."""
+"""Routes that the service does not have: a page about the sandbox, the OpenAPI description, and the control."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def is_url(text: str) -> bool:
 
 
 def keep_id(account: Account, request: SandboxRequest) -> None:
-    """After a creation that failed: keep its id, if the settings say so."""
+    """Keep the id of a creation that failed, if `SandboxSettings.failed_creation` is "keeps_id"."""
     flow = FLOWS.get(request.path.removeprefix("/tasks/"))
     if flow is not None and request.method == "POST":
         try:

@@ -1,8 +1,8 @@
 """Tasks of an account, and their life: PENDING, QUEUED, RUNNING, then SUCCESS, FAILED or CANCELLED.
 
-Nothing runs in the background. Reading a task first moves all tasks of the account to where the clock says they are, in
-the order of the times at which they move. Credits are frozen at creation; SUCCESS deducts them, FAILED and CANCELLED
-release them.
+Nothing runs in the background. Before a task is read, all tasks of the account are brought to their status at this time
+of the clock, in the order of the times at which they move. Credits are frozen at creation; SUCCESS deducts them, FAILED
+and CANCELLED release them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Scheduler(Protocol):
     lock: RLock
 
     def update(self) -> None:
-        """Move all tasks to where the clock says they are."""
+        """Bring all tasks to their status at this time of the clock."""
         ...
 
     def move(self, task: SandboxTask, stage: str, at: float) -> None:
@@ -124,13 +124,13 @@ class SandboxTask:
             self.error = self._failure or _failure_of(5003, None)
 
     def outcome(self) -> str:
-        """Return how the task ends if nobody ends it by hand."""
+        """Return how the task ends unless a test ends it."""
         outcome = self.environment.settings.outcome
         return outcome(self) if callable(outcome) else outcome
 
     @property
     def status(self) -> str:
-        """PENDING, QUEUED, RUNNING, SUCCESS, FAILED or CANCELLED, or what `show_status()` says."""
+        """PENDING, QUEUED, RUNNING, SUCCESS, FAILED or CANCELLED, or the text given to `show_status()`."""
         self._scheduler.update()
         return self.stage if self.shown is None else self.shown[0]
 
@@ -210,7 +210,7 @@ class SandboxTask:
         """End it with FAILED: its credits are released.
 
         Args:
-            message: what the error says; None for the documented message of the code.
+            message: text of the error; None for the documented message of the code.
             code: code of the error.
 
         Raises:

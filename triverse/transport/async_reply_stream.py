@@ -143,13 +143,13 @@ async def cut(response: httpx.Response, chunks: AsyncIterator[bytes]) -> None:
             # Not `response.aclose()`, which waits for a lock: a task that is being cancelled would not get it.
             with anyio.CancelScope(shield=True):
                 await stream.aclose()
-            _tell_that_it_is_closed(stream)
+            _report_as_closed(stream)
     with suppress(Exception):
         async for _ in chunks:
             pass
 
 
-def _tell_that_it_is_closed(stream: httpcore.AsyncNetworkStream) -> None:
+def _report_as_closed(stream: httpcore.AsyncNetworkStream) -> None:
     """Have httpcore drop the connection, if it takes it for idle because all of the response had been received.
 
     It asks each idle connection whether it is readable. On trio, the closed socket of a user's client would raise

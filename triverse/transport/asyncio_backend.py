@@ -111,7 +111,7 @@ async def _connect(host: str, port: int) -> socket.socket:
 async def _connect_to(family: int, address: tuple[object, ...]) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        sock.setblocking(False)  # noqa: FBT003 - the name of the function says what it means
+        sock.setblocking(False)  # noqa: FBT003 - the name of the function gives its meaning
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await asyncio.get_running_loop().sock_connect(sock, address)
     except BaseException:
