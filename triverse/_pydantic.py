@@ -6,9 +6,11 @@ What is validated goes through the same strict parser as an answer of the servic
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar, cast, get_args, get_type_hints
 
 import attrs
+from pydantic import TypeAdapter
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError, core_schema, to_jsonable_python
 
 from triverse._docstrings import field_descriptions, summary
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic.json_schema import JsonSchemaValue
 
-__all__ = ["core_schema_of", "json_schema_of"]
+__all__ = ["core_schema_of", "json_schema_of", "serializer_of"]
 
 T = TypeVar("T", bound=attrs.AttrsInstance)
 
@@ -44,6 +46,12 @@ def core_schema_of(cls: type[attrs.AttrsInstance], handler: GetCoreSchemaHandler
         ref=f"{cls.__module__}.{cls.__qualname__}:{id(cls)}",
         serialization=core_schema.wrap_serializer_function_ser_schema(_write, schema=fields),
     )
+
+
+@cache
+def serializer_of(cls: type) -> object:
+    """Return what serialises the values of a class."""
+    return TypeAdapter(cls).serializer
 
 
 def json_schema_of(

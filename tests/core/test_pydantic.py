@@ -162,6 +162,33 @@ def test_fastapi_takes_results_inside_plain_return_values() -> None:
     assert body == {"b": json.loads(ADA_AS_JSON), "failed": {"name": "b", "balance": None, "error": "no key"}}
 
 
+def test_fastapi_takes_results_where_the_annotation_does_not_name_their_class() -> None:
+    app = FastAPI()
+
+    @app.get("/")
+    async def read() -> dict[str, object]:
+        return {"b": ADA, "t": [Task(ADA.id, "RUNNING", output={"a": [1]})], "a": AccountBalance("a")}
+
+    body = TestClient(app).get("/").json()
+    assert body["b"] == json.loads(ADA_AS_JSON)
+    assert body["t"][0]["output"] == {"a": [1]}
+    assert body["a"] == {"name": "a", "balance": None, "error": None}
+
+
+def test_results_are_values_of_fields_of_any_type() -> None:
+    assert TypeAdapter(dict[str, object]).dump_json({"b": ADA}).decode() == f'{{"b":{ADA_AS_JSON}}}'
+    assert TypeAdapter(list[object]).dump_python([UserBalance(1.0, 2.0)]) == [{"balance": 1.0, "frozen": 2.0}]
+
+
+def test_without_pydantic_a_result_has_no_serializer() -> None:
+    program = """
+import sys, triverse
+sys.modules["pydantic"] = sys.modules["pydantic_core"] = None
+print(hasattr(triverse.UserBalance(1.0, 2.0), "__pydantic_serializer__"))
+"""
+    assert run(program) == "False"
+
+
 def test_an_account_is_a_response_model_with_the_text_of_its_error() -> None:
     app = application()
     assert TestClient(app).get("/accounts").json() == [

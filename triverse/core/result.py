@@ -20,6 +20,17 @@ EXTRA_FIELD = "_extra"
 """The attribute that holds the fields of a result which its class does not know."""
 
 
+class _PydanticSerializer:
+    """The serialiser of a result class, made when pydantic asks for it."""
+
+    def __get__(self, instance: object, owner: type) -> object:
+        try:
+            from triverse import _pydantic  # noqa: PLC0415 - pydantic is optional
+        except ImportError as error:
+            raise AttributeError(str(error)) from error
+        return _pydantic.serializer_of(owner)
+
+
 class Serializable:
     """A value class that converts to a dict, to JSON, and to and from pydantic.
 
@@ -53,6 +64,9 @@ class Serializable:
 
     # Without it, Python would call __getitem__ with 0, 1, 2 … for `a, b = result`.
     __iter__: ClassVar[None] = None
+
+    # Pydantic looks for it on values whose annotation does not name their class: those of `dict`, `list` and `Any`.
+    __pydantic_serializer__: ClassVar[object] = _PydanticSerializer()
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: object) -> object:
