@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from pathlib import Path
+from uuid import UUID
 
 import anyio
 import httpx
@@ -10,9 +12,10 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from support.service import KEY, ok, service
 
-from triverse import AuthenticationError, UserBalance
+from triverse import AsyncTriverse, AuthenticationError, UserBalance
 from triverse.fastapi import (
     CurrentBalance,
+    DownloadResponse,
     TenantDep,
     TriverseDep,
     get_triverse,
@@ -82,6 +85,44 @@ def test_without_a_key_that_could_be_one_nothing_is_sent_and_the_answer_is_401(
     assert response.status_code == 401
     assert response.headers["www-authenticate"] == challenge
     assert response.headers["content-type"] == "application/problem+json"
+
+
+def downloads(service: AsyncTriverse) -> TestClient:
+    app = FastAPI()
+    install_error_handlers(app)
+    app.dependency_overrides[get_triverse] = lambda: service
+
+    @app.get("/file")
+    async def read_file(tenant: TenantDep) -> DownloadResponse:
+        return DownloadResponse(tenant, UUID(int=7))
+
+    @app.get("/preview")
+    async def read_preview(tenant: TenantDep) -> DownloadResponse:
+        return DownloadResponse(tenant, UUID(int=7), preview=True)
+
+    @app.get("/saved")
+    async def save(tenant: TenantDep, path: str) -> str:
+        return str(await tenant.tasks.download(UUID(int=7), path))
+
+    return TestClient(app, headers={"Authorization": "Bearer tv-unknown"})
+
+
+@pytest.mark.parametrize("path", ["/file", "/preview", "/saved"])
+def test_a_download_with_a_refused_key_is_answered_401(path: str, tmp_path: Path) -> None:
+    http = downloads(Sandbox().async_client())
+    response = http.get(path, params={"path": str(tmp_path / "a.glb")})
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+    assert response.json()["task_uuid"] == str(UUID(int=7))
+
+
+def test_a_storage_that_refuses_a_download_does_not_blame_the_callers_key() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "storage.example":
+            return httpx.Response(403)
+        return httpx.Response(302, headers={"Location": "https://storage.example/file"})
+
+    assert downloads(service(answer)).get("/file").status_code == 502
 
 
 def test_the_key_is_a_security_scheme_of_the_openapi_page() -> None:

@@ -179,6 +179,10 @@ class AsyncCalls:
         engine.check_open()
         return await engine.current_key(None)
 
+    def converted(self, error: TriverseError) -> TriverseError:
+        """Return what is raised in place of an error."""
+        return self._client._engine.converted(error)
+
     async def pause(self, seconds: float) -> None:
         """Sleep."""
         if seconds > 0:

@@ -133,10 +133,14 @@ class AsyncEngine:
         try:
             return await self._exchange(request)
         except TriverseError as error:
-            converted = error if self.convert_error is None else self.convert_error(error)
+            converted = self.converted(error)
             if converted is error:
                 raise
             raise converted from error
+
+    def converted(self, error: TriverseError) -> TriverseError:
+        """Return what is raised in place of the error of a call."""
+        return error if self.convert_error is None else self.convert_error(error)
 
     async def _exchange(self, request: Request[T]) -> Response[T]:
         flow = exchange(request, self.policy, self.runtime)

@@ -18,7 +18,7 @@ from triverse.clients.transfers import single_call, transfer_limits
 from triverse.clients.upload_window import UploadWindows
 from triverse.core.attempt import Attempt, AttemptFailed, Outcome
 from triverse.core.callbacks import call_async, check_callback
-from triverse.core.errors import DeadlineExceededError, TransportError
+from triverse.core.errors import DeadlineExceededError, TransportError, TriverseError
 from triverse.core.flow import Flow, Notify
 from triverse.core.options import Policy
 from triverse.core.request import Request
@@ -56,6 +56,8 @@ class AsyncTransferEngine(Protocol):
     def upload_windows(self) -> UploadWindows: ...
 
     async def current_key(self) -> Secret: ...
+
+    def converted(self, error: TriverseError, /) -> TriverseError: ...
 
     async def pause(self, seconds: float, /) -> object: ...
 
@@ -174,9 +176,20 @@ class _AsyncTransfer:
         self._outcome: object = None
         self._response = AsyncExitStack()
         self._stream: AsyncReplyStream | None = None
+        self._is_at_storage = False
 
     async def advance(self) -> Begin | Data | None:
         """Return what comes next; None at the end of the file."""
+        try:
+            return await self._advance()
+        except TriverseError as error:
+            # The storage was sent no key, so its errors are not about one.
+            converted = error if self._is_at_storage else self._engine.converted(error)
+            if converted is error:
+                raise
+            raise converted from error
+
+    async def _advance(self) -> Begin | Data | None:
         while True:
             try:
                 effect = self._flow.send(self._outcome)
@@ -199,6 +212,7 @@ class _AsyncTransfer:
 
     async def _open(self, attempt: Attempt) -> Outcome:
         await self._response.aclose()
+        self._is_at_storage = attempt.request.url is not None
         await self._engine.pause(attempt.after)
         key = await self._engine.current_key()
         opened = await self._response.enter_async_context(self._engine.transport.open(attempt, key))
