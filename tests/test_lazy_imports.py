@@ -28,6 +28,14 @@ def test_importing_the_package_loads_no_other_module_of_it() -> None:
     assert done.stdout.split() == ["triverse", "triverse._version"]
 
 
+def test_importing_the_clients_loads_no_library() -> None:
+    libraries = {"attr", "attrs", "cattrs", "httpx", "anyio", "asyncio", "json", "logging"}
+    done = run_program(
+        f"from triverse import Triverse, AsyncTriverse; import sys; print({libraries} & set(sys.modules))"
+    )
+    assert done.stdout.strip() == "set()", done.stderr
+
+
 def test_every_public_name_is_there_when_it_is_used() -> None:
     assert dir(triverse) == triverse.__all__
     assert all(getattr(triverse, name) is not None for name in triverse.__all__)

@@ -190,7 +190,7 @@ SCRIPTS: Final = (
         "import",
         "wall",
         {
-            "triverse": "from triverse import Triverse, AsyncTriverse, UserBalance",
+            "triverse": "from triverse import Triverse, AsyncTriverse",
             "httpx": "import httpx",
             "httpx with its command": "import httpx",
             "openai": "from openai import OpenAI, AsyncOpenAI",

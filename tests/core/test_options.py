@@ -5,7 +5,8 @@ import math
 import pytest
 
 from triverse import ConfigurationError, Timeout
-from triverse.core.options import UNSET, Policy, as_timeout, positive_int, value_or
+from triverse.core.defaults import UNSET, value_or
+from triverse.core.options import Policy, as_timeout, positive_int
 
 
 def test_the_defaults_are_the_documented_ones() -> None:

@@ -103,7 +103,8 @@ def sections(function: typing.Any) -> list[str]:
 def returned(function: typing.Any) -> str:
     """What comes of it, if that is one value."""
     annotation = str(inspect.signature(function).return_annotation).replace("Async", "")
-    return "values" if annotation.startswith(("Balances", "ClosableIterator", "Generator")) else annotation
+    iterators = ("async_balances.Balances", "ClosableIterator", "Generator")
+    return "values" if annotation.startswith(iterators) else annotation
 
 
 @pytest.mark.parametrize(("sync", "asynchronous"), TWINS)

@@ -18,8 +18,7 @@ from support.files import GIF, JPEG, PNG, WEBP, ZIP, glb
 from triverse import ConfigurationError
 from triverse.api import uploads
 from triverse.clients.async_transfers import Opening
-from triverse.core.multipart import FileUpload
-from triverse.core.request import Request
+from triverse.core.request import FileUpload, Request
 from triverse.files.source import Source
 from triverse.files.sources import open_source
 from triverse.files.uploads import OpenedUpload, open_upload, open_uploads

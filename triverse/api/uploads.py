@@ -8,8 +8,7 @@ from attrs import frozen
 
 from triverse.api.transfers import AsyncFileSender, AsyncOnProgress, FileSender, OnProgress, UploadSource
 from triverse.core.errors import ConfigurationError
-from triverse.core.multipart import FileUpload
-from triverse.core.request import Request
+from triverse.core.request import FileUpload, Request
 from triverse.core.result import Result
 from triverse.core.text import safe_repr
 

@@ -28,7 +28,8 @@ from triverse.cli.keys import FoundKey, find_key
 from triverse.cli.network import Origin, check_certificates, check_network, check_proxy, parse_origin
 from triverse.cli.options import ClientFactory, client_options, json_option, show_attempts
 from triverse.cli.output import API_ERROR, OK, USAGE, for_command, is_terminal, print_json, status_of, write_line
-from triverse.clients.config import DEFAULT_MAX_CONNECTIONS, make_settings
+from triverse.clients.config import make_settings
+from triverse.core.defaults import DEFAULT_MAX_CONNECTIONS
 from triverse.core.headers import Headers
 from triverse.core.secret import Secret
 

@@ -1,7 +1,7 @@
 """The iterator that `AsyncTriverse.balances()` returns.
 
-Apart from `async_fan_out`, which imports asyncio: this module is imported with the package, for annotations. And apart
-from the workers, to which their background task refers, so that this object can be garbage-collected before they end.
+Apart from the workers, to which their background task refers, so that this object can be garbage-collected before they
+end.
 """
 
 from __future__ import annotations

@@ -85,6 +85,10 @@ class AsyncEngine:
             owns_transport=False,
         )
 
+    def for_account(self, key: Key, policy: Policy) -> AsyncEngine:
+        """Return the engine for one account of `balances()`, which is closed with this one."""
+        return evolve(self, key=key, policy=policy)
+
     def calls(self, client: AsyncClient) -> AsyncCalls:
         """Return what the namespaces of a client make their calls with."""
         return AsyncCalls(client)

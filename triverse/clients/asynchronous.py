@@ -6,27 +6,22 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, cast, overload
 
-from attrs import evolve
-
-from triverse.api.users import AccountBalance, balance
-from triverse.clients.async_balances import AsyncBalances
-from triverse.clients.config import (
-    DEFAULT_MAX_CONNECTIONS,
-    Accounts,
-    PickledEngine,
-    account_key,
-    client_repr,
-    make_policy,
-    make_settings,
-    resolve_key,
-    view_key,
+from triverse.clients.lazy_modules import (
+    api_users,
+    async_balances,
+    async_engine,
+    async_tasks_namespace,
+    config,
+    httpx,
+    options,
+    requests,
+    responses,
+    secret,
+    uploads,
+    users_namespace,
 )
-from triverse.clients.lazy_modules import async_engine, async_tasks_namespace, httpx, uploads, users_namespace
+from triverse.core.defaults import DEFAULT_DEADLINE, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_RETRIES, UNSET, Unset
 from triverse.core.errors import TriverseError
-from triverse.core.options import UNSET, Policy, Timeout, Unset
-from triverse.core.request import JSON, Param, Request
-from triverse.core.response import Response
-from triverse.core.secret import AsyncKeySource
 
 if TYPE_CHECKING:
     from triverse.clients.async_calls import AsyncCalls
@@ -44,7 +39,8 @@ class AsyncTriverse:
         api_key: the key, or a callable, plain or async, that returns one; it is called for each attempt, and once more
             after a 401. Default: `TRIVERSE_API_KEY`, read now.
         base_url: default: `TRIVERSE_BASE_URL`, else the service. Plain `http://` only for a loopback address.
-        timeout: seconds for each phase of one attempt, or a `Timeout`.
+        timeout: seconds for each phase of one attempt, or a `Timeout`. Default: 5 seconds to connect, 15 to read and to
+            write.
         deadline: seconds for the whole call: every attempt, every backoff, every wait for a connection. None: no limit.
         max_retries: extra attempts after the first.
         max_connections: how many requests may be sent at once in each event loop; others wait.
@@ -64,20 +60,22 @@ class AsyncTriverse:
 
     def __init__(  # noqa: PLR0913 - each is one option of a client
         self,
-        api_key: AsyncKeySource | None = None,
+        api_key: secret.AsyncKeySource | None = None,
         *,
         base_url: str | None = None,
-        timeout: float | Timeout = Policy().timeout,
-        deadline: float | None = Policy().deadline,
-        max_retries: int = Policy().max_retries,
+        timeout: float | options.Timeout | Unset = UNSET,
+        deadline: float | None = DEFAULT_DEADLINE,
+        max_retries: int = DEFAULT_MAX_RETRIES,
         max_connections: int = DEFAULT_MAX_CONNECTIONS,
         http_client: httpx.AsyncClient | None = None,
         allow_http: bool = False,
     ) -> None:
-        key, key_source = resolve_key(api_key)
+        key, key_source = config.resolve_key(api_key)
         del api_key  # otherwise a traceback that shows variables would show the key
-        policy = make_policy(Policy(), key, key_source, timeout=timeout, deadline=deadline, max_retries=max_retries)
-        settings = make_settings(base_url, max_connections, allow_http=allow_http)
+        policy = config.make_policy(
+            options.Policy(), key, key_source, timeout=timeout, deadline=deadline, max_retries=max_retries
+        )
+        settings = config.make_settings(base_url, max_connections, allow_http=allow_http)
         # This imports all that the first call needs.
         self._engine = async_engine.make_engine(key, policy, settings, http_client)
 
@@ -103,8 +101,8 @@ class AsyncTriverse:
     def with_options(
         self,
         *,
-        api_key: AsyncKeySource | Unset = UNSET,
-        timeout: float | Timeout | Unset = UNSET,
+        api_key: secret.AsyncKeySource | Unset = UNSET,
+        timeout: float | options.Timeout | Unset = UNSET,
         deadline: float | Unset | None = UNSET,
         max_retries: int | Unset = UNSET,
     ) -> Self:
@@ -114,9 +112,9 @@ class AsyncTriverse:
             ConfigurationError: an option is wrong, or `api_key` is None.
         """
         engine = self._engine
-        key, key_source = view_key(engine.key, engine.policy.key_source, api_key)
+        key, key_source = config.view_key(engine.key, engine.policy.key_source, api_key)
         del api_key  # otherwise a traceback that shows variables would show the key
-        policy = make_policy(
+        policy = config.make_policy(
             engine.policy, key, key_source, timeout=timeout, deadline=deadline, max_retries=max_retries
         )
         return self._with_engine(engine.view(key=key, policy=policy))
@@ -131,7 +129,7 @@ class AsyncTriverse:
     def __copy__(self) -> Self:
         return self._with_engine(self._engine.view())
 
-    async def execute(self, request: Request[T]) -> T:
+    async def execute(self, request: requests.Request[T]) -> T:
         """Run a request, such as `triverse.api.users.me()`, and return its result.
 
         Raises:
@@ -139,7 +137,7 @@ class AsyncTriverse:
         """
         return (await self.send(request)).data
 
-    async def send(self, request: Request[T]) -> Response[T]:
+    async def send(self, request: requests.Request[T]) -> responses.Response[T]:
         """Run a request, and return its result together with status, headers, number of attempts and time.
 
         Raises:
@@ -149,7 +147,7 @@ class AsyncTriverse:
             return await self._calls.send_file(request)
         return await self._engine.send(request)
 
-    def balances(self, keys: Mapping[str, AsyncKeySource]) -> AsyncBalances:
+    def balances(self, keys: Mapping[str, secret.AsyncKeySource]) -> async_balances.AsyncBalances:
         """Request the balances of many accounts, and yield each as its response arrives.
 
         At most `max_connections` requests are made at once. The error of one account does not affect the others.
@@ -168,19 +166,19 @@ class AsyncTriverse:
                 print(account.name, account.balance or account.error)
             ```
         """
-        accounts = Accounts(keys)
+        accounts = config.Accounts(keys)
         del keys  # otherwise a traceback that shows variables would show the keys
         self._engine.check_open()
-        return AsyncBalances(self._engine.balance_workers(self._account_balance, accounts.checked()))
+        return async_balances.AsyncBalances(self._engine.balance_workers(self._account_balance, accounts.checked()))
 
-    async def _account_balance(self, name: str, source: AsyncKeySource) -> AccountBalance:
+    async def _account_balance(self, name: str, source: secret.AsyncKeySource) -> api_users.AccountBalance:
         try:
-            key, policy = account_key(self._engine.policy, name, source)
+            key, policy = config.account_key(self._engine.policy, name, source)
             del source  # otherwise a traceback that shows variables would show the key
-            view = self._with_engine(evolve(self._engine, key=key, policy=policy))
-            return AccountBalance(name, await view.execute(balance()))
+            view = self._with_engine(self._engine.for_account(key, policy))
+            return api_users.AccountBalance(name, await view.execute(api_users.balance()))
         except TriverseError as error:
-            return AccountBalance(name, error=error.with_traceback(None))
+            return api_users.AccountBalance(name, error=error.with_traceback(None))
 
     @overload
     async def request(
@@ -188,8 +186,8 @@ class AsyncTriverse:
         method: str,
         path: str,
         *,
-        params: Mapping[str, Param] | None = None,
-        json: JSON = None,
+        params: Mapping[str, requests.Param] | None = None,
+        json: requests.JSON = None,
         into: type[T],
     ) -> T: ...
 
@@ -199,8 +197,8 @@ class AsyncTriverse:
         method: str,
         path: str,
         *,
-        params: Mapping[str, Param] | None = None,
-        json: JSON = None,
+        params: Mapping[str, requests.Param] | None = None,
+        json: requests.JSON = None,
     ) -> object: ...
 
     async def request(
@@ -208,8 +206,8 @@ class AsyncTriverse:
         method: str,
         path: str,
         *,
-        params: Mapping[str, Param] | None = None,
-        json: JSON = None,
+        params: Mapping[str, requests.Param] | None = None,
+        json: requests.JSON = None,
         into: type[object] = object,
     ) -> object:
         """Reach an endpoint that this package does not model yet.
@@ -224,25 +222,25 @@ class AsyncTriverse:
         Raises:
             TriverseError: see `triverse.core.errors` for the whole tree.
         """
-        return (await self.send(Request(method, path, into, params, json))).data
+        return (await self.send(requests.Request(method, path, into, params, json))).data
 
     def __repr__(self) -> str:
         if "_engine" not in vars(self):  # a traceback that shows variables needs a repr while the client is being built
             return super().__repr__()
         engine = self._engine
-        return client_repr(self, engine.key, engine.transport.base_url, closed=engine.closed)
+        return config.client_repr(self, engine.key, engine.transport.base_url, closed=engine.closed)
 
     def __getstate__(self) -> dict[str, object]:
         """Return the state of a pickle, which has the source of the key instead of the key, and no connections."""
         engine = self._engine
         return {
             **vars(self),
-            "_engine": PickledEngine.of(engine.key, engine.policy, engine.settings, engine.user_client),
+            "_engine": config.PickledEngine.of(engine.key, engine.policy, engine.settings, engine.user_client),
         }
 
     def __setstate__(self, state: dict[str, object]) -> None:
         vars(self).update(state)
-        self._engine = async_engine.make_engine(*cast("PickledEngine", state["_engine"]).restore(), None)
+        self._engine = async_engine.make_engine(*cast("config.PickledEngine", state["_engine"]).restore(), None)
 
     async def aclose(self) -> None:
         """Close the connections. Requests that are being made end first; closing twice is fine."""

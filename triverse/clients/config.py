@@ -8,13 +8,13 @@ from typing import Final, Generic, TypeAlias, TypeVar
 
 from attrs import evolve, frozen
 
+from triverse.core.defaults import UNSET, Unset, value_or
 from triverse.core.errors import ConfigurationError
-from triverse.core.options import DEFAULT_TIMEOUT, UNSET, Policy, Timeout, Unset, as_timeout, positive_int, value_or
+from triverse.core.options import DEFAULT_TIMEOUT, Policy, Timeout, as_timeout, positive_int
 from triverse.core.secret import Secret
 from triverse.core.text import safe_repr
 
 __all__ = [
-    "DEFAULT_MAX_CONNECTIONS",
     "Accounts",
     "Key",
     "PickledEngine",
@@ -32,8 +32,6 @@ Key: TypeAlias = Secret | Callable[[], object]
 """A key, or the user's callable that returns one."""
 
 S = TypeVar("S")
-
-DEFAULT_MAX_CONNECTIONS: Final = 100
 
 _DEFAULT_BASE_URL: Final = "https://api.triverse.ai/api/v1"
 _KEY_VARIABLE: Final = "TRIVERSE_API_KEY"

@@ -95,6 +95,10 @@ class Engine:
             owns_transport=False,
         )
 
+    def for_account(self, key: Key, policy: Policy, cancel: CancelToken) -> Engine:
+        """Return the engine for one account of `balances()`, which is closed with this one."""
+        return evolve(self, key=key, policy=policy, cancel=cancel)
+
     def calls(self, client: Client) -> Calls:
         """Return what the namespaces of a client make their calls with."""
         return Calls(client)

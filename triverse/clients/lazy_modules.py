@@ -1,7 +1,8 @@
 """Modules that are imported when one of their names is used for the first time.
 
-`from triverse import Triverse` needs none of them, and most programs need few: httpx takes 70 ms, tasks and files take
-40 ms (2026-11). A name in an annotation is looked up by `typing.get_type_hints()`, as dependency injection does.
+`from triverse import Triverse` needs none of them. A client imports what its first call needs when it is made, and few
+programs need the rest: tasks and files take 40 ms (2026-11). A name in an annotation is looked up by
+`typing.get_type_hints()`, as dependency injection does.
 
 A child that is forked while another thread imports a module would wait for that module for ever. So `fork()` waits
 until no thread imports one of these.
@@ -19,12 +20,19 @@ from typing import TYPE_CHECKING
 from triverse.transport.locks import run_locked
 
 __all__ = [
+    "api_users",
+    "async_balances",
     "async_engine",
     "async_tasks_namespace",
     "async_transfers",
+    "config",
     "downloads",
     "fan_out",
     "httpx",
+    "options",
+    "requests",
+    "responses",
+    "secret",
     "starlette_applications",
     "sync_engine",
     "tasks_namespace",
@@ -38,10 +46,14 @@ if TYPE_CHECKING:
     from starlette import applications as starlette_applications
 
     from triverse.api import downloads, uploads, users_namespace
+    from triverse.api import users as api_users
     from triverse.api.tasks import async_namespace as async_tasks_namespace
     from triverse.api.tasks import namespace as tasks_namespace
-    from triverse.clients import async_engine, async_transfers, fan_out, transfers
+    from triverse.clients import async_balances, async_engine, async_transfers, config, fan_out, transfers
     from triverse.clients import engine as sync_engine
+    from triverse.core import options, secret
+    from triverse.core import request as requests
+    from triverse.core import response as responses
 else:
     # Import statements, because tools that freeze applications do not find modules that are imported by a text.
 
@@ -105,6 +117,41 @@ else:
 
         return module
 
+    def _api_users() -> ModuleType:
+        from triverse.api import users as module
+
+        return module
+
+    def _async_balances() -> ModuleType:
+        from triverse.clients import async_balances as module
+
+        return module
+
+    def _config() -> ModuleType:
+        from triverse.clients import config as module
+
+        return module
+
+    def _options() -> ModuleType:
+        from triverse.core import options as module
+
+        return module
+
+    def _requests() -> ModuleType:
+        from triverse.core import request as module
+
+        return module
+
+    def _responses() -> ModuleType:
+        from triverse.core import response as module
+
+        return module
+
+    def _secret() -> ModuleType:
+        from triverse.core import secret as module
+
+        return module
+
     _importing = threading.RLock()
 
     @cache
@@ -140,3 +187,10 @@ else:
     sync_engine = _LazyModule(_sync_engine)
     async_engine = _LazyModule(_async_engine)
     fan_out = _LazyModule(_fan_out)
+    api_users = _LazyModule(_api_users)
+    async_balances = _LazyModule(_async_balances)
+    config = _LazyModule(_config)
+    options = _LazyModule(_options)
+    requests = _LazyModule(_requests)
+    responses = _LazyModule(_responses)
+    secret = _LazyModule(_secret)

@@ -6,31 +6,27 @@ from collections.abc import Generator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, cast, overload
 
-from attrs import evolve
-
-from triverse.api.users import AccountBalance, balance
-from triverse.clients.config import (
-    DEFAULT_MAX_CONNECTIONS,
-    Accounts,
-    PickledEngine,
-    account_key,
-    client_repr,
-    make_policy,
-    make_settings,
-    resolve_key,
-    view_key,
+from triverse.clients.lazy_modules import (
+    api_users,
+    config,
+    fan_out,
+    httpx,
+    options,
+    requests,
+    responses,
+    secret,
+    sync_engine,
+    tasks_namespace,
+    uploads,
+    users_namespace,
 )
-from triverse.clients.lazy_modules import fan_out, httpx, sync_engine, tasks_namespace, uploads, users_namespace
+from triverse.core.defaults import DEFAULT_DEADLINE, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_RETRIES, UNSET, Unset
 from triverse.core.errors import TriverseError
-from triverse.core.options import UNSET, Policy, Timeout, Unset
-from triverse.core.request import JSON, Param, Request
-from triverse.core.response import Response
-from triverse.core.secret import KeySource
-from triverse.transport.cancel import CancelToken
 
 if TYPE_CHECKING:
     from triverse.clients.calls import Calls
     from triverse.clients.engine import Engine
+    from triverse.transport.cancel import CancelToken
 
 __all__ = ["Triverse"]
 
@@ -44,7 +40,8 @@ class Triverse:
         api_key: the key, or a callable that returns one; it is called for each attempt, and once more after a 401.
             Default: `TRIVERSE_API_KEY`, read now.
         base_url: default: `TRIVERSE_BASE_URL`, else the service. Plain `http://` only for a loopback address.
-        timeout: seconds for each phase of one attempt, or a `Timeout`.
+        timeout: seconds for each phase of one attempt, or a `Timeout`. Default: 5 seconds to connect, 15 to read and to
+            write.
         deadline: seconds for the whole call: every attempt, every backoff, every wait for a connection. None: no limit.
         max_retries: extra attempts after the first.
         max_connections: how many requests may be sent at once; others wait.
@@ -64,20 +61,22 @@ class Triverse:
 
     def __init__(  # noqa: PLR0913 - each is one option of a client
         self,
-        api_key: KeySource | None = None,
+        api_key: secret.KeySource | None = None,
         *,
         base_url: str | None = None,
-        timeout: float | Timeout = Policy().timeout,
-        deadline: float | None = Policy().deadline,
-        max_retries: int = Policy().max_retries,
+        timeout: float | options.Timeout | Unset = UNSET,
+        deadline: float | None = DEFAULT_DEADLINE,
+        max_retries: int = DEFAULT_MAX_RETRIES,
         max_connections: int = DEFAULT_MAX_CONNECTIONS,
         http_client: httpx.Client | None = None,
         allow_http: bool = False,
     ) -> None:
-        key, key_source = resolve_key(api_key)
+        key, key_source = config.resolve_key(api_key)
         del api_key  # otherwise a traceback that shows variables would show the key
-        policy = make_policy(Policy(), key, key_source, timeout=timeout, deadline=deadline, max_retries=max_retries)
-        settings = make_settings(base_url, max_connections, allow_http=allow_http)
+        policy = config.make_policy(
+            options.Policy(), key, key_source, timeout=timeout, deadline=deadline, max_retries=max_retries
+        )
+        settings = config.make_settings(base_url, max_connections, allow_http=allow_http)
         # This imports all that the first call needs.
         self._engine = sync_engine.make_engine(key, policy, settings, http_client)
 
@@ -103,8 +102,8 @@ class Triverse:
     def with_options(
         self,
         *,
-        api_key: KeySource | Unset = UNSET,
-        timeout: float | Timeout | Unset = UNSET,
+        api_key: secret.KeySource | Unset = UNSET,
+        timeout: float | options.Timeout | Unset = UNSET,
         deadline: float | Unset | None = UNSET,
         max_retries: int | Unset = UNSET,
     ) -> Self:
@@ -114,9 +113,9 @@ class Triverse:
             ConfigurationError: an option is wrong, or `api_key` is None.
         """
         engine = self._engine
-        key, key_source = view_key(engine.key, engine.policy.key_source, api_key)
+        key, key_source = config.view_key(engine.key, engine.policy.key_source, api_key)
         del api_key  # otherwise a traceback that shows variables would show the key
-        policy = make_policy(
+        policy = config.make_policy(
             engine.policy, key, key_source, timeout=timeout, deadline=deadline, max_retries=max_retries
         )
         return self._with_engine(engine.view(key=key, policy=policy))
@@ -131,7 +130,7 @@ class Triverse:
     def __copy__(self) -> Self:
         return self._with_engine(self._engine.view())
 
-    def execute(self, request: Request[T]) -> T:
+    def execute(self, request: requests.Request[T]) -> T:
         """Run a request, such as `triverse.api.users.me()`, and return its result.
 
         Raises:
@@ -139,7 +138,7 @@ class Triverse:
         """
         return self.send(request).data
 
-    def send(self, request: Request[T]) -> Response[T]:
+    def send(self, request: requests.Request[T]) -> responses.Response[T]:
         """Run a request, and return its result together with status, headers, number of attempts and time.
 
         Raises:
@@ -149,7 +148,7 @@ class Triverse:
             return self._calls.send_file(request)
         return self._engine.send(request)
 
-    def balances(self, keys: Mapping[str, KeySource]) -> Generator[AccountBalance, None, None]:
+    def balances(self, keys: Mapping[str, secret.KeySource]) -> Generator[api_users.AccountBalance, None, None]:
         """Request the balances of many accounts, and yield each as its response arrives.
 
         At most `max_connections` requests are made at once, each in a thread. The error of one account does not affect
@@ -167,19 +166,19 @@ class Triverse:
                 print(account.name, account.balance or account.error)
             ```
         """
-        accounts = Accounts(keys)
+        accounts = config.Accounts(keys)
         del keys  # otherwise a traceback that shows variables would show the keys
         self._engine.check_open()
         return fan_out.iter_balances(self._account_balance, accounts.checked(), self._engine.settings.max_connections)
 
-    def _account_balance(self, name: str, source: KeySource, cancel: CancelToken) -> AccountBalance:
+    def _account_balance(self, name: str, source: secret.KeySource, cancel: CancelToken) -> api_users.AccountBalance:
         try:
-            key, policy = account_key(self._engine.policy, name, source)
+            key, policy = config.account_key(self._engine.policy, name, source)
             del source  # otherwise a traceback that shows variables would show the key
-            view = self._with_engine(evolve(self._engine, key=key, policy=policy, cancel=cancel))
-            return AccountBalance(name, view.execute(balance()))
+            view = self._with_engine(self._engine.for_account(key, policy, cancel))
+            return api_users.AccountBalance(name, view.execute(api_users.balance()))
         except TriverseError as error:
-            return AccountBalance(name, error=error.with_traceback(None))
+            return api_users.AccountBalance(name, error=error.with_traceback(None))
 
     @overload
     def request(
@@ -187,8 +186,8 @@ class Triverse:
         method: str,
         path: str,
         *,
-        params: Mapping[str, Param] | None = None,
-        json: JSON = None,
+        params: Mapping[str, requests.Param] | None = None,
+        json: requests.JSON = None,
         into: type[T],
     ) -> T: ...
 
@@ -198,8 +197,8 @@ class Triverse:
         method: str,
         path: str,
         *,
-        params: Mapping[str, Param] | None = None,
-        json: JSON = None,
+        params: Mapping[str, requests.Param] | None = None,
+        json: requests.JSON = None,
     ) -> object: ...
 
     def request(
@@ -207,8 +206,8 @@ class Triverse:
         method: str,
         path: str,
         *,
-        params: Mapping[str, Param] | None = None,
-        json: JSON = None,
+        params: Mapping[str, requests.Param] | None = None,
+        json: requests.JSON = None,
         into: type[object] = object,
     ) -> object:
         """Reach an endpoint that this package does not model yet.
@@ -223,25 +222,25 @@ class Triverse:
         Raises:
             TriverseError: see `triverse.core.errors` for the whole tree.
         """
-        return self.send(Request(method, path, into, params, json)).data
+        return self.send(requests.Request(method, path, into, params, json)).data
 
     def __repr__(self) -> str:
         if "_engine" not in vars(self):  # a traceback that shows variables needs a repr while the client is being built
             return super().__repr__()
         engine = self._engine
-        return client_repr(self, engine.key, engine.transport.base_url, closed=engine.closed)
+        return config.client_repr(self, engine.key, engine.transport.base_url, closed=engine.closed)
 
     def __getstate__(self) -> dict[str, object]:
         """Return the state of a pickle, which has the source of the key instead of the key, and no connections."""
         engine = self._engine
         return {
             **vars(self),
-            "_engine": PickledEngine.of(engine.key, engine.policy, engine.settings, engine.user_client),
+            "_engine": config.PickledEngine.of(engine.key, engine.policy, engine.settings, engine.user_client),
         }
 
     def __setstate__(self, state: dict[str, object]) -> None:
         vars(self).update(state)
-        self._engine = sync_engine.make_engine(*cast("PickledEngine", state["_engine"]).restore(), None)
+        self._engine = sync_engine.make_engine(*cast("config.PickledEngine", state["_engine"]).restore(), None)
 
     def close(self) -> None:
         """Close the connections. Requests that are being made end first; closing twice is fine."""

@@ -28,7 +28,7 @@ _FIRST_CONFLICT: Final = (
 )
 _UUID: Final = rb'\s*:\s*"([0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12})"'
 # The second had the id in an older version of the service's documentation.
-_TASK_UUIDS: Final = (re.compile(rb'"task_uuid"' + _UUID), re.compile(rb'"taskId"' + _UUID))
+_TASK_UUIDS: Final = (rb'"task_uuid"' + _UUID, rb'"taskId"' + _UUID)
 
 
 class CreationRecord:
@@ -92,5 +92,5 @@ def _find_task_uuid(reply: Reply) -> UUID | None:
         body = decompress(reply.body, reply.headers)
     except BodyError:
         return None
-    found = next(filter(None, (pattern.search(body) for pattern in _TASK_UUIDS)), None)
+    found = next(filter(None, (re.search(pattern, body) for pattern in _TASK_UUIDS)), None)
     return None if found is None else UUID(found[1].decode())

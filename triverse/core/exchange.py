@@ -22,6 +22,7 @@ from attrs import evolve
 from triverse.core.api_errors import APIError, AuthenticationError
 from triverse.core.attempt import Attempt, AttemptFailed, FailureKind, Outcome, Reply
 from triverse.core.creation import CreationRecord
+from triverse.core.defaults import Unset
 from triverse.core.errors import (
     ConfigurationError,
     ConnectionFailedError,
@@ -32,7 +33,7 @@ from triverse.core.errors import (
     TriverseError,
 )
 from triverse.core.flow import is_interrupt
-from triverse.core.options import Policy, Unset
+from triverse.core.options import Policy
 from triverse.core.request import Request
 from triverse.core.response import Response
 from triverse.core.response_body import unwrap

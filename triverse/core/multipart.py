@@ -7,40 +7,15 @@ as a whole.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import PurePath
-from typing import Final, Literal, Protocol
-
-from attrs import field, frozen
+from typing import Final, Protocol
 
 from triverse.core.file_types import suffix_of
 from triverse.core.progress import Progress
 
-__all__ = ["BodyStoppedError", "FileUpload", "MultipartBody", "OpenedSource", "encode_filename"]
+__all__ = ["BodyStoppedError", "MultipartBody", "OpenedSource", "encode_filename"]
 
 _MAX_FILENAME_BYTES: Final = 200
 _MAX_SUFFIX: Final = 16
-
-
-def _comparable(source: object) -> object:
-    """What sources are compared by. An open file, or a buffer that may change, is equal only to itself."""
-    return source if isinstance(source, (str, bytes, PurePath)) else id(source)
-
-
-@frozen
-class FileUpload:
-    """A file to upload, not yet opened. The client opens, checks and sends it.
-
-    Attributes:
-        kind: what the service takes it for.
-        source: a path, a buffer or a binary file.
-        filename: the name to send; None for the name of the source.
-        argument: the name of the argument that the source came from, for the text of errors.
-    """
-
-    kind: Literal["image", "model"]
-    source: object = field(repr=False, eq=_comparable, hash=False)
-    filename: str | None = None
-    argument: str = "source"
 
 
 class OpenedSource(Protocol):

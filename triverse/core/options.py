@@ -2,49 +2,27 @@
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from attrs import Attribute, field, frozen
 
+from triverse.core.defaults import DEFAULT_DEADLINE, DEFAULT_MAX_RETRIES
 from triverse.core.errors import ConfigurationError
 from triverse.core.text import safe_repr
 
 __all__ = [
     "DEFAULT_TIMEOUT",
     "MAX_SECONDS",
-    "UNSET",
     "Policy",
     "Timeout",
-    "Unset",
     "as_timeout",
     "positive_int",
     "positive_seconds",
     "seconds_from_zero",
-    "value_or",
 ]
-
-T = TypeVar("T")
 
 # Thirty years. Some timers refuse more, and None means "no limit".
 MAX_SECONDS: Final = 1e9
-
-
-class Unset(Enum):
-    """The type of `UNSET`, the default of options for which None has a meaning of its own."""
-
-    UNSET = "unset"
-
-    def __repr__(self) -> str:
-        return "UNSET"
-
-
-UNSET: Final = Unset.UNSET
-
-
-def value_or(value: T | Unset, otherwise: T) -> T:
-    """Return the value, or `otherwise` if no value was given."""
-    return otherwise if isinstance(value, Unset) else value
 
 
 def _seconds_or_none(_owner: object, attribute: Attribute[Any], value: float | None) -> None:
@@ -127,8 +105,8 @@ class Policy:
     """
 
     timeout: Timeout = DEFAULT_TIMEOUT
-    deadline: float | None = field(default=60.0, validator=_seconds_or_none)
-    max_retries: int = field(default=2, validator=_non_negative_int)
+    deadline: float | None = field(default=DEFAULT_DEADLINE, validator=_seconds_or_none)
+    max_retries: int = field(default=DEFAULT_MAX_RETRIES, validator=_non_negative_int)
     refreshes_key: bool = False
     key_source: str = "the argument api_key"
 

@@ -7,17 +7,16 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from types import NoneType
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
 
 from attrs import evolve, field, frozen
 
 from triverse.core._read_only import read_only
+from triverse.core.defaults import UNSET, Unset
 from triverse.core.errors import ConfigurationError
-from triverse.core.multipart import FileUpload
-from triverse.core.options import UNSET, Unset
 from triverse.core.text import fits_utf8, safe_repr
 
-__all__ = ["CLIENT_ORDER_ID", "JSON", "Creation", "Param", "Request", "StreamedBody"]
+__all__ = ["CLIENT_ORDER_ID", "JSON", "Creation", "FileUpload", "Param", "Request", "StreamedBody"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -62,6 +61,29 @@ class StreamedBody(Protocol):
     def progress(self, sent: int) -> Awaitable[None] | None:
         """Note that this many bytes were sent. An awaitable that it returns is to be awaited before sending more."""
         ...
+
+
+def _comparable(source: object) -> object:
+    """What sources are compared by. An open file, or a buffer that may change, is equal only to itself."""
+    comparable = isinstance(source, (str, bytes)) or hasattr(source, "__fspath__")
+    return source if comparable else id(source)
+
+
+@frozen
+class FileUpload:
+    """A file to upload, not yet opened. The client opens, checks and sends it.
+
+    Attributes:
+        kind: what the service takes it for.
+        source: a path, a buffer or a binary file.
+        filename: the name to send; None for the name of the source.
+        argument: the name of the argument that the source came from, for the text of errors.
+    """
+
+    kind: Literal["image", "model"]
+    source: object = field(repr=False, eq=_comparable, hash=False)
+    filename: str | None = None
+    argument: str = "source"
 
 
 @frozen

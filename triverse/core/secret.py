@@ -87,20 +87,20 @@ KeySource: TypeAlias = str | Callable[[], str]
 AsyncKeySource: TypeAlias = KeySource | Callable[[], Awaitable[str]]
 
 
+# Most keys look like this. For others, the patterns below are compiled, which takes 2 ms (2026-11).
+_PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_.~-]+")
+
 # The first that matches is reported, so the more telling ones come first.
-_PROBLEMS: Final = tuple(
-    (re.compile(pattern), problem)
-    for pattern, problem in (
-        (r"\A\Z", "is empty"),
-        (r"\A\s|\s\Z", "begins or ends with white space"),
-        (r"(?i)\ABearer\s", "begins with `Bearer `, which is added by the client"),
-        (r"[\"'`\u2018\u2019\u201c\u201d]", "contains a quote"),
-        (r"[<>]", "contains < or >, like a placeholder that was not replaced"),
-        (r"\A\$?\{.*\}\Z", "is a variable that was not replaced"),
-        (r" ", "contains a space"),
-        (r"[^\x00-\x7f]", "contains characters outside ASCII"),
-        (r"[\x00-\x1f\x7f]", "contains control characters"),
-    )
+_PROBLEMS: Final = (
+    (r"\A\Z", "is empty"),
+    (r"\A\s|\s\Z", "begins or ends with white space"),
+    (r"(?i)\ABearer\s", "begins with `Bearer `, which is added by the client"),
+    (r"[\"'`\u2018\u2019\u201c\u201d]", "contains a quote"),
+    (r"[<>]", "contains < or >, like a placeholder that was not replaced"),
+    (r"\A\$?\{.*\}\Z", "is a variable that was not replaced"),
+    (r" ", "contains a space"),
+    (r"[^\x00-\x7f]", "contains characters outside ASCII"),
+    (r"[\x00-\x1f\x7f]", "contains control characters"),
 )
 
 
@@ -108,4 +108,6 @@ def _problem(value: object) -> str | None:
     """Return why the value cannot be sent as a bearer token; None if it can."""
     if not isinstance(value, str):
         return f"must be a str, not {type(value).__name__}"
-    return next((problem for pattern, problem in _PROBLEMS if pattern.search(value)), None)
+    if _PLAIN_KEY.fullmatch(value):
+        return None
+    return next((problem for pattern, problem in _PROBLEMS if re.search(pattern, value)), None)

@@ -9,9 +9,9 @@ from attrs import evolve, frozen
 
 from triverse.core.errors import ConfigurationError
 from triverse.core.file_types import IMAGE_TYPES, ZIP, content_type_by_name, describe, detect, suffix_of
-from triverse.core.multipart import FileUpload, MultipartBody
+from triverse.core.multipart import MultipartBody
 from triverse.core.progress import Progress
-from triverse.core.request import Request
+from triverse.core.request import FileUpload, Request
 from triverse.files.source import Source
 from triverse.files.sources import open_source
 
