@@ -54,3 +54,16 @@ def test_a_wait_begins_before_the_task_has_ended(
     monkeypatch.setattr(options, "Sandbox", functools.partial(Sandbox, task_seconds=None))
     assert main(["task", "wait", NUMBER, "--sandbox", "--timeout", "0.1"]) == 6
     assert "The local Triverse ended with this command." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "inf", "soon", "1e10"])
+@pytest.mark.parametrize("command", [["generate", "a brass helmet", "--yes"], ["task", "wait", NUMBER]])
+def test_a_timeout_is_checked_before_anything_is_sent(
+    command: list[str], seconds: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--sandbox", "-o", str(tmp_path), "--timeout", seconds]) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith(
+        f"triverse: Invalid value for '--timeout': {seconds!r} is not a number of seconds (0 to 1e9)"
+    )
+    assert "credits" not in shown

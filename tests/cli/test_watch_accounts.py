@@ -15,6 +15,8 @@ from support.server import Received, Responder, Server, answer, envelope, servin
 from support.shell import start
 from support.terminal import Terminal, last_frame
 
+from triverse.cli import main
+
 DOWN = answer({"code": 5003, "message": "Down for maintenance"}, 503, {"Retry-After": "0"})
 
 
@@ -147,3 +149,9 @@ def test_json_is_an_object_for_each_change(bank: Bank, file: str) -> None:
     assert (found["studio"]["balance"], found["studio"]["below"]) == (300.0, True)
     assert found["lab"]["below"] is False
     assert all(line["time"].endswith("Z") for line in found.values())
+
+
+@pytest.mark.parametrize("interval", ["nan", "inf", "1e10", "0.05", "often"])
+def test_an_interval_for_which_no_timer_exists_is_refused(interval: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["balance", "--accounts", "accounts.toml", "--watch", "--interval", interval]) == 2
+    assert f"Invalid value for '--interval': {interval!r} is" in capsys.readouterr().err

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
 
 from triverse import UserBalance, UserInfo
-from triverse.cli.options import FILE, ClientFactory, client_options, credits_of, json_option, mutually_exclusive
+from triverse.cli.options import (
+    FILE,
+    ClientFactory,
+    client_options,
+    credits_of,
+    json_option,
+    mutually_exclusive,
+    seconds_of,
+)
 from triverse.cli.output import BELOW_THRESHOLD, OK, credits_text, keeping, print_fields, print_json
 
 __all__ = ["balance", "me"]
+
+_SHORTEST: Final = 0.1
 
 
 @click.command(
@@ -28,6 +39,18 @@ def me(factory: ClientFactory, *, as_json: bool) -> None:
         _print_user(user)
 
 
+def _interval_of(text: str) -> float:
+    """Return a number of seconds between requests.
+
+    Raises:
+        BadParameter: it is something else.
+    """
+    seconds = seconds_of(text)
+    if seconds < _SHORTEST:
+        raise click.BadParameter(f"{text!r} is shorter than {_SHORTEST:g} seconds")
+    return seconds
+
+
 @click.command(
     help="Show the API credits: available and frozen.",
     epilog="""\b
@@ -42,7 +65,7 @@ or CSV with the columns name and key, or names of environment variables.
 @client_options
 @json_option
 @click.option("--watch", is_flag=True, help="Stay, and show each change. q ends it.")
-@click.option("--interval", type=click.FloatRange(min=0.1), default=5.0, metavar="SECONDS", help="Of --watch. [5]")
+@click.option("--interval", type=_interval_of, default=5.0, metavar="SECONDS", help="Of --watch; 0.1 or more. [5]")
 @click.option("--accounts", metavar="FILE", type=FILE, help="Show every account in FILE.")
 @click.option("--below", metavar="N", type=credits_of, help="Exit status 3 if fewer than N are available.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")

@@ -13,7 +13,7 @@ import click
 from attrs import frozen
 
 from triverse import ConflictError, Quote, Request, Task, Triverse, UploadedFile, api
-from triverse.cli.options import FILE, ClientFactory, client_options, json_option, mutually_exclusive
+from triverse.cli.options import FILE, ClientFactory, client_options, json_option, mutually_exclusive, seconds_of
 from triverse.cli.output import (
     API_ERROR,
     INTERRUPTED,
@@ -89,7 +89,7 @@ Example: triverse generate "a brass helmet" -o helmet.glb
 @click.option("--turbo", is_flag=True, help="Faster, perhaps in lower quality.")
 @click.option("--order-id", metavar="ID", help="Your id of the order: the same id is paid once.")
 @click.option("--allow-duplicate", is_flag=True, help="Create it even if it repeats a recent task.")
-@click.option("--timeout", type=float, default=3600.0, metavar="SECONDS", help="Longest wait. [3600]")
+@click.option("--timeout", type=seconds_of, default=3600.0, metavar="SECONDS", help="Longest wait. [3600]")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @json_option
 @client_options

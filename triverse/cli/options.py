@@ -19,6 +19,8 @@ import triverse
 from triverse._logging import log_to_stderr
 from triverse.cli.keys import find_key
 from triverse.clients.config import base_url_or_default
+from triverse.core.errors import ConfigurationError
+from triverse.core.options import seconds_from_zero
 from triverse.sandbox import Sandbox
 from triverse.sandbox.flows import FLOWS
 
@@ -29,6 +31,7 @@ __all__ = [
     "credits_of",
     "json_option",
     "mutually_exclusive",
+    "seconds_of",
     "show_attempts",
 ]
 
@@ -54,6 +57,18 @@ def credits_of(text: str) -> float:
     if not 0 <= amount < math.inf:
         raise click.BadParameter(f"{text!r} is not a number of credits that an account can have (0 or more)")
     return amount
+
+
+def seconds_of(text: str) -> float:
+    """Return a number of seconds that a wait accepts: a command must not refuse it after it has created a task.
+
+    Raises:
+        BadParameter: it is something else.
+    """
+    try:
+        return seconds_from_zero("timeout", float(text))
+    except (ValueError, ConfigurationError):
+        raise click.BadParameter(f"{text!r} is not a number of seconds (0 to 1e9)") from None
 
 
 @frozen

@@ -13,7 +13,7 @@ import click
 
 from triverse import Task
 from triverse.api.uploads import Variant
-from triverse.cli.options import FILE, ClientFactory, client_options, json_option
+from triverse.cli.options import FILE, ClientFactory, client_options, json_option, seconds_of
 from triverse.cli.output import API_ERROR, CommandError, credits_text, print_fields, print_json, write_line
 from triverse.cli.progress import reporting, task_line
 from triverse.cli.task_errors import input_errors, resumable, resume_command, time_limit
@@ -42,7 +42,7 @@ def task() -> None:
 _task_id = click.argument("task_id", metavar="TASK_UUID", type=click.UUID)
 _to = click.option("-o", "--output", metavar="PATH", type=FILE, help=_OUTPUT_HELP)
 _overwrite = click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
-_timeout = click.option("--timeout", type=float, default=3600.0, metavar="SECONDS", help="Longest wait. [3600]")
+_timeout = click.option("--timeout", type=seconds_of, default=3600.0, metavar="SECONDS", help="Longest wait. [3600]")
 _preview = click.option("--preview", is_flag=True, help="The preview picture in place of the model.")
 
 
@@ -234,7 +234,7 @@ Examples:
 @click.argument("file", type=FILE)
 @click.option("--kind", type=click.Choice(["image", "model"]), help="What the file is, if that is not recognised.")
 @click.option("--variant", type=click.Choice(["geometry", "textured"]), help="What the model contains.")
-@click.option("--timeout", type=float, metavar="SECONDS", help="Longest time, also for a wait in turn.")
+@click.option("--timeout", type=seconds_of, metavar="SECONDS", help="Longest time, also for a wait in turn.")
 @json_option
 @client_options
 def upload(  # noqa: PLR0913 - one argument for each option
