@@ -14,7 +14,7 @@ from typing import Final
 
 from triverse.core.text import to_single_line
 
-__all__ = ["configure_logging", "log_to_stderr"]
+__all__ = ["configure_logging", "log_as_json", "log_to_stderr"]
 
 _VARIABLE: Final = "TRIVERSE_LOG"
 _LEVELS: Final = {
@@ -26,12 +26,25 @@ _LEVELS: Final = {
 
 
 class _StandardErrorHandler(logging.Handler):
-    """Writes to the `sys.stderr` of the moment, which a test or a notebook may have replaced."""
+    """Writes to the `sys.stderr` of the moment, which a test or a notebook may have replaced.
+
+    Attributes:
+        as_json: write each record as a JSON object.
+    """
+
+    as_json = False
 
     def emit(self, record: logging.LogRecord) -> None:
         # A closed or full standard error must not break the program.
         with suppress(OSError, ValueError):
-            sys.stderr.write(f"{record.levelname.lower()}: {to_single_line(record.getMessage())}\n")
+            sys.stderr.write(f"{self._line(record.levelname.lower(), to_single_line(record.getMessage()))}\n")
+
+    def _line(self, level: str, message: str) -> str:
+        if not self.as_json:
+            return f"{level}: {message}"
+        import json  # noqa: PLC0415 - only commands with --json need it
+
+        return json.dumps({"event": "log", "level": level, "message": message})
 
 
 def configure_logging() -> None:
@@ -50,3 +63,10 @@ def log_to_stderr(level: int) -> None:
     logger.setLevel(level)
     if not any(isinstance(handler, _StandardErrorHandler) for handler in logger.handlers):
         logger.addHandler(_StandardErrorHandler())
+
+
+def log_as_json(as_json: bool) -> None:  # noqa: FBT001 - it is the option of a command
+    """Write records to standard error as JSON lines, or as text again. Changes nothing if none are written."""
+    for handler in logging.getLogger("triverse").handlers:
+        if isinstance(handler, _StandardErrorHandler):
+            handler.as_json = as_json

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import UUID
 
 import click
 import pytest
+from support.shell import run
 
 from triverse.cli import main
 from triverse.cli.app import triverse
@@ -91,3 +93,12 @@ def test_a_served_sandbox_without_accounts_has_nothing_to_export(
     assert json.loads(capsys.readouterr().out) == {
         "base_url": "http://127.0.0.1:8787/api/v1", "accounts": [], "environment": {},
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "level"), [(["--debug"], ""), ([], "debug")])
+def test_attempts_are_json_lines_too(arguments: list[str], level: str) -> None:
+    shown = run("task", "show", str(UUID(int=1)), "--sandbox", "--json", *arguments, TRIVERSE_LOG=level)
+    (event,) = (json.loads(line) for line in shown.stderr.splitlines())
+    assert (event["event"], event["level"]) == ("log", "debug")
+    assert f"/tasks/{UUID(int=1)}: HTTP 200" in event["message"]
+    assert json.loads(shown.stdout)["status"] == "SUCCESS"

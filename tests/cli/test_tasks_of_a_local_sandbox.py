@@ -19,6 +19,7 @@ def test_any_id_names_a_task_that_has_succeeded(capsys: pytest.CaptureFixture[st
     assert main(["task", "show", NUMBER, "--sandbox", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["task_uuid"], shown["status"], shown["flow_name"]) == (NUMBER, "SUCCESS", "text-to-model")
+    assert all(shown[moment] for moment in ("created_at", "started_at", "completed_at"))
 
 
 def test_its_model_and_its_preview_can_be_downloaded(tmp_path: Path) -> None:

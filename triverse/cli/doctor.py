@@ -26,7 +26,7 @@ from triverse.cli.advice import advice_for
 from triverse.cli.checks import CheckResult, CheckStatus, failed, format_result, noted, passed, sentence, to_json
 from triverse.cli.keys import FoundKey, find_key
 from triverse.cli.network import Origin, check_certificates, check_network, check_proxy, parse_origin
-from triverse.cli.options import ClientFactory, client_options, json_option, show_attempts
+from triverse.cli.options import ClientFactory, client_options, json_option
 from triverse.cli.output import API_ERROR, OK, USAGE, for_command, is_terminal, print_json, status_of, write_line
 from triverse.clients.config import make_settings
 from triverse.core.defaults import DEFAULT_MAX_CONNECTIONS
@@ -62,7 +62,7 @@ It uploads a picture of one pixel, which costs nothing. The exit status is that 
 @json_option
 @client_options
 def doctor(factory: ClientFactory, *, as_json: bool) -> int:
-    show_attempts(debug=factory.debug)
+    factory.show_attempts()
     results = list[CheckResult]()
     for result in _run_checks(factory):
         results.append(result)

@@ -16,7 +16,7 @@ import click
 from attrs import frozen
 
 import triverse
-from triverse._logging import log_to_stderr
+from triverse._logging import log_as_json, log_to_stderr
 from triverse.cli.keys import find_key
 from triverse.clients.config import base_url_or_default
 from triverse.core.errors import ConfigurationError
@@ -32,7 +32,6 @@ __all__ = [
     "json_option",
     "mutually_exclusive",
     "seconds_of",
-    "show_attempts",
 ]
 
 P = ParamSpec("P")
@@ -79,11 +78,13 @@ class ClientFactory:
         profile: name of the profile with the key; None for the environment.
         sandbox: use a local Triverse in this process.
         debug: show each attempt on standard error.
+        as_json: show it as a JSON line.
     """
 
     profile: str | None = None
     sandbox: bool = False
     debug: bool = False
+    as_json: bool = False
 
     def client(self) -> triverse.Triverse:
         """A client for threads. The caller closes it.
@@ -91,14 +92,14 @@ class ClientFactory:
         Raises:
             ConfigurationError: there is no key, or it cannot be one.
         """
-        show_attempts(debug=self.debug)
+        self.show_attempts()
         if self.sandbox:
             return self.local.client()
         return triverse.Triverse(self._key())
 
     def client_for_many(self) -> triverse.Triverse:
         """A client whose calls all bring their own keys. The caller closes it."""
-        show_attempts(debug=self.debug)
+        self.show_attempts()
         return triverse.Triverse("each-account-has-its-own-key")
 
     def async_client(self) -> triverse.AsyncTriverse:
@@ -107,10 +108,21 @@ class ClientFactory:
         Raises:
             ConfigurationError: there is no key, or it cannot be one.
         """
-        show_attempts(debug=self.debug)
+        self.show_attempts()
         if self.sandbox:
             return self.local.async_client()
         return triverse.AsyncTriverse(self._key())
+
+    def show_attempts(self) -> None:
+        """Show each attempt on standard error if that is wanted, and no log record there otherwise.
+
+        Without any handler, `logging` would write warnings to standard error by its handler of last resort.
+        """
+        if self.debug:
+            log_to_stderr(logging.DEBUG)
+        else:
+            logging.getLogger("triverse").addHandler(logging.NullHandler())
+        log_as_json(self.as_json)
 
     def _key(self) -> str | None:
         """The key of the profile. None for that of the environment, so that errors name the variable as its source.
@@ -123,7 +135,7 @@ class ClientFactory:
 
     def async_client_for_many(self) -> triverse.AsyncTriverse:
         """A client for tasks whose calls all bring their own keys. The caller closes it."""
-        show_attempts(debug=self.debug)
+        self.show_attempts()
         return triverse.AsyncTriverse("each-account-has-its-own-key")
 
     def host(self) -> str:
@@ -156,25 +168,14 @@ class ClientFactory:
             body = {"prompt": "a brass helmet"}
             tasks = self.local.demo.tasks
             task = tasks.create(flow, flow.check(body), flow.cost(flow.pricing_params(body), None), uuid=task_uuid)
-            if ended:
-                task.succeed()
+            while ended and not task.ended:
+                task.advance()
         return self.client()
 
     @cached_property
     def local(self) -> Sandbox:
         """The local Triverse of this process."""
         return Sandbox()
-
-
-def show_attempts(*, debug: bool) -> None:
-    """Show each attempt on standard error if that is wanted, and no log record there otherwise.
-
-    Without any handler, `logging` would write warnings to standard error by its handler of last resort.
-    """
-    if debug:
-        log_to_stderr(logging.DEBUG)
-    else:
-        logging.getLogger("triverse").addHandler(logging.NullHandler())
 
 
 def client_options(command: Callable[..., T]) -> Callable[..., T]:
@@ -186,7 +187,7 @@ def client_options(command: Callable[..., T]) -> Callable[..., T]:
     @wraps(command)
     def with_factory(*, debug: bool, profile: str | None, sandbox: bool, **rest: Any) -> T:  # noqa: ANN401 - click's
         mutually_exclusive(**{"--sandbox": sandbox, "--profile": profile is not None})
-        return command(factory=ClientFactory(profile, sandbox, debug), **rest)
+        return command(factory=ClientFactory(profile, sandbox, debug, rest.get("as_json", False)), **rest)
 
     return with_factory
 
