@@ -130,3 +130,15 @@ def test_certificates_that_cannot_be_read_are_named_by_their_variable(
     monkeypatch.setenv("SSL_CERT_FILE", "/not/there.pem")
     _, cause = examine(capsys)
     assert cause == "Cause: Correct SSL_CERT_FILE=/not/there.pem, or unset it: it cannot be read as certificates."
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps the current directory")
+def test_a_current_directory_that_was_deleted_is_a_check_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    line, cause = examine(capsys)
+    assert line.startswith("FAIL  disk ")
+    assert cause == "Cause: Change to a directory that exists and can be written to."
