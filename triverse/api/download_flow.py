@@ -256,7 +256,8 @@ class _Transfer:
                     yield from self._hand_on(content, data)
             rest = content.end()
         except ContentError as error:
-            self._refuse(str(error))
+            chunk = data = b""  # no frame may hold what the server sent: it may echo the key
+            self._refuse(str(error.with_traceback(None)))
         if rest:
             yield from self._hand_on(content, rest)
         if not content.complete:
