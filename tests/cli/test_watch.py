@@ -5,20 +5,14 @@ import re
 import signal
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from io import StringIO
 
 import pytest
-from rich.console import Console
 from support.clients import KEY
 from support.server import ME, Peer, Received, Responder, Server, answer, envelope, serving
 from support.shell import start
 from support.terminal import Terminal, last_frame
 
-from triverse import UserBalance
 from triverse.cli import main
-from triverse.cli.balance_history import BalanceHistory
-from triverse.cli.chart import line_chart
-from triverse.cli.freshness import Freshness
 from triverse.sandbox import Fault, Sandbox
 
 REVOKED = answer({"code": 1001, "message": "The key was revoked", "suggestion": "Make a new one."}, 401)
@@ -246,37 +240,6 @@ def test_json_is_one_line_a_change(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(line["time"].endswith("Z") for line in lines)
     assert (end["error"]["type"], end["error"]["exit_status"]) == ("AuthenticationError", 1)
     assert ["Down for maintenance" in json.loads(line)["error"] for line in error.splitlines()] == [True]
-
-
-def test_a_long_watch_forgets_the_middle_but_not_the_start() -> None:
-    history = BalanceHistory(Freshness(5.0))
-    for available in range(5000):
-        history.add(UserBalance(float(available), 0.0))
-    assert len(history.samples) <= 2000
-    assert (history.samples[0][1].balance, history.samples[-1][1].balance) == (0.0, 4999.0)
-
-
-def test_a_chart_is_a_line_from_left_to_right() -> None:
-    assert line_chart([0, 1, 2, 3, 4, 5, 6, 7], 2) == ["  ⣠⠞", "⣠⠞⠁ "]
-    assert line_chart([7, 0], 2) == ["⢹", "⢸"]
-
-
-def test_a_chart_has_gaps_for_unknown_values_and_a_middle_line_if_all_are_equal() -> None:
-    assert line_chart([None, None, 0, 3], 1) == [" ⣸"]
-    assert line_chart([None] * 4, 2) == ["  ", "  "]
-    assert line_chart([1, 1, 1, 1], 1) == ["⠤⠤"]
-
-
-def test_a_terminal_that_is_too_low_for_a_chart_still_shows_the_numbers() -> None:
-    history = BalanceHistory(Freshness(5.0))
-    for available in range(10):
-        history.add(UserBalance(float(available), 0.0))
-    console = Console(height=5, width=60, file=StringIO(), legacy_windows=False)
-    console.print(history)
-    assert isinstance(console.file, StringIO)
-    shown = console.file.getvalue()
-    assert "available" in shown
-    assert len(shown.splitlines()) < 12
 
 
 def test_a_broken_connection_is_shown_and_tried_again() -> None:

@@ -78,6 +78,18 @@ def test_the_view_follows_each_account_and_marks_the_low_ones(bank: Bank, file: 
     assert table.index("unset") < table.index("studio") < table.index("lab  ")
 
 
+def test_the_view_shows_what_happened_to_which_account(bank: Bank, file: str) -> None:
+    with watching(bank, file) as terminal:
+        terminal.until(lambda new: "300" in last_frame(new))
+        bank.credits["key-of-studio"] = 800.0
+        terminal.until(lambda new: "studio: topped up 500" in last_frame(new))
+        bank.credits["key-of-lab"] = 870.0
+        frame = last_frame(terminal.until(lambda new: "lab: froze 30, deducted 30" in last_frame(new)))
+        assert "studio: topped up 500" in frame
+        terminal.press("q")
+        assert terminal.ended() == 2
+
+
 def test_balances_stay_and_look_stale_while_the_service_is_down(bank: Bank, file: str) -> None:
     with watching(bank, file) as terminal:
         terminal.until(lambda new: "900" in last_frame(new))

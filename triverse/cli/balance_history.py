@@ -13,7 +13,7 @@ from rich.text import Text
 
 from triverse import BalanceChange, UserBalance
 from triverse.cli.chart import chart_with_scale
-from triverse.cli.freshness import Freshness, title_line
+from triverse.cli.freshness import Freshness, screen_lines, title_line
 from triverse.cli.output import credits_text
 
 __all__ = ["BalanceHistory", "describe_change"]
@@ -22,8 +22,8 @@ __all__ = ["BalanceHistory", "describe_change"]
 _SHORTEST, _LONGEST = 60.0, 600.0
 _MAX_SAMPLES: Final = 2000
 _MAX_EVENTS: Final = 50
-# Lines of the screen besides chart and events: title, age, numbers, axis and the empty lines between them.
-_OTHER_LINES: Final = 11
+# Lines of the screen besides age, error, chart and events: title, numbers, axis and the empty lines between them.
+_OTHER_LINES: Final = 10
 _LEAST_CHART: Final = 3
 _SHOWN_EVENTS: Final = 4
 
@@ -75,7 +75,7 @@ class BalanceHistory:
             return
         yield Text()
         yield from self._numbers()
-        left = console.height - _OTHER_LINES - (len(state) - 1)
+        left = console.height - _OTHER_LINES - screen_lines(state, console, options.max_width)
         events = self.events[-min(_SHOWN_EVENTS, max(0, left - _LEAST_CHART)) :] if left > 0 else []
         if events:
             yield Text()

@@ -20,14 +20,15 @@ def chart_with_scale(
     Args:
         values: two for each column; None leaves a gap.
         rows: how many lines the chart itself has.
-        labels: text beside the highest and the lowest value.
+        labels: text beside the highest and the lowest value. If they are equal, only the first is shown.
         ends: text below the left and the right end.
         braille: whether the terminal can show Braille and box-drawing characters.
     """
     tick, side, corner, line = "┤│└─" if braille else "+|+-"
     chart = line_chart(values, rows, braille=braille)
     margin, width = max(map(len, labels)), len(chart[0])
-    beside = {0: labels[0], rows - 1: labels[1]}
+    # A line without ups and downs is in the middle.
+    beside = {0: labels[0], rows - 1: labels[1]} if _spread(values) else {rows // 2: labels[0]}
     lines = [
         f"{beside.get(row, ''):>{margin}} {tick if row in beside else side}{text}" for row, text in enumerate(chart)
     ]
@@ -69,10 +70,14 @@ def _dots(values: Sequence[float | None], height: int) -> Iterator[tuple[int, in
 
 def _levels(values: Sequence[float | None], height: int) -> list[int | None]:
     """How far below the top each value is."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return [None] * len(values)
-    high, spread = max(known), max(known) - min(known)
+    spread = _spread(values)
     if not spread:
         return [None if value is None else height // 2 for value in values]
+    high = max(value for value in values if value is not None)
     return [None if value is None else round((high - value) / spread * (height - 1)) for value in values]
+
+
+def _spread(values: Sequence[float | None]) -> float:
+    """The difference between the highest and the lowest value."""
+    known = [value for value in values if value is not None]
+    return max(known) - min(known) if known else 0.0

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from attrs import define, field
+from rich.console import Console
 from rich.text import Text
 
 from triverse.cli.output import printable
 from triverse.core.errors import TriverseError
 
-__all__ = ["Freshness", "title_line"]
+__all__ = ["Freshness", "screen_lines", "title_line"]
 
 # Numbers are stale after this many intervals without a response.
 _STALE_INTERVALS = 3.0
@@ -21,6 +23,11 @@ def title_line(title: str, about: str) -> Text:
     """The first line of a view: one line however narrow the terminal is."""
     parts = (f"{title}  ", "bold"), (f"{printable(about)}  ", "dim"), ("q ends", "dim")
     return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
+
+
+def screen_lines(texts: Iterable[Text], console: Console, width: int) -> int:
+    """How many lines of the screen the texts take. A long error is wrapped."""
+    return sum(len(text.wrap(console, width)) for text in texts)
 
 
 @define

@@ -25,26 +25,33 @@ from triverse.cli.accounts import (
     rank,
     usable,
 )
-from triverse.cli.freshness import Freshness, title_line
+from triverse.cli.balance_history import describe_change
+from triverse.cli.freshness import Freshness, screen_lines, title_line
 from triverse.cli.options import ClientFactory
 from triverse.cli.output import credits_text, print_json, printable, utc_now, write_line
 from triverse.cli.watch import is_screen, is_transient
 
 __all__ = ["watch_accounts"]
 
-# Lines of the screen besides the table: title, age, head of the table, and the line about what does not fit.
-_OTHER_LINES: Final = 5
+# Lines of the screen besides age, error, accounts and events: title, head of the table, the line about what does not
+# fit, and an empty line.
+_OTHER_LINES: Final = 4
+_SHOWN_EVENTS: Final = 4
 
 
 @define
 class _AccountsView:
-    """The last balance of each account, or its error. If none can be read, the last balances stay and are stale."""
+    """The last balance of each account, or its error, and what happened.
+
+    If no balance can be read, the last ones stay and are stale.
+    """
 
     freshness: Freshness
     count: int
     host: str
     below: float | None
     found: dict[str, AccountBalance] = field(factory=dict[str, AccountBalance])
+    events: list[str] = field(factory=list[str])
 
     def add(self, accounts: Sequence[AccountBalance]) -> None:
         """Show what one round of requests returned."""
@@ -54,23 +61,42 @@ class _AccountsView:
             self.found = {account.name: account for account in accounts} | self.found
         else:
             self.freshness.succeeded()
+            self._note_changes(accounts)
             self.found |= {account.name: account for account in accounts}
+
+    def _note_changes(self, accounts: Sequence[AccountBalance]) -> None:
+        for account in accounts:
+            before = self.found.get(account.name, account).balance
+            happened = before and account.balance and describe_change(account.balance.change_since(before))
+            if happened:
+                self.events.append(f"{time.strftime('%H:%M:%S')}  {printable(account.name)}: {happened}")
+        del self.events[:-_SHOWN_EVENTS]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield title_line("Triverse credits", f"{self.count} accounts at {self.host}")
-        yield from self.freshness.lines()
+        state = self.freshness.lines()
+        yield from state
         accounts = sorted(self.found.values(), key=rank)
-        rows = max(1, (options.height or console.height) - _OTHER_LINES)
-        shown = _fitting(accounts, rows)
+        left = (options.height or console.height) - _OTHER_LINES - screen_lines(state, console, options.max_width)
+        shown = _fitting(accounts, max(1, left))
         yield accounts_table(shown, self.below, style="dim" if self.freshness.stale else "", wrap=False)
         if len(shown) < len(accounts):
             yield Text(f"and {len(accounts) - len(shown)} more", "dim")
+        events = self.events[: max(0, left - sum(map(_lines_of, shown)))]
+        if events:
+            yield Text()
+            yield from (Text(event, no_wrap=True, overflow="ellipsis") for event in events)
+
+
+def _lines_of(account: AccountBalance) -> int:
+    """How many lines an account takes: two if there is an error."""
+    return 1 if account.error is None else 2
 
 
 def _fitting(accounts: Sequence[AccountBalance], rows: int) -> Sequence[AccountBalance]:
-    """As many accounts as fit; an account with an error takes two lines."""
+    """As many accounts as fit."""
     for count, account in enumerate(accounts):
-        rows -= 1 if account.error is None else 2
+        rows -= _lines_of(account)
         if rows < 0:
             return accounts[:count]
     return accounts
