@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
 from tempfile import gettempdir
 from typing import TypeAlias
+from urllib.parse import quote
 
 import pytest
 from support.clients import MODES, Mode, drive
@@ -18,7 +19,7 @@ from support.key_search import cancelled_traceback, occurrences, traceback_text
 from support.recording import no_backoff
 from support.server import TASK, Received, answer, envelope, serving
 
-from triverse import AsyncTriverse, Task, TaskFailedError, Triverse, TriverseError
+from triverse import AsyncTriverse, InvalidResponseError, Task, TaskFailedError, Triverse, TriverseError
 
 KEY = "tv/live+key=0123456789%abcdef"
 TASK_ID = str(TASK["task_uuid"])
@@ -108,6 +109,17 @@ def test_an_echo_of_the_service_does_not_bring_the_key_to_light(
         assert not occurrences(KEY, shown(outcome) + str(warned)), status
     assert not TARGET.exists()
     assert not occurrences(KEY, everything_logged.getvalue())
+
+
+@each_mode
+@pytest.mark.parametrize("url", [f"ftp://files.example/{KEY}", f"/{KEY}", f"http://{quote(KEY, safe='')}@127.0.0.1:9/"])
+def test_a_preview_url_that_echoes_the_key_does_not_show_it(
+    url: str, mode: Mode, everything_logged: io.StringIO
+) -> None:
+    with serving(lambda _: answer(envelope({"download_url": url, "preview_url": url}))) as server:
+        outcome = outcome_of(mode, "preview", server.url)
+    assert isinstance(outcome, InvalidResponseError)
+    assert not occurrences(KEY, shown(outcome) + everything_logged.getvalue())
 
 
 @each_mode

@@ -88,8 +88,7 @@ class _Transfer:
         self._fallback_name = str(plan.task_uuid)
         self._sent_name: str | None = None
         self._content_type = ""
-        self._has_begun = False
-        self._has_handed_on = False
+        self._has_begun = self._has_handed_on = False
         # About the attempts.
         deadline = None if limits.until == math.inf else limits.until
         self._attempt = Attempt(self._api_request(), 0.0, 1, deadline, policy.timeout)
@@ -197,8 +196,10 @@ class _Transfer:
         try:
             check_storage_url(url, secure=self._secure)
         except RedirectError as error:
-            message = f"unusable preview_url: {error}"
-            raise InvalidResponseError(message, status_code=result.status_code, headers=result.headers) from None
+            message = f"unusable preview_url: {error.with_traceback(None)}"
+            refusal = InvalidResponseError(message, status_code=result.status_code, headers=result.headers)
+            del url, result  # no frame may hold what the server sent: it may echo the key
+            raise refusal from None
         return self._storage_request(url)
 
     def _api_request(self) -> Request[object]:
@@ -220,8 +221,7 @@ class _Transfer:
 
     def _with_body(self, reply: Reply) -> Generator[DownloadEffect, object, Reply]:
         """Read the body of an error."""
-        chunks: list[bytes] = []
-        size = 0
+        chunks, size = list[bytes](), 0
         while size <= MAX_BODY_BYTES:
             chunk = yield _READ
             if not isinstance(chunk, bytes) or not chunk:
