@@ -67,7 +67,7 @@ def test_the_doctor_wraps_what_is_long(columns: int) -> None:
 
 
 @pytest.mark.parametrize("columns", [80, 40])
-@pytest.mark.parametrize("command", [(), ("balance",), ("sandbox",)])
+@pytest.mark.parametrize("command", [(), ("balance",), ("generate",), ("sandbox",)])
 def test_help_is_wrapped_to_the_terminal(command: tuple[str, ...], columns: int) -> None:
     with Terminal(*command, "--help", columns=columns) as it:
         assert it.ended() == 0

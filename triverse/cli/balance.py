@@ -58,8 +58,9 @@ Examples:
   triverse balance --watch --sandbox
   triverse balance --below 100 --quiet
   triverse balance --accounts my.toml
-FILE is TOML with lines such as studio = "env:STUDIO_KEY" under [accounts],
-or CSV with the columns name and key, or names of environment variables.
+
+FILE is TOML with lines such as studio = "env:STUDIO_KEY" under [accounts], or CSV with the columns name and key, or
+names of environment variables.
 """,
 )
 @client_options

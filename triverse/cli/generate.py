@@ -73,10 +73,8 @@ class _Order:
 
 
 @click.command(
-    help="""\b
-Make a 3D model and download it. It asks before it spends credits.
-Example: triverse generate "a brass helmet" -o helmet.glb
-""",
+    help="""Make a 3D model and download it. It asks before it spends credits. Example: triverse generate
+    "a brass helmet" -o helmet.glb""",
 )
 @click.argument("prompt", required=False)
 @click.option("--negative-prompt", metavar="TEXT", help="What to avoid. Goes with PROMPT.")
