@@ -25,8 +25,8 @@ __all__ = ["sandbox"]
 
 @click.group(
     help="Serve a local Triverse to develop and test against. Ctrl-C ends it.",
-    epilog="""FILE is TOML, [[accounts]] of email, plan_name, api_credits, web_credits, key. The commands change a sandbox
-    that is served in another shell: triverse sandbox top-up 500""",
+    epilog="""FILE is TOML, [[accounts]] of email, plan_name, api_credits, web_credits, key. The commands change a
+    sandbox that is served in another shell: triverse sandbox top-up 500""",
     invoke_without_command=True,
 )
 @click.option("--port", type=click.IntRange(0, 65535), metavar="PORT", default=8787, help="0 for a free one. [8787]")
