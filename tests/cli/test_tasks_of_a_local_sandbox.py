@@ -57,6 +57,12 @@ def test_a_wait_begins_before_the_task_has_ended(
     assert "The local Triverse ended with this command." in capsys.readouterr().err
 
 
+def test_an_order_id_that_is_refused_is_named_by_its_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", "a helmet", "--sandbox", "--order-id", "a b", "-o", str(tmp_path)]) == 7
+    expected = "triverse: --order-id must be 1 to 64 letters, digits, '_' and '-', not 'a b'\n"
+    assert capsys.readouterr().err == expected
+
+
 @pytest.mark.parametrize("seconds", ["-1", "nan", "inf", "soon", "1e10"])
 @pytest.mark.parametrize("command", [["generate", "a brass helmet", "--yes"], ["task", "wait", NUMBER]])
 def test_a_timeout_is_checked_before_anything_is_sent(

@@ -109,6 +109,8 @@ def printable(text: object) -> str:
 _OPTIONS_OF_THE_SDK: Final = {
     "pass allow_http=True or set TRIVERSE_ALLOW_HTTP=1": "set TRIVERSE_ALLOW_HTTP=1",
     "pass the key as api_key": "set the key as TRIVERSE_API_KEY",
+    "client_order_id must": "--order-id must",
+    ", or False to send none, or None to generate one": "",
 }
 
 

@@ -17,6 +17,7 @@ from triverse.cli.output import (
     TASK_FAILED,
     TIMED_OUT,
     CommandError,
+    for_command,
     status_of,
 )
 
@@ -33,7 +34,7 @@ def input_errors() -> Generator[None]:
     try:
         yield
     except (ConfigurationError, BadRequestError) as error:
-        raise CommandError(error, INPUT_REFUSED) from error
+        raise CommandError(for_command(str(error), "the profile"), INPUT_REFUSED) from error
     except OSError as error:
         if isinstance(error, TriverseError):
             raise
