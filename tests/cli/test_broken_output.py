@@ -73,8 +73,21 @@ def test_a_closed_stream_has_a_status_and_at_most_one_line(command: str, status:
     assert "Traceback" not in done.stderr
 
 
-def test_a_closed_standard_output_is_one_line() -> None:
-    assert shell("quote --sandbox >&-").stderr == "triverse: standard output: Bad file descriptor\n"
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+@pytest.mark.parametrize("options", ["", "--json"])
+def test_progress_that_cannot_be_shown_does_not_end_a_paid_task(options: str, tmp_path: Path) -> None:
+    target = tmp_path / "helmet.glb"
+    done = shell(f"generate brass --yes --sandbox -o {target} {options} 2> /dev/full")
+    assert done.returncode == 0
+    assert str(target) in done.stdout
+    assert target.read_bytes()[:4] == b"glTF"
+
+
+@pytest.mark.parametrize("command", ["quote --sandbox", "task watch 6b7f3c1e-1111-4222-8333-444455556666 --sandbox"])
+def test_a_closed_standard_output_is_one_line(command: str) -> None:
+    done = shell(f"{command} >&-")
+    assert done.stderr == "triverse: standard output: Bad file descriptor\n"
+    assert done.returncode == 1
 
 
 @pytest.mark.parametrize(("arguments", "status"), [((), 0), (("--below", "5000"), 3)])

@@ -22,6 +22,7 @@ from triverse.cli.output import (
     credits_text,
     is_terminal,
     print_json,
+    print_note,
     write_line,
 )
 from triverse.cli.progress import Reporter, reporting
@@ -166,7 +167,7 @@ def _confirm(factory: ClientFactory, quote: Quote, *, yes: bool, as_json: bool) 
         price = {"cost_credits": quote.cost_credits, "available_credits": quote.available_credits}
         print_json({"event": "quote", **price}, error=True)
     else:
-        sys.stderr.write(f"{quote.flow_name} costs {cost} of {available} credits.\n")
+        print_note(f"{quote.flow_name} costs {cost} of {available} credits.")
     try:
         agreed = yes or _agrees(free=factory.sandbox, as_json=as_json)
     except KeyboardInterrupt as error:

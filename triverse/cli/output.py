@@ -35,6 +35,7 @@ __all__ = [
     "print_error",
     "print_fields",
     "print_json",
+    "print_note",
     "printable",
     "silence",
     "status_of",
@@ -147,15 +148,23 @@ def print_error(problem: object) -> None:
     """Write one line to standard error. If that is closed or full, the exit status still shows the kind of error."""
     with suppress(OSError, ValueError):
         sys.stdout.flush()
+    print_note(f"triverse: {printable(problem)}")
+
+
+def print_note(text: str) -> None:
+    """Write one line to standard error. If that is closed or full, the command goes on: it may be a paid task's."""
     with suppress(OSError, ValueError):
-        sys.stderr.write(f"triverse: {printable(problem)}\n")
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
 
 def print_json(value: Mapping[str, object], *, error: bool = False) -> None:
     """Write one JSON object on one line, and flush it, since another program may wait for it."""
-    stream = sys.stderr if error else sys.stdout
-    stream.write(json.dumps(value, default=str) + "\n")
-    stream.flush()
+    text = json.dumps(value, default=str)
+    if error:
+        print_note(text)
+    else:
+        write_line(text, flush=True)
 
 
 def print_fields(fields: Mapping[str, object]) -> None:

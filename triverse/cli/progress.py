@@ -13,7 +13,7 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 
 from triverse import Progress, Task
-from triverse.cli.output import is_terminal, print_json, printable
+from triverse.cli.output import is_terminal, print_json, print_note, printable
 
 __all__ = ["Reporter", "reporting", "task_line"]
 
@@ -93,14 +93,12 @@ class _LineReporter:
         state = task_line(task)
         if state != self._state:
             self._state = state
-            sys.stderr.write(f"{state}\n")
-            sys.stderr.flush()
+            print_note(state)
 
     def transfer(self, name: str, progress: Progress) -> None:
         """Print the number of bytes, about once a second."""
         if self._pace.is_due(name, progress):
-            sys.stderr.write(f"{name}  {_amount(progress)}\n")
-            sys.stderr.flush()
+            print_note(f"{name}  {_amount(progress)}")
 
 
 class _BarReporter:

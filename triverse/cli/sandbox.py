@@ -6,7 +6,6 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,7 +13,7 @@ import click
 
 from triverse._extras import require_extra
 from triverse.cli.options import FILE, json_option
-from triverse.cli.output import INTERRUPTED, credits_text, print_json, printable, utc_now, write_line
+from triverse.cli.output import INTERRUPTED, credits_text, print_json, print_note, printable, utc_now, write_line
 from triverse.cli.sandbox_accounts import add_accounts
 from triverse.cli.sandbox_control import COMMANDS
 from triverse.sandbox import Account, LoggedCall, Sandbox
@@ -68,17 +67,13 @@ for _command in COMMANDS:
 def _print_request(call: LoggedCall) -> None:
     fault = "" if call.fault is None else f"  {printable(repr(call.fault))}"
     line = f"{time.strftime('%H:%M:%S')}  {call.method:6} {printable(call.path)}  {call.status}{fault}"
-    # A full disk must not break the sandbox.
-    with suppress(OSError):
-        sys.stderr.write(f"{line}\n")
+    print_note(line)
 
 
 def _print_request_as_json(call: LoggedCall) -> None:
     fault = None if call.fault is None else repr(call.fault)
     event = {"event": "request", "method": call.method, "path": call.path, "status": call.status, "fault": fault}
-    # A full disk must not break the sandbox.
-    with suppress(OSError):
-        print_json({"time": utc_now(), **event}, error=True)
+    print_json({"time": utc_now(), **event}, error=True)
 
 
 def _announce(url: str, accounts: Sequence[Account]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Final, cast
@@ -14,7 +13,17 @@ import click
 from triverse import Task
 from triverse.api.uploads import Variant
 from triverse.cli.options import FILE, ClientFactory, client_options, json_option, seconds_of
-from triverse.cli.output import API_ERROR, CommandError, credits_text, print_fields, print_json, write_line
+from triverse.cli.output import (
+    API_ERROR,
+    OK,
+    CommandError,
+    credits_text,
+    keeping,
+    print_fields,
+    print_json,
+    print_note,
+    write_line,
+)
 from triverse.cli.progress import reporting, task_line
 from triverse.cli.task_errors import input_errors, resumable, resume_command, time_limit
 
@@ -116,7 +125,8 @@ def wait(  # noqa: PLR0913 - one argument for each option
 @client_options
 def watch(factory: ClientFactory, *, task_id: UUID, timeout: float, as_json: bool) -> None:
     def show_change(state: Task) -> None:
-        write_line(task_line(state), flush=True)
+        with keeping(OK):
+            write_line(task_line(state), flush=True)
 
     with (
         factory.client_for_task(task_id, ended=False) as client,
@@ -182,7 +192,7 @@ def url(factory: ClientFactory, *, task_id: UUID, preview: bool, as_json: bool) 
         raise CommandError("the task has no preview", API_ERROR)
     write_line(found)
     if factory.sandbox:
-        sys.stderr.write("The local Triverse ended with this command, so this URL leads nowhere.\n")
+        print_note("The local Triverse ended with this command, so this URL leads nowhere.")
 
 
 @click.command(
