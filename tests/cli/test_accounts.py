@@ -107,7 +107,7 @@ def test_a_list_names_environment_variables(
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "message"),
     [
         ("a.toml", "", "has no table [accounts]"),
         ("a.toml", "[accounts]\n", "names no accounts"),
@@ -128,13 +128,13 @@ def test_a_list_names_environment_variables(
     ],
 )
 def test_a_file_that_cannot_be_used_is_explained_without_quoting_keys(
-    name: str, text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
     assert main(["balance", "--accounts", str(path)]) == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
     assert "secret-key" not in error
 

@@ -107,7 +107,7 @@ def test_no_answer_is_status_4(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert capsys.readouterr().err.startswith("triverse: GET http://127.0.0.1:9/users/me: could not connect")
 
 
-def test_no_key_is_status_2_and_says_where_to_put_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_key_is_status_2_and_the_error_names_the_places_for_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["balance"]) == 2
     assert capsys.readouterr().err == (
         "triverse: no API key: set TRIVERSE_API_KEY (keys are made in the Triverse API dashboard), choose a profile"
@@ -116,7 +116,7 @@ def test_no_key_is_status_2_and_says_where_to_put_one(capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["balanec"], "No such command 'balanec'."),
         (["me", "--jsno"], "No such option"),
@@ -129,12 +129,12 @@ def test_no_key_is_status_2_and_says_where_to_put_one(capsys: pytest.CaptureFixt
     ],
 )
 def test_wrong_usage_is_status_2_and_one_line(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert said in error
+    assert message in error
 
 
 @pytest.mark.usefixtures("key")
@@ -215,10 +215,10 @@ def test_a_missing_extra_is_one_line_with_the_install_command(missing: str, tmp_
     (tmp_path / "sitecustomize.py").write_text(f"import sys; sys.modules[{missing!r}] = None", encoding="utf-8")
     path = os.pathsep.join([str(tmp_path), environment()["PYTHONPATH"]])
     shown = run("me", "--profile", "work", PYTHONPATH=path)
-    said = f'triverse: {missing} is not installed: pip install "triverse[cli]"\n'
-    assert (shown.returncode, shown.stderr) == (2, said)
+    message = f'triverse: {missing} is not installed: pip install "triverse[cli]"\n'
+    assert (shown.returncode, shown.stderr) == (2, message)
     as_json = run("me", "--profile", "work", "--json", PYTHONPATH=path)
-    assert json.loads(as_json.stdout)["error"]["message"] == said.removeprefix("triverse: ").rstrip()
+    assert json.loads(as_json.stdout)["error"]["message"] == message.removeprefix("triverse: ").rstrip()
     assert (as_json.returncode, as_json.stderr) == (2, "")
 
 
@@ -283,7 +283,7 @@ def test_quiet_prints_nothing_and_keeps_the_status(
 
 
 @pytest.mark.usefixtures("key")
-def test_quiet_tells_low_credits_from_a_network_that_is_down(
+def test_quiet_has_different_statuses_for_low_credits_and_no_network(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TRIVERSE_BASE_URL", "http://127.0.0.1:9")

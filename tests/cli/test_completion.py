@@ -1,4 +1,4 @@
-"""Shells that are here complete what a user begins to type."""
+"""Completion in each installed shell."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.shell import COMMAND, environment, run
 
 from triverse.cli import main
 
-# What each shell is told, and what it says then.
+# For each shell: the command to run in it, and how its output begins.
 COMPLETES = {
     "bash": (
         (
@@ -26,7 +26,7 @@ COMPLETES = {
         "triverse completion fish | source; complete -C 'triverse ba'",
         "balance\tShow the API credits",
     ),
-    # Without a keyboard, zsh tells no more than whom it would ask.
+    # Without a keyboard, zsh only prints the name of the completion function.
     "zsh": ("source <(triverse completion zsh); echo $_comps[triverse]", "_triverse_completion\n"),
 }
 
@@ -54,19 +54,19 @@ def test_completion_is_printed_for_each_shell(shell: str, capsys: pytest.Capture
     ],
 )
 def test_the_shell_completes(shell: str, path: str, tmp_path: Path) -> None:
-    typed, said = COMPLETES[shell]
+    command, output = COMPLETES[shell]
     done = subprocess.run(  # noqa: S603 - a shell that was found
-        [shell, "-c", typed],
+        [shell, "-c", command],
         env=environment(PATH=path, HOME=str(tmp_path)),
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert done.stdout.startswith(said)
+    assert done.stdout.startswith(output)
     assert done.stderr == ""
 
 
-def test_the_shell_is_told_the_options() -> None:
+def test_the_shell_completes_options() -> None:
     completed = run(_TRIVERSE_COMPLETE="bash_complete", COMP_WORDS="triverse balance --w", COMP_CWORD="2")
     assert completed.stdout == "plain,--watch\n"

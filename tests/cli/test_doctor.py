@@ -32,14 +32,14 @@ Examined = tuple[int, str]
 
 
 class Examine(Protocol):
-    """Asks the doctor about a base URL."""
+    """Runs the doctor with a base URL and a key."""
 
     def __call__(self, url: str, key: str = KEY) -> Examined: ...
 
 
 @pytest.fixture
 def examine(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Examine:
-    """What the doctor says of a base URL, and its exit status."""
+    """Return the exit status of the doctor for a base URL, and its output."""
     monkeypatch.setattr(doctor, "PHASE_SECONDS", 0.4)
     monkeypatch.setattr(doctor, "CALL_SECONDS", 0.8)
 
@@ -55,23 +55,23 @@ def examine(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     return examine
 
 
-def cause(said: str) -> str:
-    """The last line."""
-    return said.rstrip().splitlines()[-1]
+def cause(output: str) -> str:
+    """Return the last line of the output."""
+    return output.rstrip().splitlines()[-1]
 
 
 def test_all_is_well(examine: Examine) -> None:
     with serving(lambda _: answer(envelope({**ME, **BALANCE, **UPLOADED}), headers={"Date": now()})) as server:
-        status, said = examine(server.url)
-    assert (status, cause(said)) == (0, "Everything works.")
-    names = [line[6:26].strip() for line in said.splitlines()[:-2]]
+        status, output = examine(server.url)
+    assert (status, cause(output)) == (0, "Everything works.")
+    names = [line[6:26].strip() for line in output.splitlines()[:-2]]
     assert names == [
         "versions", "disk", "key", "base URL", "proxy", "certificates", "DNS", "connection",
         "clock", "GET /users/me", "GET /users/balance", "POST /upload/image",
     ]  # fmt: skip
-    assert "from TRIVERSE_API_KEY" in said
-    assert f"{server.url}, from TRIVERSE_BASE_URL" in said
-    assert {line[:4].strip() for line in said.splitlines()[:-2]} == {"ok"}
+    assert "from TRIVERSE_API_KEY" in output
+    assert f"{server.url}, from TRIVERSE_BASE_URL" in output
+    assert {line[:4].strip() for line in output.splitlines()[:-2]} == {"ok"}
 
 
 def now(ahead: float = 0.0) -> str:
@@ -79,14 +79,14 @@ def now(ahead: float = 0.0) -> str:
 
 
 @pytest.mark.parametrize(
-    ("ahead", "said"), [(3600, "3600 s behind the server's"), (-3600, "3600 s ahead of the server's")]
+    ("ahead", "message"), [(3600, "3600 s behind the server's"), (-3600, "3600 s ahead of the server's")]
 )
-def test_a_wrong_clock_is_noted(ahead: float, said: str, examine: Examine) -> None:
+def test_a_wrong_clock_is_noted(ahead: float, message: str, examine: Examine) -> None:
     with serving(lambda _: answer(envelope({**ME, **BALANCE, **UPLOADED}), headers={"Date": now(ahead)})) as server:
         status, out = examine(server.url)
     assert status == 0
-    # A second may pass on the way.
-    assert any(said.replace("3600", str(3600 + shift)) in out for shift in (-2, -1, 0, 1, 2))
+    # The clock may move on by a second or two meanwhile.
+    assert any(message.replace("3600", str(3600 + shift)) in out for shift in (-2, -1, 0, 1, 2))
     assert "Set this machine's clock" in out
 
 
@@ -148,10 +148,10 @@ def reset(peer: Peer) -> None:
 )
 def test_each_fault_is_named(script: Script, status: int, expected: str, examine: Examine) -> None:
     with Server(script) as server:
-        examined, said = examine(server.url)
+        examined, output = examine(server.url)
     assert examined == status
-    assert expected in cause(said)
-    assert cause(said).startswith("Cause: ")
+    assert expected in cause(output)
+    assert cause(output).startswith("Cause: ")
 
 
 @pytest.mark.parametrize(
@@ -175,18 +175,18 @@ def test_each_fault_of_the_sandbox_is_named(fault: Fault, status: int, expected:
     sandbox = Sandbox()
     sandbox.faults.add(fault, match="/users/me")
     with sandbox.serve() as url:
-        examined, said = examine(url, sandbox.demo.key)
+        examined, output = examine(url, sandbox.demo.key)
     assert examined == status
-    assert expected in cause(said)
-    assert "ok    GET /users/balance " in said
+    assert expected in cause(output)
+    assert "ok    GET /users/balance " in output
 
 
 def test_a_slow_answer_is_noted(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "SLOW_SECONDS", 0.0)
     with serving() as server:
-        status, said = examine(server.url)
+        status, output = examine(server.url)
     assert status == 0
-    assert "note  GET /users/me         HTTP 200, but slow" in said
+    assert "note  GET /users/me         HTTP 200, but slow" in output
 
 
 def test_one_endpoint_can_fail_alone(examine: Examine) -> None:
@@ -194,10 +194,10 @@ def test_one_endpoint_can_fail_alone(examine: Examine) -> None:
         return usual(received) if received.path.endswith("/me") else answer(b"", 503)
 
     with serving(broken_balance) as server:
-        status, said = examine(server.url)
+        status, output = examine(server.url)
     assert status == 1
-    assert "ok    GET /users/me " in said
-    assert "FAIL  GET /users/balance " in said
+    assert "ok    GET /users/me " in output
+    assert "FAIL  GET /users/balance " in output
 
 
 @pytest.mark.parametrize(
@@ -209,9 +209,9 @@ def test_one_endpoint_can_fail_alone(examine: Examine) -> None:
     ],
 )
 def test_a_base_url_that_leads_nowhere_is_named(url: str, status: int, expected: str, examine: Examine) -> None:
-    examined, said = examine(url)
+    examined, output = examine(url)
     assert examined == status
-    assert expected in cause(said)
+    assert expected in cause(output)
 
 
 def test_a_host_that_does_not_answer_is_named(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,9 +219,9 @@ def test_a_host_that_does_not_answer_is_named(examine: Examine, monkeypatch: pyt
         raise TimeoutError("timed out")
 
     monkeypatch.setattr("socket.create_connection", silent)
-    status, said = examine("http://127.0.0.1:9")
+    status, output = examine("http://127.0.0.1:9")
     assert status == 4
-    assert "It cannot be reached" in cause(said)
+    assert "It cannot be reached" in cause(output)
 
 
 def test_no_key_is_named_but_the_way_is_still_checked(
@@ -230,10 +230,10 @@ def test_no_key_is_named_but_the_way_is_still_checked(
     with serving() as server:
         monkeypatch.setenv("TRIVERSE_BASE_URL", server.url)
         assert main(["doctor"]) == 2
-    said = capsys.readouterr().out
-    assert "FAIL  key " in said
-    assert "ok    connection " in said
-    assert cause(said).startswith("Cause: No API key: set TRIVERSE_API_KEY")
+    output = capsys.readouterr().out
+    assert "FAIL  key " in output
+    assert "ok    connection " in output
+    assert cause(output).startswith("Cause: No API key: set TRIVERSE_API_KEY")
 
 
 def test_a_key_that_was_copied_wrong_is_named_without_showing_it(
@@ -242,18 +242,18 @@ def test_a_key_that_was_copied_wrong_is_named_without_showing_it(
     monkeypatch.setenv("TRIVERSE_API_KEY", f"{KEY}\n")
     monkeypatch.setenv("TRIVERSE_BASE_URL", "http://127.0.0.1:9")
     assert main(["doctor"]) == 2
-    said = capsys.readouterr().out
-    assert KEY not in said
-    assert "begins or ends with white space" in cause(said)
+    output = capsys.readouterr().out
+    assert KEY not in output
+    assert "begins or ends with white space" in cause(output)
 
 
 def test_tls_that_is_trusted_is_shown(examine: Examine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     tls.trust(monkeypatch, tmp_path)
     with serving(tls=tls.server_context()) as server:
-        status, said = examine(server.url)
+        status, output = examine(server.url)
     assert status == 0
-    assert "ok    TLS                   TLSv1.3, certificate valid until" in said
-    assert f"SSL_CERT_FILE={tmp_path}" in said
+    assert "ok    TLS                   TLSv1.3, certificate valid until" in output
+    assert f"SSL_CERT_FILE={tmp_path}" in output
 
 
 @pytest.mark.parametrize(
@@ -273,23 +273,23 @@ def test_a_certificate_that_is_not_trusted_is_named(
 ) -> None:
     tls.trust(monkeypatch, tmp_path)
     with serving(tls=context()) as server:
-        status, said = examine(server.url)
+        status, output = examine(server.url)
     assert status == 4
-    assert expected in cause(said)
+    assert expected in cause(output)
 
 
 def test_a_server_that_speaks_no_tls_is_named(examine: Examine) -> None:
     with serving() as server:
-        status, said = examine(server.url.replace("http:", "https:"))
+        status, output = examine(server.url.replace("http:", "https:"))
     assert status == 4
-    assert "does not answer with TLS" in cause(said)
+    assert "does not answer with TLS" in cause(output)
 
 
 def test_certificates_that_cannot_be_read_are_named(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/not/there.pem")
-    status, said = examine("https://nowhere.invalid")
+    status, output = examine("https://nowhere.invalid")
     assert status == 2
-    assert "Correct SSL_CERT_FILE=/not/there.pem" in cause(said)
+    assert "Correct SSL_CERT_FILE=/not/there.pem" in cause(output)
 
 
 def test_without_a_setting_the_certificates_are_those_of_certifi(examine: Examine) -> None:
@@ -298,19 +298,19 @@ def test_without_a_setting_the_certificates_are_those_of_certifi(examine: Examin
 
 def test_a_proxy_is_shown_without_its_password(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://ada:password@127.0.0.1:9")
-    status, said = examine("https://nowhere.invalid")
+    status, output = examine("https://nowhere.invalid")
     assert status == 4
-    assert "http://127.0.0.1:9, from the environment" in said
-    assert "password" not in said
-    assert "No server listens there: check that the proxy 127.0.0.1:9 is right and running" in cause(said)
+    assert "http://127.0.0.1:9, from the environment" in output
+    assert "password" not in output
+    assert "No server listens there: check that the proxy 127.0.0.1:9 is right and running" in cause(output)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:port", "gopher://127.0.0.1"])
 def test_a_proxy_that_is_no_url_is_named(url: str, examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", url)
-    status, said = examine("https://nowhere.invalid")
+    status, output = examine("https://nowhere.invalid")
     assert status == 2
-    assert "Correct HTTPS_PROXY or ALL_PROXY" in cause(said)
+    assert "Correct HTTPS_PROXY or ALL_PROXY" in cause(output)
 
 
 def test_a_certificate_behind_a_proxy_that_is_not_trusted_is_named(
@@ -323,15 +323,15 @@ def test_a_certificate_behind_a_proxy_that_is_not_trusted_is_named(
 
     with Server(tunnel) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.origin)
-        status, said = examine("https://nowhere.invalid")
+        status, output = examine("https://nowhere.invalid")
     assert status == 4
-    assert "set SSL_CERT_FILE" in cause(said) or "another host" in cause(said)
+    assert "set SSL_CERT_FILE" in cause(output) or "another host" in cause(output)
 
 
 def test_a_proxy_that_refuses_is_named(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(lambda _: answer(b"", 407)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.origin)
-        status, said = examine("https://nowhere.invalid")
+        status, output = examine("https://nowhere.invalid")
     assert status == 4
-    assert "note  TLS                   the proxy connects it; see the requests below" in said
-    assert "The proxy refuses the connection" in cause(said)
+    assert "note  TLS                   the proxy connects it; see the requests below" in output
+    assert "The proxy refuses the connection" in cause(output)

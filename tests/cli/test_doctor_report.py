@@ -14,7 +14,7 @@ from triverse.sandbox import Fault, Sandbox
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Generator[Sandbox]:
-    """A served sandbox, whose lines were pasted into this shell."""
+    """A served sandbox, with the variables that it exports in the environment."""
     sandbox = Sandbox()
     with sandbox.serve() as url:
         monkeypatch.setenv("TRIVERSE_BASE_URL", url)

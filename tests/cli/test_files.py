@@ -1,4 +1,4 @@
-"""Account files and config files as people and editors leave them."""
+"""Account files and config files in the encodings and file types that occur in practice."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from triverse.sandbox import Fault, Sandbox, SandboxSettings
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Generator[Sandbox]:
-    """A served sandbox, whose lines were pasted into this shell. Its tasks are finished at once."""
+    """A served sandbox whose tasks succeed at once, with the variables that it exports in the environment."""
     sandbox = Sandbox(task_seconds=0)
     with sandbox.serve() as url:
         monkeypatch.setenv("TRIVERSE_BASE_URL", url)

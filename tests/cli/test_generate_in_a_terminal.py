@@ -50,7 +50,7 @@ def test_an_upload_is_shown(sandbox: Sandbox, url: str, tmp_path: Path) -> None:
     photo.write_bytes(PNG)
     with terminal(sandbox, url, "upload", str(photo)) as it:
         assert it.ended() == 0
-        assert "upload" in it.said
+        assert "upload" in it.output
         assert it.lines[-1].startswith("tasks/uid_")
 
 
@@ -114,7 +114,7 @@ def test_a_failed_task_with_json_shows_its_state(
 
 
 @pytest.mark.usefixtures("here")
-def test_with_json_nobody_is_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_with_json_there_is_no_question(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["generate", "a helmet", "-o", str(tmp_path), "--json"]) == 2
     assert "confirm the price with --yes" in json.loads(capsys.readouterr().out)["error"]["message"]
 

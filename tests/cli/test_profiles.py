@@ -37,7 +37,7 @@ def keyring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def key_sent(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
-    """The key that a command puts on the wire."""
+    """Return the key that a command sends."""
     with serving(lambda _: answer(envelope({"balance": 1, "frozen": 0}))) as server:
         monkeypatch.setenv("TRIVERSE_BASE_URL", server.url)
         assert main(["balance", *arguments]) == 0
@@ -46,7 +46,7 @@ def key_sent(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """What a command that cannot find its key says."""
+    """Return the error message of a command that cannot find its key."""
     assert main(["balance", *arguments]) == 2
     out, error = capsys.readouterr()
     assert out == ""
@@ -89,7 +89,7 @@ def test_a_file_that_others_can_read_is_refused_with_the_chmod_to_type(
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("[profiles]\nhome = 'env:X'\nlab = 'env:Y'\n", "has no profile 'work' under [profiles] (there: home, lab)"),
         ("[profiles]\n", "has no profile 'work' under [profiles] (there: none)"),
@@ -101,10 +101,10 @@ def test_a_file_that_others_can_read_is_refused_with_the_chmod_to_type(
     ],
 )
 def test_a_file_that_cannot_be_used_is_explained(
-    text: str, said: str, config: Path, capsys: pytest.CaptureFixture[str]
+    text: str, message: str, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config.write_text(text, encoding="utf-8")
-    assert said in refusal(capsys, "--profile", "work")
+    assert message in refusal(capsys, "--profile", "work")
 
 
 def test_a_file_that_is_not_text_is_explained(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,17 +119,17 @@ def test_a_file_that_is_not_there_is_explained(config: Path, capsys: pytest.Capt
 
 @pytest.mark.usefixtures("keyring")
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("home", "the keyring has no key of 'home': keyring set triverse home"),
         ("locked", "the keyring did not return the key of 'locked' (RuntimeError: no prompt here)"),
     ],
 )
 def test_a_keyring_without_the_key_is_explained(
-    name: str, said: str, config: Path, capsys: pytest.CaptureFixture[str]
+    name: str, message: str, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config.write_text(f"[profiles]\n{name} = 'keyring:'\n", encoding="utf-8")
-    assert said in refusal(capsys, "--profile", name)
+    assert message in refusal(capsys, "--profile", name)
 
 
 def test_a_missing_keyring_is_one_line_with_the_install_command(

@@ -20,35 +20,35 @@ from triverse.cli import main
 
 @contextmanager
 def served(*arguments: str) -> Generator[tuple[subprocess.Popen[bytes], str]]:
-    """The sandbox on a free port, and all that it says once it is ready."""
+    """The sandbox on a free port, and its output up to the moment when it is ready."""
     process = start("sandbox", "--port", "0", *arguments)
     try:
-        yield process, said_until_ready(process)
+        yield process, output_until_ready(process)
     finally:
         process.kill()
         process.communicate()
 
 
-def said_until_ready(process: subprocess.Popen[bytes]) -> str:
-    said = ""
-    output: IO[bytes] | None = process.stdout
-    while output is not None and "TRIVERSE_BASE_URL" not in said and (line := output.readline()):
-        said += line.decode()
-    return said
+def output_until_ready(process: subprocess.Popen[bytes]) -> str:
+    output = ""
+    stdout: IO[bytes] | None = process.stdout
+    while stdout is not None and "TRIVERSE_BASE_URL" not in output and (line := stdout.readline()):
+        output += line.decode()
+    return output
 
 
-def exported(said: str) -> dict[str, str]:
-    return dict(re.findall(r"^export (\w+)=(.+)$", said, re.MULTILINE))
+def exported(output: str) -> dict[str, str]:
+    return dict(re.findall(r"^export (\w+)=(.+)$", output, re.MULTILINE))
 
 
 def test_the_export_lines_lead_to_it() -> None:
-    with served() as (_, said):
-        variables = exported(said)
+    with served() as (_, output):
+        variables = exported(output)
         balance = run("balance", "--json", **variables)
         doctor = run("doctor", **variables)
     assert json.loads(balance.stdout) == {"balance": 1200.0, "frozen": 0.0}
     assert doctor.stdout.endswith("Everything works.\n")
-    assert variables["TRIVERSE_API_KEY"] in said.partition("export")[0]
+    assert variables["TRIVERSE_API_KEY"] in output.partition("export")[0]
 
 
 def test_ctrl_c_is_quiet_and_status_130() -> None:
@@ -65,17 +65,17 @@ def test_accounts_come_from_a_file(tmp_path: Path) -> None:
         '[[accounts]]\nemail = "bob@example.com"\nplan_name = "Pro"\n',
         encoding="utf-8",
     )
-    with served("--accounts", str(path)) as (_, said):
-        variables = exported(said)
+    with served("--accounts", str(path)) as (_, output):
+        variables = exported(output)
         with Triverse(variables["TRIVERSE_API_KEY"], base_url=variables["TRIVERSE_BASE_URL"]) as client:
             assert client.users.me().email == "ada@example.com"
-    assert "  ada@example.com, 120.5 credits\n" in said
-    assert "  bob@example.com, 0 credits\n" in said
+    assert "  ada@example.com, 120.5 credits\n" in output
+    assert "  bob@example.com, 0 credits\n" in output
 
 
 def test_activity_moves_the_balance() -> None:
-    with served("--activity") as (_, said):
-        variables = exported(said)
+    with served("--activity") as (_, output):
+        variables = exported(output)
         with Triverse(variables["TRIVERSE_API_KEY"], base_url=variables["TRIVERSE_BASE_URL"]) as client:
             news = client.users.watch_balance(interval=0.1, max_interval=0.2)
             assert next(news) != next(news)

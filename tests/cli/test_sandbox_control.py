@@ -17,7 +17,7 @@ from triverse.sandbox import Account, Sandbox
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Generator[Account]:
-    """The second of two accounts of a served sandbox, whose lines were pasted into this shell."""
+    """The second of two accounts of a served sandbox, with the variables that it exports in the environment."""
     sandbox = Sandbox()
     sandbox.add_account(email="first@example.com", api_credits=100)
     second = sandbox.add_account(email="second@example.com", api_credits=100)
@@ -40,7 +40,7 @@ def test_credits_are_topped_up_frozen_and_released(account: Account, capsys: pyt
 def test_another_account_is_named_by_its_address(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sandbox", "top-up", "1.5", "--account", "first@example.com"]) == 0
     assert "email      first@example.com\navailable  101.5\n" in capsys.readouterr().out
-    assert main(["sandbox", "top-up", "1", "--account", "nobody@example.com"]) == 1
+    assert main(["sandbox", "top-up", "1", "--account", "unknown@example.com"]) == 1
     assert "the sandbox refused it: There is no account" in capsys.readouterr().err
 
 

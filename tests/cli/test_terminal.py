@@ -36,8 +36,8 @@ def test_accounts_are_a_table_after_a_progress_bar(columns: int, file: str) -> N
     ):
         assert it.ended() == 3
         assert it.is_clean()
-    assert "Requesting balances" in it.said
-    assert "\x1b[31m" in it.said
+    assert "Requesting balances" in it.output
+    assert "\x1b[31m" in it.output
     table = "\n".join(it.lines).rpartition("account")[2]
     names = [name for name in table.split() if name in {"studio", "lab", "archive", "gone"}]
     assert names == ["gone", "lab", "archive", "studio"]
@@ -52,7 +52,7 @@ def test_no_color_is_respected(file: str) -> None:
         Terminal("balance", "--accounts", file, TRIVERSE_BASE_URL=server.url, NO_COLOR="1") as it,
     ):
         assert it.ended() == 1
-    assert "\x1b[31m" not in it.said
+    assert "\x1b[31m" not in it.output
 
 
 @pytest.mark.parametrize("columns", [80, 40])

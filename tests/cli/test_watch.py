@@ -24,7 +24,7 @@ def credits_of(available: float, frozen: float = 0.0) -> bytes:
 
 
 def in_turn(*answers: bytes) -> Responder:
-    """Each answer to `GET /users/balance` once, and the last one from then on."""
+    """Give each answer to `GET /users/balance` once, and repeat the last one."""
     left = list(answers)
 
     def respond(received: Received) -> bytes:
@@ -53,7 +53,7 @@ def test_the_view_shows_the_balance_and_each_change_until_q() -> None:
         assert terminal.ended() == 0
         assert terminal.is_clean()
         assert terminal.lines[-3:] == ["available  1174.5", "frozen     25.5", "total      1200"]
-        assert KEY not in terminal.said
+        assert KEY not in terminal.output
 
 
 def test_the_view_can_be_left_before_there_is_a_balance() -> None:
@@ -112,7 +112,7 @@ def test_it_leaves_the_terminal_clean_and_is_quiet(end: Callable[[Terminal], int
         terminal.see("1200")
         assert end(terminal) == status
         assert terminal.is_clean()
-        assert "Traceback" not in terminal.said
+        assert "Traceback" not in terminal.output
 
 
 def test_an_error_makes_the_numbers_stale_and_goes_away_when_it_is_over() -> None:
@@ -189,16 +189,16 @@ def test_no_color_is_respected() -> None:
         terminal.see("1 min ago")
         terminal.press("q")
         assert terminal.ended() == 0
-        assert "\x1b[36m" not in terminal.said
+        assert "\x1b[36m" not in terminal.output
     with watching(in_turn(credits_of(1200))) as terminal:
         terminal.see("1 min ago")
-        assert "\x1b[36m" in terminal.said
+        assert "\x1b[36m" in terminal.output
 
 
 def test_a_terminal_without_unicode_gets_asterisks() -> None:
     with watching(in_turn(credits_of(1200), credits_of(1000)), PYTHONIOENCODING="ascii") as terminal:
         terminal.see("*")
-        assert terminal.said.isascii()
+        assert terminal.output.isascii()
 
 
 def test_a_dumb_terminal_gets_plain_lines() -> None:
@@ -206,7 +206,7 @@ def test_a_dumb_terminal_gets_plain_lines() -> None:
         terminal.see("available 1200  frozen 0")
         terminal.see("available 1000  frozen 0")
         assert terminal.interrupt() == 130
-        assert "\x1b" not in terminal.said
+        assert "\x1b" not in terminal.output
 
 
 @pytest.fixture

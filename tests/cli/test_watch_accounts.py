@@ -21,7 +21,7 @@ DOWN = answer({"code": 5003, "message": "Down for maintenance"}, 503, {"Retry-Af
 
 
 class Bank:
-    """Answers with the credits of each key, which tests change while a command runs."""
+    """Answers with the credits of each key. Tests change them while a command runs."""
 
     def __init__(self) -> None:
         self.credits = {"key-of-studio": 300.0, "key-of-lab": 900.0}
@@ -74,7 +74,7 @@ def test_the_view_follows_each_account_and_marks_the_low_ones(bank: Bank, file: 
         terminal.press("q")
         assert terminal.ended() == 3
         assert terminal.is_clean()
-    table = terminal.said.rpartition("\x1b[?1049l")[2]
+    table = terminal.output.rpartition("\x1b[?1049l")[2]
     assert table.index("unset") < table.index("studio") < table.index("lab  ")
 
 

@@ -1,4 +1,4 @@
-"""A terminal with a command in it, as a user sits before it."""
+"""A terminal with a command in it, as a user sees it."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _PATIENCE = 60.0
 _PRESS_AGAIN = 10.0
 
 
-def _text(said: str) -> str:
-    return _ESCAPES.sub("", _FRAMES.sub("\n", said))
+def _text(output: str) -> str:
+    return _ESCAPES.sub("", _FRAMES.sub("\n", output))
 
 
 def last_frame(frames: str) -> str:
@@ -44,13 +44,13 @@ def last_frame(frames: str) -> str:
 
 
 class Terminal:
-    """Runs a command; `said` is all that it wrote."""
+    """Runs a command; `output` is all that it wrote."""
 
     def __init__(self, *arguments: str, columns: int = 80, rows: int = 24, **variables: str) -> None:
         self._keyboard, self._far_end = pty.openpty()
         self.resize(columns, rows)
         self.modes = termios.tcgetattr(self._far_end)
-        self.said = ""
+        self.output = ""
         self._seen = 0
         # A read may end inside of a character.
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -71,40 +71,40 @@ class Terminal:
         os.write(self._keyboard, keys.encode())
 
     def until(self, seen: Callable[[str], bool]) -> str:
-        """Read on until this is true of what was not seen yet; gives that, without escapes.
+        """Read on until this is true of the output that was not seen yet; return that output, without escapes.
 
         Raises:
-            AssertionError: it never came true.
+            AssertionError: it was not true in time.
         """
         until = time.monotonic() + _PATIENCE
-        while not seen(new := _text(self.said[self._seen :])):
+        while not seen(new := _text(self.output[self._seen :])):
             if time.monotonic() > until:
-                raise AssertionError(f"not seen: {self.said[self._seen :]!r}")
+                raise AssertionError(f"not seen: {self.output[self._seen :]!r}")
             self._read(0.05)
         self.forget()
         return new
 
     def see(self, text: str) -> str:
-        """Read on until this text comes. What came with it, behind it, is not seen yet."""
+        """Read on until this text comes. Output after the text, even of the same read, counts as not seen yet."""
         start = self._seen
         new = self.until(lambda new: text in new)
-        ends = range(start, len(self.said) + 1)
-        self._seen = start + bisect_left(ends, 1, key=lambda end: text in _text(self.said[start:end]))
+        ends = range(start, len(self.output) + 1)
+        self._seen = start + bisect_left(ends, 1, key=lambda end: text in _text(self.output[start:end]))
         return new
 
     def forget(self) -> None:
-        """All that came is seen."""
-        self._seen = len(self.said)
+        """Treat all output so far as seen."""
+        self._seen = len(self.output)
 
     def ended(self) -> int:
-        """Read to the end of the command, and give its status."""
+        """Read to the end of the command, and return its status."""
         self.until(lambda _: self.process.poll() is not None)
         while self._read(0.0):
             pass
         return self.process.returncode
 
     def interrupt(self) -> int:
-        """Press Ctrl-C until the command ends, and give its status.
+        """Press Ctrl-C until the command ends, and return its status.
 
         Python runs the handler of a signal only after a read from a pipe or a socket that begins just then. So a
         key may have no effect, as for any user of a Python program, who presses it again.
@@ -124,18 +124,18 @@ class Terminal:
     def _read(self, patience: float) -> bool:
         ready, _, _ = select.select([self._keyboard], [], [], patience)
         if ready:
-            self.said += self._decoder.decode(os.read(self._keyboard, 65536))
+            self.output += self._decoder.decode(os.read(self._keyboard, 65536))
         return bool(ready)
 
     @property
     def lines(self) -> list[str]:
         """The lines that were written, without escapes."""
-        return _text(self.said).splitlines()
+        return _text(self.output).splitlines()
 
     def is_clean(self) -> bool:
         """Whether the terminal works as before: keys echo, the cursor shows, and the usual screen is back."""
-        entered, left = self.said.rfind("\x1b[?1049h"), self.said.rfind("\x1b[?1049l")
-        hidden, shown = self.said.rfind("\x1b[?25l"), self.said.rfind("\x1b[?25h")
+        entered, left = self.output.rfind("\x1b[?1049h"), self.output.rfind("\x1b[?1049l")
+        hidden, shown = self.output.rfind("\x1b[?25l"), self.output.rfind("\x1b[?25h")
         return termios.tcgetattr(self._far_end) == self.modes and left >= entered and shown >= hidden
 
     def __enter__(self) -> Self:
