@@ -25,6 +25,19 @@ def test_fields_without_a_value_have_no_row_and_objects_are_indented() -> None:
     assert ET.fromstring(table).findtext("caption") == "Task"  # noqa: S314 - our own text
 
 
+def test_a_table_is_plain_markup_with_each_text_as_it_is() -> None:
+    table = html_table("Task", {"name": "S\u00e4ule", "progress": 1.5, "input": {"a": "\u00e4"}, "tags": []})
+    left = 'style="text-align:left"'
+    assert table == (
+        "<table><caption>Task</caption><tbody>"
+        f"<tr><th {left}>name</th><td {left}>S\u00e4ule</td></tr>"
+        f"<tr><th {left}>progress</th><td {left}>1.5</td></tr>"
+        f"<tr><th {left}>input</th><td {left}><pre>{{\n &quot;a&quot;: &quot;\u00e4&quot;\n}}</pre></td></tr>"
+        f"<tr><th {left}>tags</th><td {left}>[]</td></tr>"
+        "</tbody></table>"
+    )
+
+
 def test_urls_are_shown_without_a_query_that_may_give_access() -> None:
     signed = "https://files.example/a.glb?signature=secret&hops=0"
     asset = Asset(signed, f"{signed}&preview", kind="model?")

@@ -6,7 +6,7 @@ import pytest
 
 from triverse import ConfigurationError, Timeout
 from triverse.core.defaults import UNSET, value_or
-from triverse.core.options import Policy, as_timeout, positive_int
+from triverse.core.options import Policy, as_timeout, positive_int, seconds_from_zero
 
 
 def test_the_defaults_are_the_documented_ones() -> None:
@@ -90,6 +90,18 @@ def test_a_limit_below_one_is_refused(count: object) -> None:
 
 def test_a_limit_of_one_is_fine() -> None:
     assert positive_int("max_connections", 1) == 1
+
+
+@pytest.mark.parametrize("value", [0, 0.0, 1.5])
+def test_zero_seconds_are_fine_where_nothing_is_waited_for(value: float) -> None:
+    assert seconds_from_zero("max_age", value) == value
+
+
+@pytest.mark.parametrize("value", [-1, False, math.nan, "0"])
+def test_other_values_than_zero_or_more_seconds_are_refused(value: object) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        seconds_from_zero("max_age", value)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # callers are not all type checked
+    assert str(caught.value) == f"max_age must be a positive number of seconds, or 0, not {value!r}"
 
 
 def test_unset_is_not_none() -> None:

@@ -52,6 +52,17 @@ class Marked:
     price: Annotated[Decimal, "EUR"]
 
 
+@attrs.frozen
+class Calendar:
+    days: list[Annotated[dt.date, "a workday"]]
+
+
+@dataclasses.dataclass
+class Pages(Generic[T]):
+    price: Decimal
+    items: list[T]
+
+
 class Row(TypedDict):
     id: int
     price: NotRequired[Decimal]
@@ -142,6 +153,8 @@ NO_DATES = "datetime.datetime is not supported: use str, and convert it with fro
         (Node, "Node.weight: complex is not supported"),
         (Page[Decimal], "Page.items: decimal.Decimal is not supported"),
         (Box[Decimal], "Box.content: decimal.Decimal is not supported"),
+        (Calendar, "Calendar.days: datetime.date is not supported: use str, and convert it with fromisoformat()"),
+        (Pages[int], "Pages.price: decimal.Decimal is not supported"),
         (Marked, "Marked.price: decimal.Decimal is not supported"),
         (Row, "Row.price: decimal.Decimal is not supported"),
         (Blob, "Blob.content: bytes is not supported"),
@@ -170,9 +183,14 @@ def test_a_refusal_names_the_type_and_its_place(into: Any, reason: str) -> None:
     assert refusal(into) == reason
 
 
+def test_a_type_of_the_main_program_is_named_without_its_module() -> None:
+    assert refusal(type("Mine", (), {"__module__": "__main__"})) == "Mine is not supported"
+
+
 def test_classes_with_the_same_fields_are_no_union() -> None:
     # The reason is in the words of cattrs, which differ by version.
     assert refusal(One | Two).startswith(f"{HERE}.One | {HERE}.Two is not supported: ")
+    assert "None" not in refusal(One | Two)
 
 
 @pytest.mark.parametrize(

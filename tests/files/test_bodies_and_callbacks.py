@@ -101,6 +101,7 @@ def test_an_async_call_returns_what_is_to_be_awaited() -> None:
 
     async def main() -> None:
         assert call_async(print, "x") is None
+        assert call_async(len, "x") is None
         pending = call_async(wait, 0.0)
         assert pending is not None
         await pending

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from support.files import GIF, JPEG, PNG, ZIP, glb
 
 from triverse.core.file_content import ContentError, FileContent
-from triverse.core.file_types import describe
+from triverse.core.file_types import HEAD_BYTES, describe, detect
 
 
 def take(
@@ -140,3 +141,53 @@ def test_messages_name_the_type() -> None:
     assert describe(b"\x00\x00\x00\x20whatheic") == "a file of an unknown type"
     assert describe(b"\xef\xbb\xbf{}") == "JSON text"
     assert describe(b"X<svg>") == "a file of an unknown type"
+
+
+REMEDY = "Pass a directory, which lets the name follow the content, or another name"
+
+
+def test_the_type_is_not_known_before_the_first_bytes() -> None:
+    content = FileContent(None, "", must_be_glb=False)
+    assert content.decided is False
+    assert content.file_type is None
+
+
+def test_a_file_is_decided_by_as_few_bytes_as_show_its_type() -> None:
+    content = FileContent(None, "", must_be_glb=False)
+    assert content.take(b"x" * (HEAD_BYTES - 1)) == b""
+    assert content.take(b"x") == b"x" * HEAD_BYTES
+    assert content.decided is True
+
+
+@pytest.mark.parametrize("before", [b"", b" \r\n", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize(("start", "size"), [(b"<?xml version='1.0'?>", 1024), (b"{'asset': {", 65536)])
+def test_text_is_held_back_as_long_as_it_may_be_a_page_or_a_message(before: bytes, start: bytes, size: int) -> None:
+    content, data = FileContent(None, "", must_be_glb=False), (before + start).ljust(size, b".")
+    assert content.take(data[:-1]) == b""
+    assert content.take(data[-1:]) == data
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "problem"),
+    [
+        (b"<html>", {}, "the content is an HTML page"),
+        (b'{"code": 1, "message": "no"}', {}, "the content is a JSON message of the service, not a file"),
+        (b"", {}, "the content is empty"),
+        (b"glTF\x02\x00\x00\x00", {"total": 8}, "the content is a GLB that ends within its header"),
+        (
+            PNG,
+            {"must_be_glb": True},
+            f"the content is a PNG image, but the target is named .glb. {REMEDY}",
+        ),
+    ],
+)
+def test_the_reason_is_one_sentence_or_two(data: bytes, options: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ContentError) as refused:
+        take(data, **options)
+    assert str(refused.value) == problem
+
+
+def test_a_type_with_two_marks_needs_both() -> None:
+    assert detect(b"RIFF\x00\x00\x00\x00WAVEfmt ") is None
+    assert detect(b"what\x00\x00\x00\x00WEBPVP8 ") is None
+    assert describe(b"\x00\x00\x00\x20ftypisom") == "a file of an unknown type"

@@ -170,3 +170,15 @@ def test_any_content_disposition_can_be_read(header: str) -> None:
 def test_an_encoded_name_is_read_whole(name: str) -> None:
     text = name.encode("utf-8", "ignore").decode()
     assert sent_filename(f"attachment; filename*=UTF-8''{quote(text, safe='')}") == (text or None) or not text
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ("attachment; filename*=UTF-8''it's-mine's.glb", "it's-mine's.glb"),
+        ("attachment; filename*=UTF-8''MAX", "MAX"),
+        ('attachment; filename="5\u20ac.glb"', "5?.glb"),
+    ],
+)
+def test_a_sent_name_keeps_quotes_and_shows_what_no_header_can_hold(header: str, name: str) -> None:
+    assert sent_filename(header) == name

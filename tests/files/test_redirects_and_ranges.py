@@ -132,5 +132,9 @@ def test_only_the_rest_of_the_same_file_continues_it(content_range: str, etag: s
     assert continues_at(given, 50, 100, '"a"') is continues
 
 
+def test_the_last_byte_alone_continues_a_file() -> None:
+    assert continues_at(headers(content_range="bytes 99-99/100"), 99, 100, '"a"')
+
+
 def test_the_rest_is_asked_for_by_its_first_byte() -> None:
     assert range_headers(50, '"a"') == (("Range", "bytes=50-"), ("If-Range", '"a"'))

@@ -27,10 +27,11 @@ def key_encodings(key: str) -> tuple[str, ...]:
 
 
 def _escaped(key: str) -> set[str]:
-    quoted = {quote(key), quote(key, safe=""), quote_plus(key)}
+    quoted = {quote(key), quote_plus(key)}
+    # Of the characters that Python and HTML escape, a valid key can only contain a backslash, which JSON escapes in the
+    # same way, and an ampersand.
     as_json = json.dumps(key)[1:-1]
-    # Of the characters that HTML escapes, a valid key can only contain this one.
-    forms = {key, repr(key)[1:-1], key.replace("&", "&amp;"), as_json, as_json.replace("/", r"\/")}
+    forms = {key, key.replace("&", "&amp;"), as_json, as_json.replace("/", r"\/")}
     return forms | quoted | {re.sub("%..", lambda escape: escape[0].lower(), form) for form in quoted}
 
 

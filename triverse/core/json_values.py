@@ -74,7 +74,7 @@ class _Converter:
     def __init__(self, convert: Callable[[object], object] | None) -> None:
         self._convert = convert
         # The objects and arrays around the value that is being converted, by identity.
-        self._around: dict[int, object] = {}
+        self._around: set[int] = set()
 
     def plain(self, value: object) -> object:
         if value is None or isinstance(value, bool):
@@ -123,13 +123,13 @@ class _Converter:
             _refuse("it contains itself")
         if len(self._around) == self.max_depth:
             _refuse(f"it is nested more than {self.max_depth} levels deep")
-        self._around[id(container)] = container
+        self._around.add(id(container))
         try:
             return convert(value)
         except RecursionError:
             _refuse("it is nested too deep for what is left of Python's stack")
         finally:
-            del self._around[id(container)]
+            self._around.discard(id(container))
 
     def _object(self, value: Mapping[object, object]) -> dict[str, object]:
         plain: dict[str, object] = {}

@@ -46,7 +46,7 @@ class Serializable:
 
     def to_json(self) -> str:
         """Return the fields as one JSON object."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
+        return json.dumps(self.to_dict(), ensure_ascii=False)
 
     def _repr_html_(self) -> str:
         """Return the table that notebooks show."""

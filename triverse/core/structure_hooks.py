@@ -81,7 +81,7 @@ class UnsupportedTypeError(TypeError):
 
 def type_name(into: object) -> str:
     """Return the type as one writes it: `datetime.date`, `list[int]`."""
-    if not isinstance(into, type) or get_args(into):
+    if not isinstance(into, type):
         return safe_repr(into)
     module = "" if into.__module__ in {"builtins", "__main__"} else f"{into.__module__}."
     return f"{module}{into.__qualname__}"
