@@ -148,6 +148,17 @@ def test_an_existing_file_is_kept_unless_it_may_be_overwritten(sandbox: Sandbox,
     assert target.read_bytes().startswith(b"glTF")
 
 
+def test_nothing_is_paid_for_a_file_that_cannot_be_created(
+    sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A read-only file system: root may write to a directory whatever its permissions are.
+    monkeypatch.setattr("os.access", lambda _path, _mode: False)
+    for target in (tmp_path, tmp_path / "x.glb"):
+        assert main(["generate", "a helmet", "-o", str(target), "--yes"]) == 2
+        assert f"no file can be created in {tmp_path}" in " ".join(capsys.readouterr().err.split())
+    assert not sandbox.demo.tasks
+
+
 def test_a_failed_task_has_a_status_of_its_own(
     sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

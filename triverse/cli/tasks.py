@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Final, cast
@@ -283,12 +284,13 @@ def check_target(path: Path, *, overwrite: bool) -> None:
     """Refuse a target that cannot be written to, before anything is paid for.
 
     Raises:
-        UsageError: the file exists, or its directory does not.
+        UsageError: the file exists, or its directory does not, or is read-only.
     """
     context = click.get_current_context()
-    if path.is_dir():
-        return
-    if not path.parent.is_dir():
-        raise click.UsageError(f"-o {path}: there is no directory {path.parent}", context)
-    if not overwrite and (path.exists() or path.is_symlink()):
+    directory = path if path.is_dir() else path.parent
+    if not directory.is_dir():
+        raise click.UsageError(f"-o {path}: there is no directory {directory}", context)
+    if not os.access(directory, os.W_OK):
+        raise click.UsageError(f"-o {path}: no file can be created in {directory}", context)
+    if path != directory and not overwrite and (path.exists() or path.is_symlink()):
         raise click.UsageError(f"-o {path}: the file exists; replace it with --overwrite", context)
