@@ -9,13 +9,13 @@ import pytest
 
 @pytest.fixture
 def everything_logged() -> Iterator[io.StringIO]:
-    """What all loggers of the process say, at every level."""
-    said = io.StringIO()
-    handler = logging.StreamHandler(said)
+    """The output of all loggers of the process, at every level."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
     root = logging.getLogger()
     level = root.level
     root.addHandler(handler)
     root.setLevel(1)
-    yield said
+    yield stream
     root.setLevel(level)
     root.removeHandler(handler)

@@ -1,7 +1,7 @@
-"""Cancelled at any point where it waits, a call leaves everything as if it had never been.
+"""A call that is cancelled at any of its waits leaves no connection, permit or task behind.
 
-Each scenario is run again and again: cancelled at its first wait, at its second, and so on, until it is through before
-it comes to the point.
+Each scenario runs repeatedly: it is cancelled at its first wait, then at its second, and so on, until it ends before
+the wait is reached.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_for_the_garbage_collector() -> Generator[None]:
-    """What is collected here warns of sockets that nobody closed and of generators that nobody ended."""
+    """Collect garbage after each test, so that unclosed sockets and async generators raise a warning in it."""
     gc.freeze()
     yield
     gc.collect()
@@ -78,7 +78,7 @@ def _nothing_for_the_garbage_collector() -> Generator[None]:
 
 
 def tasks() -> int:
-    """How many there are in this event loop."""
+    """Return the number of tasks in this event loop."""
     try:
         return len(asyncio.all_tasks())
     except RuntimeError:
@@ -95,7 +95,7 @@ async def tasks_end(left: int) -> None:
 
 
 async def nothing_is_left(client: AsyncTriverse, server: Server) -> None:
-    """All permits are free, and the server sees no other connections of ours than the idle ones."""
+    """Check that all permits are free, and that the only open connections are idle ones."""
     idle: int | None = None
     for state in loop_states(client):
         assert permits(state) == (max_connections_of(client), 0)
@@ -121,14 +121,14 @@ async def borrowed_client(server: Server, **options: Unpack[Options]) -> AsyncGe
 async def cancelled_everywhere(
     server: Server, way: CancelMethod, scenario: Scenario, make: MakeClient = own_client, **options: Unpack[Options]
 ) -> int:
-    """Run the scenario, cancelled at one wait after another; gives how many there were."""
+    """Run the scenario, cancelled at one wait after another. Return the number of waits."""
     before = tasks()
     for number in itertools.count(1):
         async with make(server, **options) as client:
             ending = await scenario(client, partial(cancelled_at, number, way))
-            # An answer that is there already may come in spite of it.
+            # A result that is already there may be returned in spite of the cancellation.
             assert ending.cancelled or ending.value == RIGHT
-            assert not ending.cancelled or make is not own_client or ending.said == MESSAGE
+            assert not ending.cancelled or make is not own_client or ending.message == MESSAGE
             await tasks_end(before)
             await nothing_is_left(client, server)
             if not client._engine.closed:  # pyright: ignore[reportPrivateUsage]  # not public
@@ -143,7 +143,9 @@ async def cancelled_everywhere(
 @each_way
 @pytest.mark.parametrize(("scenario", "most"), SCENARIOS, ids=name_of)
 @pytest.mark.anyio
-async def test_wherever_it_is_cancelled_nothing_is_left(way: CancelMethod, scenario: Scenario, most: int) -> None:
+async def test_a_call_that_is_cancelled_at_any_wait_leaves_nothing(
+    way: CancelMethod, scenario: Scenario, most: int
+) -> None:
     with serving() as server:
         assert await cancelled_everywhere(server, way, scenario, max_connections=most)
 
@@ -151,7 +153,7 @@ async def test_wherever_it_is_cancelled_nothing_is_left(way: CancelMethod, scena
 @each_way
 @pytest.mark.parametrize(("scenario", "most"), SCENARIOS[:4], ids=name_of)
 @pytest.mark.anyio
-async def test_nor_over_tls(
+async def test_a_call_over_tls_that_is_cancelled_at_any_wait_leaves_nothing(
     way: CancelMethod, scenario: Scenario, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trust(monkeypatch, tmp_path)
@@ -161,7 +163,7 @@ async def test_nor_over_tls(
 
 @each_way
 @pytest.mark.anyio
-async def test_closing_that_is_cancelled_closes_all_the_same(way: CancelMethod, anyio_backend: str) -> None:
+async def test_a_cancelled_aclose_still_closes_the_client(way: CancelMethod, anyio_backend: str) -> None:
     with serving() as server:
         waits = await cancelled_everywhere(server, way, closing)
     # asyncio's sockets close at once.
@@ -171,7 +173,7 @@ async def test_closing_that_is_cancelled_closes_all_the_same(way: CancelMethod, 
 @each_way
 @pytest.mark.parametrize(("script", "scenario"), SCRIPTS, ids=name_of)
 @pytest.mark.anyio
-async def test_nor_where_the_server_makes_trouble(
+async def test_a_call_to_a_faulty_server_that_is_cancelled_leaves_nothing(
     way: CancelMethod, script: Script, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("triverse.transport.outcomes.MAX_BODY_BYTES", 300_000)
@@ -184,14 +186,16 @@ async def test_nor_where_the_server_makes_trouble(
 @each_way
 @pytest.mark.parametrize("scenario", [first_call, *TASK_SCENARIOS], ids=name_of)
 @pytest.mark.anyio
-async def test_nor_with_an_http_client_of_the_users(way: CancelMethod, scenario: Scenario) -> None:
-    """Nothing of ours, that is: its connections are its own, and with some versions of anyio it forgets one."""
+async def test_a_cancelled_call_with_an_http_client_of_the_users_leaves_nothing(
+    way: CancelMethod, scenario: Scenario
+) -> None:
+    """Only our own resources are checked: with some versions of anyio the user's client loses a connection."""
     with serving() as server:
         assert await cancelled_everywhere(server, way, scenario, borrowed_client)
     gc.collect()
 
 
-# --- By whom -------------------------------------------------------------------------------------
+# --- Ways to cancel -------------------------------------------------------------------------------------
 
 
 async def by_anyio(call: Call) -> None:

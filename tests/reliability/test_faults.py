@@ -1,4 +1,4 @@
-"""Whatever a server sends, and however the network breaks: the right value or one of our errors, in time.
+"""Each call against each fault returns the right value or raises one of our errors, before its deadline.
 
 `python tests/reliability/test_faults.py` measures one cell of a client at a time, with its memory; `--write` writes it
 down in docs/evidence/fault-matrix.md.
@@ -42,7 +42,7 @@ EVIDENCE = Path(__file__).parents[2] / "docs" / "evidence" / "fault-matrix.md"
 
 @contextmanager
 def hasty(folder: Path) -> Generator[None]:
-    """Without waits between attempts, and with trust in the servers' authority."""
+    """Make retries without pauses, and trust the test authority."""
     with pytest.MonkeyPatch.context() as patch:
         trust(patch, folder)
         runtime = Runtime(time.monotonic, time.time, lambda: 0.0, str)
@@ -52,7 +52,7 @@ def hasty(folder: Path) -> Generator[None]:
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[Case, Measurement]:
-    """All cells, some at a time."""
+    """Measure all cells, several at the same time."""
     with hasty(tmp_path_factory.mktemp("trust")), ThreadPoolExecutor(AT_ONCE) as pool:
         shuffled = random.sample(CASES, len(CASES))
         return dict(zip(shuffled, pool.map(measure, shuffled), strict=True))
@@ -65,25 +65,25 @@ def test_each_fault_ends_in_time_in_the_right_error_and_leaves_nothing_behind(
     seen = measured[case]
     assert seen.kind == expected(case)
     if case.fault.hangs:
-        # How near it comes to the deadline is tested where nothing else runs.
+        # Other tests check the deadline more closely, without other work beside them.
         assert DEADLINE * 0.8 <= seen.seconds < DEADLINE + 5
 
 
 def test_the_table_in_the_docs_has_these_cases(measured: dict[Case, Measurement]) -> None:
     rows = [line.split(" | ") for line in EVIDENCE.read_text().splitlines() if line.startswith("| ")][1:]
-    told = [(row[0].removeprefix("| "), row[1], row[2], row[3], row[4], row[5], row[6]) for row in rows]
-    assert told == [in_words(case, measured[case]) for case in CASES]
+    documented = [(row[0].removeprefix("| "), row[1], row[2], row[3], row[4], row[5], row[6]) for row in rows]
+    assert documented == [in_words(case, measured[case]) for case in CASES]
 
 
-# MiB that a call may take at most: of an answer past the limit of 8 MiB, what came and what it is made of.
+# The most MiB that a call may take. A body over the limit of 8 MiB takes more: its bytes, and copies of them.
 LARGE = {"gzip bomb": 24.0, "body without end": 24.0}
 USUAL = 4.0
-# KiB that may still be there when the call is over.
+# The most KiB that may be in use after the call.
 MOST_KEPT = 64.0
 
 
 def weigh(case: Case) -> tuple[Measurement, float, float]:
-    """Measure a cell, and the memory: MiB at the peak, and KiB that were kept."""
+    """Measure a cell. Return the measurement, the MiB at the peak, and the KiB in use afterwards."""
     gc.collect()
     before, _ = tracemalloc.get_traced_memory()
     tracemalloc.reset_peak()
@@ -124,15 +124,15 @@ measures every row in each build, and the build fails if an outcome differs or a
 
 
 def weighed(mode: Mode) -> list[str]:
-    """Measure the cells of a client, one at a time, and write down what came of each.
+    """Measure the cells of a client, one at a time, and return a row of the table for each.
 
     Raises:
-        AssertionError: not what it must be.
+        AssertionError: a measurement is not the expected one, or exceeds a limit.
     """
     cases = [case for case in CASES if case.mode == mode]
     rows: list[str] = []
     with TemporaryDirectory() as folder, hasty(Path(folder)):
-        for case in cases:  # so that what is loaded, made or remembered but once is there
+        for case in cases:  # so that caches and late imports are not measured
             if case.fault.outcome is None or case.fault.name in LARGE:
                 measure(case)
         gc.collect()
@@ -150,9 +150,9 @@ def weighed(mode: Mode) -> list[str]:
 
 
 def table() -> str:
-    """The rows of all clients; each client has a process, whose memory is its own."""
+    """Return the rows of all clients. Each client has its own process, so its memory is measured alone."""
     with ProcessPoolExecutor(len(MODES), get_context("spawn")) as pool:
-        rows = {mode: iter(told) for mode, told in zip(MODES, pool.map(weighed, MODES), strict=True)}
+        rows = {mode: iter(lines) for mode, lines in zip(MODES, pool.map(weighed, MODES), strict=True)}
     return "".join(next(rows[case.mode]) for case in CASES)
 
 

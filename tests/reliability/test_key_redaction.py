@@ -43,7 +43,7 @@ SOME = [fault for fault in FAULTS if fault.outcome is not None and fault.script 
 
 @each_mode
 @pytest.mark.parametrize("fault", SOME, ids=lambda fault: fault.name)
-def test_no_fault_brings_the_key_to_light(
+def test_no_fault_shows_the_key(
     fault: Fault, mode: Mode, everything_logged: io.StringIO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trust(monkeypatch, tmp_path)
@@ -60,22 +60,22 @@ def test_no_fault_brings_the_key_to_light(
 
 
 def echo(received: Received, status: int) -> bytes:
-    """A server, or a proxy that wants to be helpful, that shows what it was sent wherever it can."""
+    """Return a response that repeats the key in its body, its headers and its reason phrase."""
     key = received.header("Authorization").removeprefix("Bearer ")
     encoded = b64encode(key.encode()).decode()
-    said = {
+    body = {
         "code": 1001,
         "message": f"key {key} is unknown ({encoded})",
         "suggestion": quote(key, safe=""),
         "detail": [key],
         "data": {"email": key, "id": key},
     }
-    return answer(said, status, {"X-Echo": key, "X-Request-Id": f"{key}-7", "X-Encoded": encoded}, reason=key)
+    return answer(body, status, {"X-Echo": key, "X-Request-Id": f"{key}-7", "X-Encoded": encoded}, reason=key)
 
 
 @each_mode
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 429, 500, 503])
-def test_a_server_that_echoes_the_key_does_not_bring_it_to_light(
+def test_a_response_that_repeats_the_key_does_not_show_it(
     mode: Mode, status: int, everything_logged: io.StringIO
 ) -> None:
     with serving(lambda received: echo(received, status)) as server, pytest.raises(TriverseError) as caught:
@@ -85,7 +85,7 @@ def test_a_server_that_echoes_the_key_does_not_bring_it_to_light(
 
 
 @each_mode
-def test_nor_does_one_that_echoes_it_where_no_header_can_stand(mode: Mode, everything_logged: io.StringIO) -> None:
+def test_a_malformed_response_that_repeats_the_key_does_not_show_it(mode: Mode, everything_logged: io.StringIO) -> None:
     def nonsense(received: Received) -> bytes:
         return f"HTTP/1.1 200 OK\r\n{received.header('Authorization')}\r\n\r\n".encode()
 
@@ -97,7 +97,7 @@ def test_nor_does_one_that_echoes_it_where_no_header_can_stand(mode: Mode, every
 
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=60))
-def test_any_key_stays_unseen(everything_logged: io.StringIO, key: str) -> None:
+def test_no_key_is_shown_whatever_its_characters(everything_logged: io.StringIO, key: str) -> None:
     key = f"tv-{key}"
     with serving(lambda received: echo(received, 403)) as server, pytest.raises(TriverseError) as caught:
         call("sync", server.url, key)
@@ -131,7 +131,7 @@ def test_a_client_shows_no_key() -> None:
     assert not occurrences(KEY, str(caught.value))
 
 
-def test_other_arguments_that_are_wrong_do_not_bring_the_key_to_light() -> None:
+def test_errors_of_other_arguments_do_not_show_the_key() -> None:
     for wrong in ({"base_url": "ftp://x"}, {"timeout": -1}, {"max_connections": 0}, {"max_retries": -1}):
         with pytest.raises(ConfigurationError) as caught:
             Triverse(KEY, **wrong)  # pyright: ignore[reportArgumentType]  # each is wrong on purpose
@@ -151,7 +151,7 @@ class Interrupted(BaseException):
 def test_an_interrupt_while_the_request_is_written_does_not_show_the_key(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import socket  # noqa: PLC0415 - to be broken
+    import socket  # noqa: PLC0415 - to be patched
 
     def interrupted(*_: object) -> int:
         raise Interrupted

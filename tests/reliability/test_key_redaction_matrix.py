@@ -1,4 +1,4 @@
-"""The key is not there in any way of using it, whatever goes wrong: any key, any fault, any client, any tool."""
+"""No key is shown by any client or tool, after any fault."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ KEY = "tv/live+key=0123456789%abcdef"
 each_mode = pytest.mark.parametrize("mode", MODES)
 
 KEYS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=60).map(lambda key: f"tv-{key}")
-# Those that are over at once.
+# Faults that end at once.
 QUICK = [f for f in FAULTS if f.outcome is not None and f.script is not None and f.context is None and not f.hangs]
 
 
 def echo(received: Received, status: int) -> bytes:
-    """Shows what it was sent wherever it can."""
+    """Return a response that repeats the key in its body, its headers and its reason phrase."""
     key = received.header("Authorization").removeprefix("Bearer ")
-    shown = {"code": 1001, "message": f"{key} {quote(key, safe='')}", "suggestion": b64encode(key.encode()).decode()}
-    return answer(shown, status, {"X-Echo": key, "X-Request-Id": key, "Retry-After": "0"}, reason=key)
+    body = {"code": 1001, "message": f"{key} {quote(key, safe='')}", "suggestion": b64encode(key.encode()).decode()}
+    return answer(body, status, {"X-Echo": key, "X-Request-Id": key, "Retry-After": "0"}, reason=key)
 
 
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(key=KEYS, fault=st.sampled_from(QUICK), mode=st.sampled_from(MODES))
-def test_no_fault_brings_any_key_to_light(everything_logged: io.StringIO, key: str, fault: Fault, mode: Mode) -> None:
+def test_no_fault_shows_any_key(everything_logged: io.StringIO, key: str, fault: Fault, mode: Mode) -> None:
     assert fault.script is not None
     with warnings.catch_warnings(record=True) as warned, Server(fault.script) as server:
         warnings.simplefilter("always")
@@ -53,11 +53,11 @@ def test_no_fault_brings_any_key_to_light(everything_logged: io.StringIO, key: s
                 base_url=server.url,
                 max_retries=0,
             )
-    said = [str(warning.message) for warning in warned]
-    assert not occurrences(key, traceback_text(caught.value) + everything_logged.getvalue() + "".join(said))
+    warnings_shown = [str(warning.message) for warning in warned]
+    assert not occurrences(key, traceback_text(caught.value) + everything_logged.getvalue() + "".join(warnings_shown))
 
 
-# --- In other ways of calling --------------------------------------------------------------------
+# --- Other ways to call --------------------------------------------------------------------
 
 
 def fails(client: Triverse) -> str:
@@ -73,7 +73,7 @@ async def fails_too(client: AsyncTriverse) -> str:
 
 
 @each_mode
-def test_a_key_from_a_callable_and_one_of_a_view_stay_unseen(mode: Mode, everything_logged: io.StringIO) -> None:
+def test_the_keys_of_a_callable_and_of_a_view_are_not_shown(mode: Mode, everything_logged: io.StringIO) -> None:
     def sync_way(client: Triverse) -> str:
         return fails(client) + fails(client.with_options(api_key=KEY)) + fails(client.with_options(max_retries=1))
 
@@ -86,13 +86,13 @@ def test_a_key_from_a_callable_and_one_of_a_view_stay_unseen(mode: Mode, everyth
         return "".join([await fails_too(view) for view in views])
 
     with serving(lambda received: echo(received, 403)) as server:
-        said = drive(mode, sync_way, async_way, api_key=lambda: KEY, base_url=server.url)
-    assert not occurrences(KEY, said + everything_logged.getvalue())
+        shown = drive(mode, sync_way, async_way, api_key=lambda: KEY, base_url=server.url)
+    assert not occurrences(KEY, shown + everything_logged.getvalue())
 
 
 @each_mode
-def test_a_shared_call_a_watch_and_balances_of_many_keep_the_key(mode: Mode, everything_logged: io.StringIO) -> None:
-    """With their log lines, as the service fails, and with errors that are copied for those who wait."""
+def test_a_shared_call_a_wait_and_balances_show_no_key(mode: Mode, everything_logged: io.StringIO) -> None:
+    """The service fails. Log lines and the copies of a shared error are checked too."""
 
     def errors(accounts: list[AccountBalance]) -> str:
         return "".join(traceback_text(account.error) + repr(account) for account in accounts if account.error)
@@ -117,9 +117,9 @@ def test_a_shared_call_a_watch_and_balances_of_many_keep_the_key(mode: Mode, eve
         return traceback_text(shared.value) + traceback_text(waited.value) + errors(accounts)
 
     with serving(lambda received: echo(received, 503)) as server:
-        said = drive(mode, sync_way, async_way, api_key=KEY, base_url=server.url, max_retries=0)
+        shown = drive(mode, sync_way, async_way, api_key=KEY, base_url=server.url, max_retries=0)
     assert "Polling failed" in everything_logged.getvalue()
-    assert not occurrences(KEY, said + everything_logged.getvalue())
+    assert not occurrences(KEY, shown + everything_logged.getvalue())
 
 
 @pytest.mark.anyio
@@ -129,7 +129,7 @@ async def test_a_cancellation_shows_no_key_in_any_frame() -> None:
     assert not occurrences(KEY, captured)
 
 
-def test_neither_does_a_group_of_errors_nor_asyncio_that_is_debugged(everything_logged: io.StringIO) -> None:
+def test_an_exception_group_in_asyncio_debug_mode_shows_no_key(everything_logged: io.StringIO) -> None:
     async def both(client: AsyncTriverse) -> None:
         async with asyncio.TaskGroup() as group:
             for _ in range(2):
@@ -142,8 +142,8 @@ def test_neither_does_a_group_of_errors_nor_asyncio_that_is_debugged(everything_
         return "".join(traceback_text(error) for error in caught.value.exceptions)
 
     with serving(lambda received: echo(received, 401)) as server:
-        said = asyncio.run(run(), debug=True)
-    assert not occurrences(KEY, said + everything_logged.getvalue())
+        shown = asyncio.run(run(), debug=True)
+    assert not occurrences(KEY, shown + everything_logged.getvalue())
 
 
 @each_mode
@@ -174,25 +174,25 @@ def refused_by_proxy(received: Received) -> bytes:
 
 
 @each_mode
-def test_nor_do_the_credentials_of_a_proxy_show(
+def test_the_credentials_of_a_proxy_are_not_shown(
     mode: Mode, everything_logged: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether it refuses the call, breaks it, or cannot be reached."""
+    """The proxy refuses the request, resets the connection, or cannot be reached."""
     credentials = b64encode(f"someone:{PASSWORD}".encode()).decode()
     base_url = "https://service.example/api/v1"
-    said = ""
+    shown = ""
     with Server() as gone:
         pass
     with serving(refused_by_proxy) as refusing, Server(lambda peer: peer.reset()) as breaking:
         for port in (refusing.port, breaking.port, gone.port):
             proxy = f"http://someone:{quote(PASSWORD, safe='')}@127.0.0.1:{port}"
             monkeypatch.setenv("HTTPS_PROXY", proxy)
-            said += drive(mode, fails, fails_too, api_key=KEY, base_url=base_url, max_retries=0)
+            shown += drive(mode, fails, fails_too, api_key=KEY, base_url=base_url, max_retries=0)
         heads = [received.header("Proxy-Authorization") for received in refusing.requests]
     assert heads == [f"Basic {credentials}"]
-    assert not occurrences(PASSWORD, said + everything_logged.getvalue())
-    assert credentials not in said + everything_logged.getvalue()
-    assert not occurrences(KEY, said + everything_logged.getvalue())
+    assert not occurrences(PASSWORD, shown + everything_logged.getvalue())
+    assert credentials not in shown + everything_logged.getvalue()
+    assert not occurrences(KEY, shown + everything_logged.getvalue())
 
 
 # --- In the tools --------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Many tenants, one pool: no request carries another's key, and no answer reaches another.
+"""Many tenants share one pool: no request carries the key of another tenant, and no response reaches another one.
 
 `python tests/reliability/test_races.py [CALLS]` makes many more calls, and writes docs/evidence/races.md.
 """
@@ -37,23 +37,23 @@ FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 PAGE = "races-free-threaded.md" if FREE_THREADED else "races.md"
 EVIDENCE = Path(__file__).parents[2] / "docs" / "evidence" / PAGE
 
-# For those whose key comes from a callable that looks who is asking.
-asking: ContextVar[int] = ContextVar("asking")
+# Read by the key callable of the client.
+current_tenant: ContextVar[int] = ContextVar("current_tenant")
 
 
 def key_of_this_caller() -> str:
-    return key_of(asking.get())
+    return key_of(current_tenant.get())
 
 
 def choose(seed: int, calls: int) -> list[tuple[int, bool]]:
-    """Whom to call for, and whether by a view with that key, or by the one client that looks who is asking."""
-    chance = random.Random(seed)  # noqa: S311 - the same each time, as it should be
+    """Return the tenant of each call, and whether it is made by a view or by the client with the key callable."""
+    chance = random.Random(seed)  # noqa: S311 - seeded, to be reproducible
     return [(chance.randrange(TENANTS), chance.random() < 0.5) for _ in range(calls)]
 
 
 def work(client: Triverse, seed: int, calls: int, wrong: list[int]) -> None:
     for tenant, by_view in choose(seed, calls):
-        asking.set(tenant)
+        current_tenant.set(tenant)
         mine = client.with_options(api_key=key_of(tenant)) if by_view else client
         if mine.request("GET", f"/tenants/{tenant}", into=int) != tenant:
             wrong.append(tenant)
@@ -61,7 +61,7 @@ def work(client: Triverse, seed: int, calls: int, wrong: list[int]) -> None:
 
 async def async_work(client: AsyncTriverse, seed: int, calls: int, wrong: list[int]) -> None:
     for tenant, by_view in choose(seed, calls):
-        asking.set(tenant)
+        current_tenant.set(tenant)
         mine = client.with_options(api_key=key_of(tenant)) if by_view else client
         if await mine.request("GET", f"/tenants/{tenant}", into=int) != tenant:
             wrong.append(tenant)
@@ -103,7 +103,7 @@ def race(mode: Mode, calls: int) -> tuple[int, Counts]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_no_key_and_no_answer_crosses_between_tenants(mode: Mode) -> None:
+def test_no_key_and_no_response_reaches_another_tenant(mode: Mode) -> None:
     wrong, tally = race(mode, 30)
     assert (wrong, tally.crossed, tally.requests) == (0, 0, 30 * WORKERS)
 

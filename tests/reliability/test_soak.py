@@ -1,4 +1,4 @@
-"""A hundred workers against a server of mixed faults, for minutes: `python tests/reliability/test_soak.py [SECONDS]`.
+"""A hundred workers call a server with random faults for minutes: `python tests/reliability/test_soak.py [SECONDS]`.
 
 Fails unless every call and every request is accounted for, and memory, sockets and tasks stay level. As a program it
 writes docs/evidence/soak.md.
@@ -47,19 +47,19 @@ EVIDENCE = Path(__file__).parents[2] / "docs" / "evidence" / "soak.md"
 
 @contextmanager
 def soaked(mode: Mode, seconds: float) -> Generator[tuple[Part, Account, RemoteServer]]:
-    """One client for so long, with its account."""
-    chance = random.Random(SEED)  # noqa: S311 - the same each time, as it should be
+    """Run one client for this long, and yield its records, its account and the server."""
+    chance = random.Random(SEED)  # noqa: S311 - seeded, to be reproducible
     runtime = Runtime(time.monotonic, time.time, lambda: chance.random() / 20, str)
     with pytest.MonkeyPatch.context() as patch, faulty_server(SEED) as server:
         patch.setattr("triverse.clients.system.SYSTEM", runtime)
         part = run(mode, server.url, seconds)
         wait_until_closed(server)
-        yield part, account(part, server.books(), server.read()), server
+        yield part, account(part, server.counts(), server.read()), server
 
 
 def wait_until_closed(server: RemoteServer) -> None:
     until = time.monotonic() + 10
-    while server.books().open:
+    while server.counts().open:
         assert time.monotonic() < until, "a connection is left open"
         time.sleep(0.05)
 
@@ -127,7 +127,7 @@ def write_evidence(seconds: float) -> None:
             stays_level(part)
             calls.append(_row(mode, sums.started, sums.answered, sums.failed, _kinds(part)))
             requests.append(_row(mode, sums.attempts, sums.read, sums.unread, sums.expired))
-            level.append(_level_row(part, server.books().connections))
+            level.append(_level_row(part, server.counts().connections))
     tables = ((CALLS, calls), (REQUESTS, requests), (LEVEL, level))
     bounds = {"most": MOST_GROWN, "objects": MOST_OBJECTS}
     EVIDENCE.write_text(_head(seconds) + "".join(text.format(rows="".join(rows), **bounds) for text, rows in tables))

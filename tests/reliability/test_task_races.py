@@ -26,8 +26,8 @@ WORKERS = 20
 ROUNDS = 5
 CONNECTIONS = 8
 
-# Who asks, for a client whose key comes from a callable.
-asking: ContextVar[int] = ContextVar("asking")
+# Read by the key callable of the client.
+current_tenant: ContextVar[int] = ContextVar("current_tenant")
 
 
 def key_of(tenant: int) -> str:
@@ -36,7 +36,7 @@ def key_of(tenant: int) -> str:
 
 @define
 class Service:
-    """The id of each task is the number of its tenant."""
+    """A service in which the id of each task is the number of its tenant."""
 
     order_ids: list[str] = field(factory=list[str])
     uploads: int = 0
@@ -94,7 +94,7 @@ def check(tenant: int, uploaded: UploadedFile, created: Task, finished: Task, pa
 def work(client: Triverse, folder: Path, worker: int) -> None:
     for number in range(ROUNDS):
         tenant = worker * ROUNDS + number
-        asking.set(tenant)
+        current_tenant.set(tenant)
         mine = client.with_options(api_key=key_of(tenant)) if number % 2 else client
         uploaded = mine.uploads.image(picture_of(tenant))
         created = mine.tasks.text_to_mesh(prompt_of(tenant))
@@ -105,7 +105,7 @@ def work(client: Triverse, folder: Path, worker: int) -> None:
 async def async_work(client: AsyncTriverse, folder: Path, worker: int) -> None:
     for number in range(ROUNDS):
         tenant = worker * ROUNDS + number
-        asking.set(tenant)
+        current_tenant.set(tenant)
         mine = client.with_options(api_key=key_of(tenant)) if number % 2 else client
         uploaded = await mine.uploads.image(picture_of(tenant))
         created = await mine.tasks.text_to_mesh(prompt_of(tenant))
@@ -114,7 +114,7 @@ async def async_work(client: AsyncTriverse, folder: Path, worker: int) -> None:
 
 
 def key_of_this_caller() -> str:
-    return key_of(asking.get())
+    return key_of(current_tenant.get())
 
 
 def race_threads(url: str, folder: Path) -> None:
@@ -146,7 +146,7 @@ async def race_tasks(url: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_no_task_no_id_and_no_file_crosses_between_tenants(mode: Mode, tmp_path: Path) -> None:
+def test_no_task_no_id_and_no_file_reaches_another_tenant(mode: Mode, tmp_path: Path) -> None:
     service = Service()
     with serving(service.respond) as server:
         race: Callable[[], None] = partial(race_threads, server.url, tmp_path)

@@ -1,4 +1,4 @@
-"""The key does not show in what comes of quotes, creations, waits and transfers, whatever the service echoes."""
+"""Quotes, creations, waits and transfers never show the key, even if the service repeats it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from triverse import AsyncTriverse, InvalidResponseError, Task, TaskFailedError,
 KEY = "tv/live+key=0123456789%abcdef"
 TASK_ID = str(TASK["task_uuid"])
 
-# Nothing is written there: each download in here fails.
+# Nothing is written there, because each download in this file fails.
 TARGET = Path(gettempdir(), "triverse-test-of-secrecy.glb")
 
 
@@ -71,7 +71,7 @@ def outcome_of(mode: Mode, call: str, url: str) -> object:
 
 
 def shown(outcome: object) -> str:
-    """All that a user, or a tool of the user's, may see of it."""
+    """Return all texts and bytes of an outcome that a user or a tool may see."""
     text = f"{outcome!r} {outcome} {pickle.dumps(outcome)!r}"
     if isinstance(outcome, TriverseError):
         text += traceback_text(outcome) + repr(outcome.task)
@@ -80,12 +80,12 @@ def shown(outcome: object) -> str:
 
 def echo(received: Received, status: int) -> bytes:
     key = received.header("Authorization").removeprefix("Bearer ")
-    told = {"code": 1001, "message": f"{key} and client_order_id", "suggestion": b64encode(key.encode()).decode()}
-    return answer(told, status, {"X-Echo": key, "X-Request-Id": key, "Retry-After": "0"}, reason=key)
+    body = {"code": 1001, "message": f"{key} and client_order_id", "suggestion": b64encode(key.encode()).decode()}
+    return answer(body, status, {"X-Echo": key, "X-Request-Id": key, "Retry-After": "0"}, reason=key)
 
 
 def echoed_in_a_task(received: Received, **fields: object) -> bytes:
-    """A task with the key in each of its fields, also where no text belongs."""
+    """Return a task with the key in each of its fields, even in those that are no text."""
     key = received.header("Authorization").removeprefix("Bearer ")
     texts = dict.fromkeys(("flow_name", "created_at", "progress", "read_after_write_header", "client_order_id"), key)
     objects = {"error": {"message": key}, "output": {key: key}, "queue": {"position": key}, "unknown": [key, {key: 1}]}
@@ -94,12 +94,12 @@ def echoed_in_a_task(received: Received, **fields: object) -> bytes:
 
 @each_mode
 @each_call
-def test_an_echo_of_the_service_does_not_bring_the_key_to_light(
+def test_a_response_that_repeats_the_key_does_not_show_it(
     call: str, mode: Mode, everything_logged: io.StringIO
 ) -> None:
     for status in (200, 302, 400, 401, 403, 404, 409, 429, 500, 503):
         if (call, status) == ("upload", 429):
-            continue  # an upload waits until it is let through
+            continue  # an upload waits until the service accepts it
         with (
             warnings.catch_warnings(record=True) as warned,
             serving(lambda received, status=status: echo(received, status)) as server,  # type: ignore[misc]  # mypy does not infer such a lambda
@@ -113,7 +113,7 @@ def test_an_echo_of_the_service_does_not_bring_the_key_to_light(
 
 @each_mode
 @pytest.mark.parametrize("url", [f"ftp://files.example/{KEY}", f"/{KEY}", f"http://{quote(KEY, safe='')}@127.0.0.1:9/"])
-def test_a_preview_url_that_echoes_the_key_does_not_show_it(
+def test_a_preview_url_that_repeats_the_key_does_not_show_it(
     url: str, mode: Mode, everything_logged: io.StringIO
 ) -> None:
     with serving(lambda _: answer(envelope({"download_url": url, "preview_url": url}))) as server:
@@ -128,7 +128,7 @@ def test_a_preview_url_that_echoes_the_key_does_not_show_it(
     ("fields", "kind"),
     [({}, Task), ({"status": "FAILED"}, TaskFailedError), ({"status": 5}, TriverseError), ({"status": KEY}, object)],
 )
-def test_a_task_that_echoes_the_key_does_not_show_it(
+def test_a_task_that_repeats_the_key_does_not_show_it(
     call: str, fields: dict[str, object], kind: type, mode: Mode, everything_logged: io.StringIO
 ) -> None:
     with serving(lambda received: echoed_in_a_task(received, **fields)) as server:

@@ -1,4 +1,4 @@
-"""A system that can start no more threads: each call works or ends in an error of ours, and the client works after."""
+"""If the system cannot start more threads, calls succeed or raise one of our errors, and the client still works."""
 
 from __future__ import annotations
 
@@ -91,13 +91,13 @@ def refuse_threads(patch: pytest.MonkeyPatch) -> None:
     def start(thread: threading.Thread) -> None:
         if thread.name.startswith(("asyncio_", "AnyIO", "triverse-")):
             raise RuntimeError("can't start new thread")
-        start_thread(thread)  # of the server
+        start_thread(thread)  # a thread of the test's server
 
     async def refuse(*_: object, **__: object) -> Never:
         raise RuntimeError("can't start new thread")
 
     patch.setattr(threading.Thread, "start", start)
-    # trio keeps its threads from earlier tests. anyio has a reference of its own.
+    # trio keeps threads of earlier tests. anyio's trio backend has its own reference to this function.
     patch.setattr("trio.to_thread.run_sync", refuse)
     patch.setattr("anyio._backends._trio.run_sync", refuse)
 

@@ -1,4 +1,4 @@
-"""Whatever a server or the network does to a transfer: the whole file or one of our errors, and nothing left behind."""
+"""Each fault of a transfer ends in the whole file or one of our errors, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from triverse import AsyncTriverse, Triverse, TriverseError
 from triverse.core.runtime import Runtime
 
 TASK = "7d0f2c4e-1b3a-4c5d-8e6f-9a0b1c2d3e4f"
-# Longer than the buffers of a connection.
+# Larger than the buffers of a connection.
 LARGE = FILE + bytes(8_000_000)
 Outcome: TypeAlias = str
 

@@ -1,1 +1,1 @@
-"""What the tests stand on: servers, keys and other props."""
+"""Helpers of the tests: servers, clients, keys and files."""

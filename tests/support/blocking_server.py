@@ -1,4 +1,4 @@
-"""A service on a real socket that can hold requests back, and notices when a client closes its connection."""
+"""A service on a real socket that can hold requests, and notices when a client closes its connection."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class BlockingServer(ThreadingHTTPServer):
 
     @property
     def held(self) -> int:
-        """How many requests are held."""
+        """Return how many requests are held."""
         with self.lock:
             return sum(n for key, n in self.requests.items() if key.startswith("hold")) - self.closed
 
@@ -68,7 +68,7 @@ class BlockingServer(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # head and body in one packet
-    server: BlockingServer  # pyright: ignore[reportIncompatibleVariableOverride]  # the one server that has this handler
+    server: BlockingServer  # pyright: ignore[reportIncompatibleVariableOverride]  # only this server class uses this handler
 
     def do_GET(self) -> None:
         key = str(self.headers["Authorization"]).removeprefix("Bearer ")

@@ -1,4 +1,4 @@
-"""What is cancelled, and against whom: the scenarios of the tests of cancellation."""
+"""Scenarios of the cancellation tests: the call that is cancelled, and the server that it calls."""
 
 from __future__ import annotations
 
@@ -53,17 +53,17 @@ async def call_with_an_async_key(client: AsyncTriverse, cut: Cut) -> CancelResul
 
 
 async def call_with_others_behind(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
-    """Those who wait in line get its place, and an answer each."""
+    """Cancel a call that holds the only permit: each waiting call gets the permit and succeeds."""
     return await _among(cut, client.users.balance, first=True)
 
 
 async def call_with_others_before(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
-    """It leaves the line, and nobody behind it loses a place by that."""
+    """Cancel a call that waits for a permit: the other calls still succeed."""
     return await _among(cut, client.users.balance, first=False)
 
 
 async def call_that_others_share(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
-    """One of the others asks in its place."""
+    """Cancel the leader of a shared request: one of the other callers sends the request again."""
     return await _among(cut, lambda: client.users.balance(max_age=60), first=True)
 
 
@@ -72,7 +72,7 @@ async def call_that_shares_anothers(client: AsyncTriverse, cut: Cut) -> CancelRe
 
 
 async def _among(cut: Cut, call: Call, *, first: bool) -> CancelResult[object]:
-    """One call is cut, and the others that came after or before it get what they asked for."""
+    """Cancel one call. The others, which began after or before it, succeed."""
     answers: list[UserBalance] = []
     endings: list[CancelResult[object]] = []
 
@@ -92,7 +92,7 @@ async def _among(cut: Cut, call: Call, *, first: bool) -> CancelResult[object]:
 
 
 async def balances_of_many(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
-    """With those that are asked for in the background."""
+    """Cancel the iteration while requests run in the background."""
     keys = {str(number): f"tv-another-key-{number}" for number in range(6)}
 
     async def all_of_them() -> UserBalance:
@@ -104,7 +104,7 @@ async def balances_of_many(client: AsyncTriverse, cut: Cut) -> CancelResult[obje
 
 
 async def wait_for_more_credits(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
-    """It looks once, and waits to look again."""
+    """Cancel a wait for credits: at its first poll, or in the pause before the next one."""
 
     async def wait() -> UserBalance:
         with pytest.raises(DeadlineExceededError):
@@ -123,7 +123,7 @@ async def quote_of_a_task(client: AsyncTriverse, cut: Cut) -> CancelResult[objec
 
 
 async def creation_of_a_task(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
-    """With an image that is uploaded first."""
+    """Cancel a creation that first uploads an image."""
 
     async def create() -> UserBalance:
         await client.tasks.image_to_model(PNG)
@@ -133,7 +133,7 @@ async def creation_of_a_task(client: AsyncTriverse, cut: Cut) -> CancelResult[ob
 
 
 async def wait_for_a_task(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
-    """With its pause before the first poll, and with a callback that waits, too."""
+    """Cancel a wait: in the pause before its first poll, at a poll, or in its async callback."""
     task = await client.tasks.text_to_model("a brass helmet")
 
     async def wait() -> UserBalance:
@@ -169,7 +169,7 @@ async def closing(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
 
 
 async def call_that_is_refused(client: AsyncTriverse, cut: Cut) -> CancelResult[object]:
-    """The error is as good an answer as any."""
+    """Cancel a call that otherwise ends in an error."""
 
     async def refused() -> UserBalance:
         with pytest.raises(InvalidResponseError):
@@ -180,7 +180,7 @@ async def call_that_is_refused(client: AsyncTriverse, cut: Cut) -> CancelResult[
 
 
 def fails_first(peer: Peer) -> None:
-    """The first request of each connection is told to come again."""
+    """Answer the first request of each connection with a 503."""
     peer.request()
     peer.send(answer({"code": 5003, "message": "down"}, 503))
     while peer.request() is not None:
@@ -188,7 +188,7 @@ def fails_first(peer: Peer) -> None:
 
 
 def hangs_up_first(peer: Peer) -> None:
-    """Every other connection gets half an answer."""
+    """Send an incomplete response on each connection with an odd number."""
     while peer.request() is not None:
         if peer.number % 2:
             peer.send(WHOLE[:-9])
@@ -196,7 +196,7 @@ def hangs_up_first(peer: Peer) -> None:
         peer.send(WHOLE)
 
 
-def says_too_much(peer: Peer) -> None:
+def replies_twice(peer: Peer) -> None:
     while peer.request() is not None:
         peer.send(WHOLE + WHOLE)
 
@@ -212,7 +212,7 @@ def never_ends(peer: Peer) -> None:
 
 
 def silent_at_first(peer: Peer) -> None:
-    """The first connection of all gets no answer."""
+    """Send no response on the first connection."""
     while peer.request() is not None:
         if peer.number == 1:
             peer.pause()
@@ -221,7 +221,7 @@ def silent_at_first(peer: Peer) -> None:
 
 
 TASK_SCENARIOS: tuple[Scenario, ...] = (quote_of_a_task, creation_of_a_task, wait_for_a_task)
-# How many connections the client may have, beside.
+# With each scenario, the client's `max_connections`.
 SCENARIOS: tuple[tuple[Scenario, int], ...] = (
     (first_call, 4),
     (second_call, 4),
@@ -238,6 +238,6 @@ SCENARIOS: tuple[tuple[Scenario, int], ...] = (
 SCRIPTS: tuple[tuple[Script, Scenario], ...] = (
     (fails_first, first_call),
     (hangs_up_first, first_call),
-    (says_too_much, second_call),
+    (replies_twice, second_call),
     (never_ends, call_that_is_refused),
 )

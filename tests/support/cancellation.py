@@ -1,4 +1,4 @@
-"""Cancelling a coroutine at a chosen one of the points where it waits, on asyncio and on trio."""
+"""Cancels a coroutine at its n-th wait, on asyncio and on trio."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ __all__ = ["CANCEL_METHODS", "MESSAGE", "CancelMethod", "CancelResult", "cancell
 T = TypeVar("T")
 
 CancelMethod: TypeAlias = Literal["while it waits", "as the wait ends", "again and again", "by its scope"]
-"""How the cancellation comes. All but the last are those of asyncio's own `Task.cancel()`."""
+"""How the coroutine is cancelled. All but the last use asyncio's `Task.cancel()`."""
 
 CANCEL_METHODS: dict[str, tuple[CancelMethod, ...]] = {
     "asyncio": ("while it waits", "as the wait ends", "again and again", "by its scope"),
     "trio": ("by its scope",),
 }
 
-MESSAGE = "because I say so"
+MESSAGE = "cancelled by the test"
 
 AtWait: TypeAlias = Callable[[int, object], None]
 
 
 @dataclass(frozen=True)
 class CancelResult(Generic[T]):
-    """How it ended.
+    """How the coroutine ended.
 
     Attributes:
-        reached: whether it ever came to the point where it was to be cancelled.
-        cancelled: whether the cancellation came out of it.
-        value: what came out of it otherwise.
-        said: the cancellation's own words, by which it is known again.
+        reached: whether it reached the wait at which it should be cancelled.
+        cancelled: whether it ended by the cancellation.
+        value: what it returned otherwise.
+        message: the message of the cancellation, which identifies it.
     """
 
     reached: bool
     cancelled: bool
     value: T | None
-    said: str | None = None
+    message: str | None = None
 
 
 @types.coroutine
 def _watched(work: Coroutine[object, object, T], at_wait: AtWait) -> Generator[object, object, T]:
-    """Do the work, and tell of each wait before the event loop hears of it."""
+    """Run the coroutine, and call `at_wait` at each wait before the event loop receives it."""
     sent: object = None
     failed: BaseException | None = None
     number = 0
@@ -62,12 +62,12 @@ def _watched(work: Coroutine[object, object, T], at_wait: AtWait) -> Generator[o
         sent = failed = None
         try:
             sent = yield waited
-        except BaseException as error:  # noqa: BLE001 - it is the work's to see
+        except BaseException as error:  # noqa: BLE001 - it is raised in the coroutine
             failed = error
 
 
 async def cancelled_at(number: int, way: CancelMethod, work: Coroutine[object, object, T]) -> CancelResult[T]:
-    """Do the work in a task of its own, and cancel it at the wait of this number, counted from 1."""
+    """Run the coroutine in its own task, and cancel it at the wait with this number, counted from 1."""
     return await (_by_scope(number, work) if way == "by its scope" else _by_task(number, way, work))
 
 
@@ -95,7 +95,7 @@ async def _by_task(number: int, way: CancelMethod, work: Coroutine[object, objec
             return
         reached = True
         if way == "as the wait ends" and isinstance(waited, asyncio.Future):
-            # It hears before the task does, which so has its answer and its cancellation at once.
+            # This callback runs before the task wakes up, so the task has a result and a cancellation at once.
             cast("asyncio.Future[object]", waited).add_done_callback(lambda _: task.cancel(MESSAGE))
         else:
             task.cancel(MESSAGE)

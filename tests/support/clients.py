@@ -1,4 +1,4 @@
-"""Calls by either client, so that one test speaks for sync, asyncio and trio; where sockets matter, for uvloop, too."""
+"""Runs the same calls with both clients: sync, asyncio and trio. Tests of sockets use uvloop as well."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ KEY = "tv-key-for-tests-0123456789"
 
 Mode: TypeAlias = Literal["sync", "asyncio", "trio", "uvloop"]
 MODES: tuple[Mode, ...] = ("sync", "asyncio", "trio")
-# The loop of many web applications: asyncio, with sockets of its own.
+# Many web applications run on uvloop: an asyncio event loop with its own socket code.
 MODES_AND_UVLOOP: tuple[Mode, ...] = (*MODES, "uvloop")
 UVLOOP = "asyncio", {"use_uvloop": True}
 
 
 class Options(TypedDict, total=False):
-    """What both constructors take."""
+    """Options of both constructors."""
 
     api_key: str | Callable[[], str]
     base_url: str

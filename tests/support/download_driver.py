@@ -29,7 +29,7 @@ BROKEN = AttemptFailed(OSError("reset"), FailureKind.BROKEN)
 
 @frozen
 class Answer:
-    """A response: its head, and its body, which may break."""
+    """A response with a head and a body, which may break off."""
 
     reply: Reply
     chunks: Sequence[bytes | AttemptFailed] = ()
@@ -39,7 +39,7 @@ Scripted: TypeAlias = "Answer | AttemptFailed | Response[Asset] | TriverseError"
 
 
 def answer(body: bytes | object = b"", status: int = 200, *, cut: int | None = None, **headers: str | None) -> Answer:
-    """A response. Headers have underscores; None removes one. With `cut`, the body breaks after that many bytes."""
+    """Return a response. Header names have underscores; None removes a header. `cut` is where the body breaks."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {"content_length": str(len(data)), **headers}
     raw = [
@@ -52,19 +52,19 @@ def answer(body: bytes | object = b"", status: int = 200, *, cut: int | None = N
 
 
 def rest(body: bytes, offset: int, *, cut: int | None = None, **headers: str | None) -> Answer:
-    """A 206 with the rest of a file."""
+    """Return a 206 with the rest of a file."""
     content_range = f"bytes {offset}-{len(body) - 1}/{len(body)}"
     named: dict[str, Any] = {"content_range": content_range, **headers}
     return answer(body[offset:], 206, cut=cut, **named)
 
 
 def broken(failure: FailureKind = FailureKind.BROKEN) -> AttemptFailed:
-    """No response at all."""
+    """Return the outcome of an attempt without a response."""
     return BROKEN._replace(failure=failure)
 
 
 def asset(preview_url: str | None) -> Response[Asset]:
-    """The answer to the question for URLs."""
+    """Return the response to the request for URLs."""
     return Response(Asset("https://storage.example/x", preview_url), 200, Headers(), 1, 0.1)
 
 
@@ -73,9 +73,9 @@ class Run:
     """One flow, driven by hand.
 
     Attributes:
-        file: what was handed on since the file last began.
-        begins: each time it began.
-        attempts: each request that was sent.
+        file: the data since the file last began.
+        begins: an entry for each time the file began.
+        attempts: the requests that were sent.
     """
 
     plan: Stream
@@ -98,7 +98,7 @@ class Run:
         return dict(self.attempts[number].request.headers).get(name)
 
     def run(self, *script: Scripted) -> TriverseError | None:
-        """Answer each request by the next part of the script; returns the error in which it ends."""
+        """Answer each request with the next item of the script. Return the error in which the flow ends."""
         runtime = Runtime(lambda: self.now, lambda: 0.0, lambda: 0.5, lambda: "id")
         until = math.inf if self.plan.timeout is None else self.now + self.plan.timeout
         limits = TransferLimits(runtime, self.policy.max_retries, until)
@@ -112,7 +112,7 @@ class Run:
         except TriverseError as raised:
             error = raised
         assert error is None or error.task_uuid == self.plan.task_uuid
-        assert not left, f"{len(left)} responses were not asked for"
+        assert not left, f"{len(left)} responses were not requested"
         return error
 
     def _perform(self, effect: object, left: list[Scripted]) -> Any:
@@ -144,12 +144,12 @@ class Run:
 
 
 def download(max_retries: int = 2, timeout: float | None = None, **options: Any) -> Run:
-    """A download to a file."""
+    """Return the run of a download to a file."""
     names = {name: options.pop(name) for name in ("secure", "must_be_glb", "refreshes_key") if name in options}
     policy = Policy(max_retries=max_retries, refreshes_key=names.pop("refreshes_key", False))
     return Run(Download(task_uuid=TASK, to="x", timeout=timeout, **options), policy, **names)
 
 
 def stream(max_retries: int = 2, **options: Any) -> Run:
-    """A download that is read as a stream."""
+    """Return the run of a download that is read as a stream."""
     return Run(Stream(task_uuid=TASK, **options), Policy(max_retries=max_retries))

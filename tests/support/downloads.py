@@ -1,4 +1,4 @@
-"""A download that goes on until its process is killed. In a module of its own, so that a new process can import it."""
+"""A download that goes on until its process is killed. It has its own module, so that a new process can import it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls without a wire: an exchange, a clock that only moves when told to, and answers made by hand."""
+"""Calls without a network: an exchange, a clock that a test moves, and responses made by hand."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def reply(
     headers: dict[str, str] | None = None,
     key: Secret | None = None,
 ) -> Reply:
-    """An answer: by default the balance, in its envelope."""
+    """Return a response; by default, the balance in its envelope."""
     if answer is None:
         answer = {"code": 0, "message": "success", "data": BALANCE}
     raw = [(name.encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
@@ -38,12 +38,12 @@ def reply(
 
 
 def data(value: object) -> Reply:
-    """A success with this payload."""
+    """Return a success with this payload."""
     return reply(answer={"code": 0, "message": "success", "data": value})
 
 
 def unreachable(failure: FailureKind = FailureKind.BROKEN, cause: Exception | None = None) -> AttemptFailed:
-    """No answer."""
+    """Return the outcome of an attempt without a response."""
     return AttemptFailed(cause or OSError(f"as if {failure.value}"), failure)
 
 
@@ -66,7 +66,7 @@ class Call(Generic[T]):
 
     @property
     def waits(self) -> list[float]:
-        """Seconds waited before each attempt."""
+        """The seconds that the exchange waited before each attempt."""
         return [attempt.after for attempt in self.attempts]
 
     def run(self, outcomes: Iterable[Outcome]) -> Response[T] | TriverseError:
@@ -89,23 +89,23 @@ class Call(Generic[T]):
         self.now += attempt.after
 
     def response(self, *outcomes: Outcome) -> Response[T]:
-        """What the call answers."""
+        """Return the result of the call."""
         end = self.run(outcomes)
         assert isinstance(end, Response), repr(end)
         return end
 
     def error(self, *outcomes: Outcome) -> TriverseError:
-        """What the call fails with."""
+        """Return the error of the call."""
         end = self.run(outcomes)
         assert isinstance(end, TriverseError), repr(end)
         return end
 
 
 def balance_call(policy: Policy | None = None, *, seconds_per_attempt: float = 0.0) -> Call[users.UserBalance]:
-    """A call for the balance."""
+    """Return a call for the balance."""
     return Call(users.balance(), policy, seconds_per_attempt=seconds_per_attempt)
 
 
 def error_of(answer: Reply, into: type[object] = object) -> TriverseError:
-    """What one answer makes a call fail with."""
+    """Return the error of a call with this one response."""
     return Call(Request("GET", "/thing", into), Policy(max_retries=0)).error(answer)

@@ -1,4 +1,4 @@
-"""A fake service behind an httpx transport: no sockets, and each response is what the test has scripted."""
+"""A fake service behind an httpx transport, without sockets. The test chooses each response."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class FakeApi:
         script: overrides the accounts, one step for each request: a status to fail with, credits to return, or a
             function to call first.
         requests: how many requests each key sent.
-        pause: what an async response waits for.
-        hold: what a sync response waits for.
+        pause: awaited before each async response.
+        hold: called before each sync response.
     """
 
     accounts: dict[str, tuple[float, float]] = field(factory=lambda: {"key-of-one": (100.0, 0.0)})

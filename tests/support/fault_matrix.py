@@ -1,4 +1,4 @@
-"""One cell of the fault matrix: calls against a fault, and all that came of them."""
+"""One cell of the fault matrix: calls against a fault, and their outcome."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from triverse.core.structure import structurer
 __all__ = ["CASES", "DEADLINE", "ENDPOINTS", "Case", "Measurement", "expected", "measure"]
 
 DEADLINE = 0.4
-# Where a fault does not hang, a busy machine gets the time it needs.
+# The deadline of faults that do not hang: long enough for a busy machine.
 PATIENCE = 20.0
 
 
@@ -49,9 +49,9 @@ class Endpoint:
     """A call of the API.
 
     Attributes:
-        sync_way: makes it.
-        async_way: makes it, too.
-        repeated: when it makes another attempt: after each failure that may pass, or only if nothing was sent.
+        sync_way: makes the call with a sync client.
+        async_way: makes the call with an async client.
+        repeated: when the call is retried: after each transient failure, only if nothing was sent, or never.
     """
 
     sync_way: Callable[[Triverse], object]
@@ -70,7 +70,7 @@ ENDPOINTS: dict[str, Endpoint] = {
     "quote": request_of(lambda: api.tasks.quote("text-to-model")),
     "text-to-model": request_of(lambda: api.tasks.text_to_model("a brass helmet")),
     "text-to-mesh": request_of(lambda: api.tasks.text_to_mesh("a brass helmet"), "if unsent"),
-    # A single poll, since a fault would be there at the next one, too.
+    # A single poll, because each further poll would meet the same fault.
     "wait": Endpoint(
         lambda client: client.tasks.wait(TASK_ID, timeout=0),
         lambda client: client.tasks.wait(TASK_ID, timeout=0),
@@ -80,7 +80,7 @@ ENDPOINTS: dict[str, Endpoint] = {
 
 SUCCESS = "the right value"
 RIGHT = (
-    UserInfo(**{**ME, "id": UUID(str(ME["id"]))}),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # it is what its fields say
+    UserInfo(**{**ME, "id": UUID(str(ME["id"]))}),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the values have the types of the fields
     UserBalance(**BALANCE),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # JSON is untyped
     structurer(Task)(TASK, "data"),
     structurer(Quote)(QUOTE, "data"),
@@ -89,7 +89,7 @@ RIGHT = (
 
 @dataclass(frozen=True)
 class Case:
-    """A fault, a client, an endpoint."""
+    """A fault, a client and an endpoint."""
 
     fault: Fault
     mode: Mode
@@ -100,7 +100,7 @@ class Case:
         return DEADLINE if self.fault.hangs else PATIENCE
 
 
-# Whether anything was sent before such a break is a matter of chance, and so is another attempt that depends on it.
+# Whether anything was sent before these faults varies, so a retry that depends on it varies too.
 _AT_ONCE = frozenset({"hangs up at once", "reset at once"})
 CASES = [
     Case(fault, mode, endpoint)
@@ -113,13 +113,13 @@ CASES = [
 
 @dataclass(frozen=True)
 class Measurement:
-    """What came of it, in kind; and how long it took.
+    """The outcome of the calls of a case, and the seconds of the last one.
 
     Attributes:
-        outcome: the class of the error, or that it was none.
-        attempts: how often the key was asked for, which is once an attempt.
-        left_open: connections of a call that is over, except one that lies idle after a good answer.
-        left_running: tasks that the call left behind.
+        outcome: the class of the error, or `SUCCESS`.
+        attempts: how often the key callable was called, which is once per attempt.
+        left_open: connections that are open after the call, except an idle one after a complete response.
+        left_running: tasks that still run after the call.
     """
 
     outcome: str
@@ -134,7 +134,7 @@ class Measurement:
 
 
 def expected(case: Case) -> tuple[str, int, int, int]:
-    """A failure is told after one retry at most; a success is asked for twice, so that what lingers would show."""
+    """Return the expected kind. Each call has one retry; after a success there is a second call."""
     fault, outcome, repeated = case.fault, case.fault.outcome, ENDPOINTS[case.endpoint].repeated
     again = repeated == "always" or (repeated == "if unsent" and fault.unsent) or outcome is AuthenticationError
     attempts = 1 + (outcome is None) + (fault.retried and again)
@@ -150,8 +150,8 @@ def _ends_a_wait(outcome: type[TriverseError]) -> bool:
 
 
 @contextmanager
-def _nobody(fault: Fault) -> Generator[str]:
-    """An address where no connection is made: refused, or left to wait in a queue that is full."""
+def _unreachable(fault: Fault) -> Generator[str]:
+    """Yield a URL that accepts no connection: it is refused, or waits in a full backlog."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         port = listener.getsockname()[1]
         if fault.outcome is not DeadlineExceededError:
@@ -160,7 +160,7 @@ def _nobody(fault: Fault) -> Generator[str]:
             return
         fillers = [socket.socket() for _ in range(4)]
         for filler in fillers:
-            filler.setblocking(False)  # noqa: FBT003 - as the socket module has it
+            filler.setblocking(False)  # noqa: FBT003 - the signature of the socket module
             with suppress(BlockingIOError):
                 filler.connect(("127.0.0.1", port))
         yield f"http://127.0.0.1:{port}/api/v1"
@@ -169,7 +169,7 @@ def _nobody(fault: Fault) -> Generator[str]:
 
 
 class Run:
-    """Counts what a call does."""
+    """Records the attempts and the outcome of the calls of a case."""
 
     def __init__(self, case: Case, server: Server | None) -> None:
         self.case = case
@@ -188,7 +188,7 @@ class Run:
         return KEY
 
     @contextmanager
-    def told(self) -> Generator[None]:
+    def recorded(self) -> Generator[None]:
         started = time.monotonic()
         try:
             yield
@@ -206,7 +206,7 @@ class Run:
             self.outcome = "a wrong value"
 
     def _is_honest(self, error: TriverseError) -> bool:
-        """Whether the error of a creation has the id that was sent, and says that a task may exist if one may."""
+        """Whether the error of a creation has the id that was sent, and the correct `task_may_exist`."""
         received = [] if self.server is None else [request.body for request in self.server.requests]
         if not self.case.endpoint.startswith("text-to-") or not any(received):
             return True
@@ -220,62 +220,62 @@ class Run:
         return self.server is None or self.server.settled(still_open=idle)
 
     def hung_up(self) -> None:
-        """Let the server hang up after its answer, if it means to."""
+        """Wait until the server has closed the connection, if the fault closes it."""
         if self.server is not None and not self.case.fault.stays:
             assert self.server.settled()
 
 
-def _sync(story: Run, url: str) -> None:
-    case, call = story.case, ENDPOINTS[story.case.endpoint].sync_way
-    with Triverse(story.key, base_url=url, deadline=case.deadline, max_retries=1) as client:
-        with story.told():
-            story.check(call(client))
-        if story.outcome == SUCCESS:
-            story.hung_up()
-            with story.told():
-                story.check(call(client))
-        story.settled_while_open = story.settled()
+def _sync(run: Run, url: str) -> None:
+    case, call = run.case, ENDPOINTS[run.case.endpoint].sync_way
+    with Triverse(run.key, base_url=url, deadline=case.deadline, max_retries=1) as client:
+        with run.recorded():
+            run.check(call(client))
+        if run.outcome == SUCCESS:
+            run.hung_up()
+            with run.recorded():
+                run.check(call(client))
+        run.settled_while_open = run.settled()
 
 
-async def _async(story: Run, url: str) -> None:
-    case, call = story.case, ENDPOINTS[story.case.endpoint].async_way
-    async with AsyncTriverse(story.key, base_url=url, deadline=case.deadline, max_retries=1) as client:
+async def _async(run: Run, url: str) -> None:
+    case, call = run.case, ENDPOINTS[run.case.endpoint].async_way
+    async with AsyncTriverse(run.key, base_url=url, deadline=case.deadline, max_retries=1) as client:
         before = _tasks(case.mode)
-        with story.told():
-            story.check(await call(client))
-        if story.outcome == SUCCESS:
-            await anyio.to_thread.run_sync(story.hung_up)
-            with story.told():
-                story.check(await call(client))
-        story.left_running = _tasks(case.mode) - before
-        story.settled_while_open = await anyio.to_thread.run_sync(story.settled)
+        with run.recorded():
+            run.check(await call(client))
+        if run.outcome == SUCCESS:
+            await anyio.to_thread.run_sync(run.hung_up)
+            with run.recorded():
+                run.check(await call(client))
+        run.left_running = _tasks(case.mode) - before
+        run.settled_while_open = await anyio.to_thread.run_sync(run.settled)
 
 
 def _tasks(mode: Mode) -> int:
     return trio.lowlevel.current_statistics().tasks_living if mode == "trio" else len(asyncio.all_tasks())
 
 
-def _run(story: Run, url: str) -> None:
-    if story.case.mode == "sync":
-        return _sync(story, url)
+def _run(run: Run, url: str) -> None:
+    if run.case.mode == "sync":
+        return _sync(run, url)
 
     async def main() -> None:
-        await _async(story, url)
+        await _async(run, url)
 
-    return run_async(story.case.mode, main)
+    return run_async(run.case.mode, main)
 
 
 def measure(case: Case) -> Measurement:
-    """Make the calls."""
+    """Make the calls of a case."""
     fault = case.fault
     if fault.script is None:
-        with _nobody(fault) as url:
-            story = Run(case, None)
-            _run(story, url)
+        with _unreachable(fault) as url:
+            run = Run(case, None)
+            _run(run, url)
         left_open = 0
     else:
         with Server(fault.script, fault.context and fault.context()) as server:
-            story = Run(case, server)
-            _run(story, server.url)
-            left_open = int(not story.settled_while_open) or (0 if server.settled() else server.open_now)
-    return Measurement(story.outcome, story.attempts, left_open, story.left_running, story.seconds)
+            run = Run(case, server)
+            _run(run, server.url)
+            left_open = int(not run.settled_while_open) or (0 if server.settled() else server.open_now)
+    return Measurement(run.outcome, run.attempts, left_open, run.left_running, run.seconds)

@@ -1,4 +1,4 @@
-"""Every way in which a server, a proxy or the network can break the exchange: one small script each."""
+"""Faults of a server, a proxy or the network, one small script each."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ __all__ = ["FAULTS", "Fault", "data_for"]
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong, and what must come of it.
+    """A fault, and the outcome that a call must have.
 
     Attributes:
-        name: what happens, in words.
-        script: how the server plays it; None where nobody answers the connection at all.
-        outcome: the class of the error; None if the call succeeds all the same.
+        name: a short description.
+        script: what the server does; None if no server accepts the connection.
+        outcome: the class of the error; None if the call succeeds nevertheless.
         retried: whether a call tries again.
-        context: speaks TLS, with this certificate.
-        stays: whether the server keeps the connection after an answer that is good.
+        context: makes the TLS context of the server; None for plain HTTP.
+        stays: whether the server keeps the connection open after a correct response.
         unsent: whether the server cannot have received a request.
     """
 
@@ -50,18 +50,18 @@ class Fault:
 
     @property
     def hangs(self) -> bool:
-        """Whether only the deadline ends it."""
+        """Whether the call ends only at its deadline."""
         return self.outcome is DeadlineExceededError
 
 
 def data_for(received: Received) -> dict[str, object]:
-    """What the service would answer."""
+    """Return the body that the service would send."""
     known = {"me": ME, "balance": BALANCE, "quote": QUOTE}
     return envelope(known.get(received.path.rpartition("/")[2], TASK))
 
 
 def once(act: Callable[[Peer, bytes], None]) -> Script:
-    """Read a request, do this with the right answer, and hang up."""
+    """Read a request, pass the correct response to `act`, and close the connection."""
 
     def play(peer: Peer) -> None:
         received = peer.request()
@@ -71,8 +71,8 @@ def once(act: Callable[[Peer, bytes], None]) -> Script:
     return play
 
 
-def says(response: bytes) -> Script:
-    """Answer this to each request, and leave it to the client to hang up."""
+def replies(response: bytes) -> Script:
+    """Send this response to each request until the client closes the connection."""
 
     def play(peer: Peer) -> None:
         while peer.request() is not None:
@@ -81,8 +81,8 @@ def says(response: bytes) -> Script:
     return play
 
 
-def says_once(response: bytes) -> Script:
-    """Read a request, answer this, and hang up."""
+def replies_once(response: bytes) -> Script:
+    """Read a request, send this response, and close the connection."""
     return once(lambda peer, _: peer.send(response))
 
 
@@ -91,16 +91,16 @@ def head(*lines: str, status: str = "200 OK") -> bytes:
 
 
 def part(share: float) -> Script:
-    """Send only the first part of the right answer, and hang up."""
+    """Send only the first part of the correct response, and close the connection."""
     return once(lambda peer, right: peer.send(right[: int(len(right) * share)]))
 
 
 def then(last: Callable[[Peer], None], share: float) -> Script:
-    """Send the first part of the right answer, and do this."""
+    """Send the first part of the correct response, then call `last`."""
 
     def act(peer: Peer, right: bytes) -> None:
         peer.send(right[: int(len(right) * share)])
-        # What was sent arrives before the connection breaks.
+        # Time for the client to receive this part before the connection breaks.
         peer.pause(0.02)
         last(peer)
 
@@ -122,19 +122,19 @@ def trickled_body(peer: Peer, right: bytes) -> None:
 
 
 def with_body(change: Callable[[bytes], bytes], *lines: str) -> Script:
-    """The right answer with its body changed; its length is told rightly unless the lines tell another."""
+    """Send the correct response with its body changed. The header lines are these, or else a correct Content-Length."""
 
     def act(peer: Peer, right: bytes) -> None:
         body = change(right.partition(b"\r\n\r\n")[2])
-        told = lines or (f"Content-Length: {len(body)}",)
-        peer.send(head(*told) + body)
+        header_lines = lines or (f"Content-Length: {len(body)}",)
+        peer.send(head(*header_lines) + body)
 
     return once(act)
 
 
 @cache
 def bomb() -> bytes:
-    """A quarter of a gibibyte, in a quarter of a mebibyte."""
+    """Return 256 MiB of zeros, compressed by gzip to 0.25 MiB."""
     squeezer = zlib.compressobj(1, zlib.DEFLATED, 31)
     return b"".join(squeezer.compress(bytes(1 << 20)) for _ in range(256)) + squeezer.flush()
 
@@ -166,7 +166,7 @@ CREDITS = ("balance", "frozen", "cost_credits", "available_credits")
 
 
 def smuggle(peer: Peer) -> None:
-    """Two responses to the first request: the second must never answer the next one."""
+    """Send two responses to each request. The second one must never be taken for the response to the next request."""
     while (received := peer.request()) is not None:
         peer.send(
             answer(data_for(received))
@@ -176,7 +176,7 @@ def smuggle(peer: Peer) -> None:
 
 def alert(peer: Peer, right: bytes) -> None:
     peer.send(right[: len(right) - 20])
-    # A fatal alert in the clear, where an encrypted record belongs.
+    # An unencrypted fatal alert, where TLS 1.3 requires an encrypted record.
     peer.raw_send(b"\x15\x03\x03\x00\x02\x02\x28")
 
 
@@ -192,7 +192,7 @@ def slow(peer: Peer) -> None:
 
 
 def drops_second(peer: Peer) -> None:
-    """Nothing tells before that it will, so the call is tried again over another connection."""
+    """Close the connection at its second request. The client cannot know beforehand, so it retries on another one."""
     one_answer(peer)
     peer.request()
 
@@ -305,13 +305,16 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault("gzip bomb", gzipped(lambda _: bomb()), InvalidResponseError),
     Fault("body without end", once(endless), InvalidResponseError),
-    Fault("one header of a megabyte", says(head("X-Big: " + "x" * (1 << 20))), ConnectionFailedError, retried=True),
+    Fault("one header of a megabyte", replies(head("X-Big: " + "x" * (1 << 20))), ConnectionFailedError, retried=True),
     Fault(
-        "fifty thousand headers", says(head(*[f"X-{n}: x" for n in range(50_000)])), ConnectionFailedError, retried=True
+        "fifty thousand headers",
+        replies(head(*[f"X-{n}: x" for n in range(50_000)])),
+        ConnectionFailedError,
+        retried=True,
     ),
-    Fault("header without a colon", says(head("this is no header")), ConnectionFailedError, retried=True),
-    Fault("header with control characters", says(head("X-Bad: a\x00b\x07")), ConnectionFailedError, retried=True),
-    Fault("header name with a space", says(head("X Bad: yes")), ConnectionFailedError, retried=True),
+    Fault("header without a colon", replies(head("this is no header")), ConnectionFailedError, retried=True),
+    Fault("header with control characters", replies(head("X-Bad: a\x00b\x07")), ConnectionFailedError, retried=True),
+    Fault("header name with a space", replies(head("X Bad: yes")), ConnectionFailedError, retried=True),
     Fault(
         "headers in another encoding",
         with_body(lambda body: body, "X-Bad: \xff\xfe", "X-Request-Id: \xe9\xe8", "Connection: close"),
@@ -322,14 +325,14 @@ FAULTS: tuple[Fault, ...] = (
         with_body(lambda body: body, "X-Id: 1\nSet-Cookie: evil=1\n X: 2", "Connection: close"),
         None,
     ),
-    Fault("not HTTP at all", says_once(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"), ConnectionFailedError, retried=True),
-    Fault("HTTP/0.9", says_once(b'{"code": 0}'), ConnectionFailedError, retried=True),
-    Fault("HTTP/3.7", says(b"HTTP/3.7 200 OK\r\nContent-Length: 0\r\n\r\n"), InvalidResponseError),
-    Fault("status that is no number", says(head(status="abc OK")), ConnectionFailedError, retried=True),
-    Fault("status 999", says(head("Content-Length: 0", status="999 What")), APIError),
+    Fault("not HTTP at all", replies_once(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"), ConnectionFailedError, retried=True),
+    Fault("HTTP/0.9", replies_once(b'{"code": 0}'), ConnectionFailedError, retried=True),
+    Fault("HTTP/3.7", replies(b"HTTP/3.7 200 OK\r\nContent-Length: 0\r\n\r\n"), InvalidResponseError),
+    Fault("status that is no number", replies(head(status="abc OK")), ConnectionFailedError, retried=True),
+    Fault("status 999", replies(head("Content-Length: 0", status="999 What")), APIError),
     Fault(
         "switches protocols",
-        says_once(head("Upgrade: magic", "Connection: Upgrade", status="101 Switching Protocols")),
+        replies_once(head("Upgrade: magic", "Connection: Upgrade", status="101 Switching Protocols")),
         ConnectionFailedError,
         retried=True,
     ),
@@ -340,28 +343,28 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault("a flood of informational answers", once(flood), DeadlineExceededError),
     Fault("a second answer smuggled in", smuggle, None),
-    Fault("empty answer", says(head("Content-Length: 0")), InvalidResponseError),
-    Fault("no content", says(head(status="204 No Content")), InvalidResponseError),
-    Fault("HTML with status 200", says(answer(PORTAL, headers={"Content-Type": "text/html"})), InvalidResponseError),
-    Fault("HTML of a gateway", says(answer(GATEWAY, 502)), ServerError, retried=True),
-    Fault("empty 503", says(answer(b"", 503)), ServiceUnavailableError, retried=True),
-    Fault("403 of a firewall", says(answer(b"<h1>Blocked</h1>", 403)), PermissionDeniedError),
+    Fault("empty answer", replies(head("Content-Length: 0")), InvalidResponseError),
+    Fault("no content", replies(head(status="204 No Content")), InvalidResponseError),
+    Fault("HTML with status 200", replies(answer(PORTAL, headers={"Content-Type": "text/html"})), InvalidResponseError),
+    Fault("HTML of a gateway", replies(answer(GATEWAY, 502)), ServerError, retried=True),
+    Fault("empty 503", replies(answer(b"", 503)), ServiceUnavailableError, retried=True),
+    Fault("403 of a firewall", replies(answer(b"<h1>Blocked</h1>", 403)), PermissionDeniedError),
     Fault(
         "401 with a challenge",
-        says(answer(b"", 401, {"WWW-Authenticate": "Basic realm=x"})),
+        replies(answer(b"", 401, {"WWW-Authenticate": "Basic realm=x"})),
         AuthenticationError,
         retried=True,
     ),
-    Fault("407 of a proxy", says(answer(b"", 407, {"Proxy-Authenticate": "Basic"})), APIError),
+    Fault("407 of a proxy", replies(answer(b"", 407, {"Proxy-Authenticate": "Basic"})), APIError),
     Fault(
-        "redirect to elsewhere", says(answer(b"", 302, {"Location": "http://127.0.0.1:9/api/v1/users/me"})), APIError
+        "redirect to elsewhere", replies(answer(b"", 302, {"Location": "http://127.0.0.1:9/api/v1/users/me"})), APIError
     ),
-    Fault("redirect in a circle", says(answer(b"", 301, {"Location": "/api/v1/users/me"})), APIError),
-    Fault("JSON nested too deep", says(answer(b"[" * 200_000)), InvalidResponseError),
-    Fault("JSON that is no UTF-8", says(answer(b'{"code": 0, "data": "\xff\xfe"}')), InvalidResponseError),
+    Fault("redirect in a circle", replies(answer(b"", 301, {"Location": "/api/v1/users/me"})), APIError),
+    Fault("JSON nested too deep", replies(answer(b"[" * 200_000)), InvalidResponseError),
+    Fault("JSON that is no UTF-8", replies(answer(b'{"code": 0, "data": "\xff\xfe"}')), InvalidResponseError),
     Fault(
         "number of a million digits",
-        says(answer(b'{"code": 0, "data": {"balance": ' + b"9" * 1_000_000 + b', "frozen": 0}}')),
+        replies(answer(b'{"code": 0, "data": {"balance": ' + b"9" * 1_000_000 + b', "frozen": 0}}')),
         InvalidResponseError,
     ),
     Fault("hangs up after each answer", one_answer, None),

@@ -1,4 +1,4 @@
-"""A server of mixed faults, in a process of its own, that keeps account of every request."""
+"""A server with random faults, in its own process, that counts every request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["KEY", "MIXED", "Counts", "RemoteServer", "faulty_server", "number_of
 KEY = "tv-soak-key-{:08}"
 ROOM = 4_000_000
 
-# A reset that overtakes an idle connection's next request leaves it open whether the server ever had that request.
+# After a reset it is not known whether the server received the next request of the idle connection.
 _UNCOUNTABLE = {"reset after the body"}
 MIXED = [f for f in FAULTS if f.script is not None and f.context is None and f.name not in _UNCOUNTABLE]
 # These end the connection before a request is read.
@@ -28,7 +28,7 @@ _SHARE_THAT_HANGS = 0.02
 
 
 def number_of(key: str) -> int:
-    """Which attempt this key was made for."""
+    """Return the number of the attempt that this key was made for."""
     return int(key.rpartition("-")[2])
 
 
@@ -38,8 +38,8 @@ class Counts:
 
     Attributes:
         open: connections that are open now.
-        connections: all that there were.
-        unread: those of them that it ended without reading anything.
+        connections: all connections, open or closed.
+        unread: connections that it closed without reading anything.
         read: requests that it read.
     """
 
@@ -50,7 +50,7 @@ class Counts:
 
 
 class FaultyPeer(Peer):
-    """A connection that is to end soon: else those that fail well would be the ones that live."""
+    """A connection that reads a limited number of requests, so that faults also happen on new connections."""
 
     left = 1
 
@@ -64,7 +64,7 @@ class FaultyPeer(Peer):
 
 @dataclass
 class FaultyServer(Server):
-    """Plays a fault on some connections; on the others it answers well, until it hangs up on some of them."""
+    """Plays a fault on some connections. On the others it responds correctly to a random number of requests."""
 
     seed: int = 0
     unread: int = 0
@@ -80,19 +80,19 @@ class FaultyServer(Server):
             self.count += 1
             self.read[number_of(received.header("Authorization"))] += 1
 
-    def books(self) -> Counts:
+    def counts(self) -> Counts:
         with self._lock:
             return Counts(self.open_now, self.connections, self.unread, self.count)
 
     def _play(self, peer: Peer) -> None:
-        chance = random.Random(f"{self.seed}-{peer.number}")  # noqa: S311 - the same each time, as it should be
+        chance = random.Random(f"{self.seed}-{peer.number}")  # noqa: S311 - seeded, to be reproducible
         brief = FaultyPeer(peer)
         if chance.random() < _SHARE_OF_FAULTS:
             self._play_fault(brief, _some_fault(chance))
         else:
             brief.left = chance.randrange(1, 60)
             _answer_well(brief)
-        # A request that crosses with the end of the connection was sent, and is counted.
+        # A request that was sent while the server closed the connection is counted too.
         with suppress(OSError, ValueError):
             brief.half_close()
             while Peer.request(brief) is not None:
@@ -128,14 +128,14 @@ class RemoteServer:
     url: str
     _pipe: Connection
 
-    def books(self) -> Counts:
-        self._pipe.send("books")
-        books = self._pipe.recv()
-        assert isinstance(books, Counts)
-        return books
+    def counts(self) -> Counts:
+        self._pipe.send("counts")
+        counts = self._pipe.recv()
+        assert isinstance(counts, Counts)
+        return counts
 
     def read(self) -> bytes:
-        """How often each attempt's request was read."""
+        """Return how often the request of each attempt was read."""
         self._pipe.send("read")
         return self._pipe.recv_bytes()
 
@@ -144,8 +144,8 @@ def _serve(pipe: Connection, seed: int) -> None:
     with FaultyServer(seed=seed) as server:
         pipe.send(server.url)
         while (asked := pipe.recv()) != "end":
-            if asked == "books":
-                pipe.send(server.books())
+            if asked == "counts":
+                pipe.send(server.counts())
             else:
                 pipe.send_bytes(bytes(server.read))
 

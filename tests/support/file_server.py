@@ -1,6 +1,6 @@
-"""A server on a loopback port that has one file, and takes uploads; what goes wrong is scripted.
+"""A server on a loopback port that serves a file and accepts uploads, with scripted faults.
 
-It streams without keeping a copy: files and uploads of hundreds of MiB pass in little memory.
+It streams without keeping a copy, so files and uploads of hundreds of MiB need little memory.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 @frozen
 class Got:
-    """A request: its head, and what is known of its body.
+    """A request: its head, and a digest of its body.
 
     Attributes:
         sha256: of the body.
@@ -47,7 +47,7 @@ class Got:
 
 @frozen
 class Cut:
-    """The connection ends after this number of bytes of the body."""
+    """Where a connection ends: after this number of bytes of the body."""
 
     after: int
     reset: bool = False
@@ -58,8 +58,8 @@ class Sent:
     """A response.
 
     Attributes:
-        status: 0 for none at all: the connection ends.
-        cut: where the connection breaks.
+        status: 0 to close the connection without a response.
+        cut: the number of bytes of the body after which the connection breaks.
         chunked: sends no `Content-Length`.
         stall: waits here, before this byte of the body, until the server closes.
     """
@@ -76,12 +76,12 @@ Handler: TypeAlias = Callable[[Got], Sent]
 
 
 def json_response(value: object, status: int = 200, **headers: str) -> Sent:
-    """A response with JSON."""
+    """Return a response with JSON."""
     return Sent(status, {"Content-Type": "application/json", **headers}, json.dumps(value).encode())
 
 
 def accepted(got: Got) -> Sent:
-    """The answer to an upload. The key of the file has the checksum of the body."""
+    """Return the response to an upload. The key of the file contains the checksum of the body."""
     return json_response({"code": 0, "message": "success", "data": {"file_key": f"tasks/{got.sha256}/{got.size}"}})
 
 
@@ -95,7 +95,7 @@ def file_response(  # noqa: PLR0913 - the ways in which servers differ
     chunked: bool = False,
     name: str | None = "helmet.glb",
 ) -> Sent:
-    """A file, or the rest of it that was asked for. A cut counts from the first byte of the file."""
+    """Return a file, or the requested rest of it. `cut` counts from the first byte of the file."""
     headers = {"Content-Type": "application/octet-stream"}
     if etag is not None:
         headers["ETag"] = etag
@@ -113,7 +113,7 @@ def file_response(  # noqa: PLR0913 - the ways in which servers differ
 
 @define(eq=False)
 class FileServer:
-    """Answers each request by the next function of the script, and then by the last one again and again.
+    """Responds to each request by the next function of the script. The last one is repeated.
 
     Attributes:
         script: one function for each request.
@@ -184,7 +184,7 @@ class FileServer:
             self.open_now += 1
             self.connections += 1
         try:
-            # Clients break off in any way.
+            # Clients may break the connection in any way.
             with suppress(OSError, ValueError), sock.makefile("rb") as file:
                 while (got := self._read(sock, file)) is not None and self._answer(sock, got):
                     pass
@@ -222,7 +222,7 @@ class FileServer:
         return got
 
     def _answer(self, sock: socket.socket, got: Got) -> bool:
-        """Whether the connection goes on."""
+        """Return whether the connection stays open."""
         sent = self.script[min(len(self.requests), len(self.script)) - 1](got)
         if sent.status == 0:
             return _end(sock, sent.cut or Cut(0))
@@ -263,6 +263,6 @@ def _end(sock: socket.socket, cut: Cut) -> bool:
 
 @contextmanager
 def serving_files(*script: Handler, upload_cuts: Sequence[Cut] = ()) -> Generator[FileServer]:
-    """A server on a free port."""
+    """Run a server on a free port."""
     with FileServer(script, list(upload_cuts)) as server:
         yield server

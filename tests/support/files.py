@@ -14,7 +14,7 @@ ZIP = b"PK\x03\x04" + bytes(64)
 
 
 def glb(size: int = 1000, *, stated: int | None = None) -> bytes:
-    """A GLB by its header; the rest is a pattern in which each place can be told from the others."""
+    """Return data with the header of a GLB. The rest is a pattern that differs at each position."""
     header = b"glTF" + struct.pack("<II", 2, size if stated is None else stated)
     pattern = b"".join(struct.pack("<I", number) for number in range((size - 12 + 3) // 4))
     return (header + pattern)[:size]

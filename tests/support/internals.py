@@ -1,4 +1,4 @@
-"""The few private names of the package that tests read, so that a rename is one line."""
+"""The private names of the package that tests use, so that a rename changes one line."""
 
 # pyright: reportPrivateUsage=false
 
@@ -25,7 +25,7 @@ __all__ = [
 
 
 def transport_of(client: Triverse | AsyncTriverse) -> Any:
-    """The transport below a client."""
+    """Return the transport of a client."""
     return client._engine.transport
 
 
@@ -40,19 +40,19 @@ def loop_states(client: AsyncTriverse) -> list[LoopState]:
 
 
 def permits(state: LoopState) -> tuple[int, int]:
-    """How many permits are free, and how many tasks wait for one."""
+    """Return how many permits are free, and how many tasks wait for one."""
     return state.semaphore.value, state.semaphore.statistics().tasks_waiting
 
 
 def idle_connections(state: LoopState | ProcessState) -> int | None:
-    """How many of our own connections are idle; None with a user's client."""
+    """Return how many of our own connections are idle; None with a user's client."""
     if state.pool is None:
         return None
     return sum(len(connections._idle) for connections in state.pool._idle.values())
 
 
 def max_connections_of(client: AsyncTriverse) -> int:
-    """How many permits there are in each event loop."""
+    """Return the number of permits in each event loop."""
     transport: AsyncTransport = transport_of(client)
     return transport._max_connections
 
@@ -70,6 +70,6 @@ def call_when_woken(client: Triverse, function: Callable[[], object]) -> None:
 
 
 def watched_calls(client: Triverse) -> int:
-    """How many attempts with a user's client are held to their deadlines."""
+    """Return how many attempts with a user's client have a deadline timer."""
     watch = transport_of(client)._watch
     return 0 if watch is None else len(watch._calls)

@@ -1,4 +1,4 @@
-"""Everything that programs print, keep and send, searched for a key."""
+"""Collects everything that programs print, store and send of an error, and searches it for a key."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def encodings(key: str) -> set[str]:
 
 
 def our_frames(error: BaseException) -> TracebackType | None:
-    """From the first frame of the package on: the test's own hold the key, of course."""
+    """Return the traceback from the first frame of the package on. The frames of the test hold the key."""
     frames = error.__traceback__
     while frames is not None and not frames.tb_frame.f_code.co_filename.startswith(OURS):
         frames = frames.tb_next
@@ -36,7 +36,7 @@ def our_frames(error: BaseException) -> TracebackType | None:
 
 
 def traceback_text(error: BaseException) -> str:
-    """All that programs print, keep and send of an error, with the variables of every frame but the test's own."""
+    """Return all that programs print, store and send of an error, with the variables of each frame of the package."""
     frames = our_frames(error)
     error = error.with_traceback(frames)
     captured = traceback.TracebackException.from_exception(error, capture_locals=True)
@@ -56,9 +56,9 @@ def traceback_text(error: BaseException) -> str:
 
 
 def rich_traceback_text(error: BaseException, frames: TracebackType | None) -> Iterator[str]:
-    """What rich's tracebacks are made of. To draw them, in colours, takes ten times as long."""
+    """Return the data of rich's tracebacks. Rendering them takes ten times as long."""
     trace = Traceback.extract(type(error), error, frames, show_locals=True, locals_max_string=100_000)
-    yield repr(trace)  # with notes and members of groups, where rich knows them
+    yield repr(trace)  # with notes and members of groups, if this version of rich has them
     for stack in trace.stacks:
         yield stack.exc_value
         for frame in stack.frames:
@@ -75,7 +75,7 @@ def _silent(peer: Peer) -> None:
 
 
 async def cancelled_traceback(key: str, call: Callable[[AsyncTriverse], Awaitable[object]]) -> str:
-    """The traceback, with the variables of every frame, of a call that is cancelled while it waits for a response."""
+    """Cancel a call while it waits for a response. Return the traceback, with the variables of every frame."""
     seen: list[BaseException] = []
 
     async def run(client: AsyncTriverse) -> None:

@@ -5,7 +5,7 @@
 - A `text` block with `title="Output"` is what the `python` block above it prints; `...` stands for anything.
 - `console` blocks are commands; lines without a `$` below a line with one are what it prints.
 - `toml`, `yaml` and `json` blocks are parsed, `sh` blocks are checked by `sh -n`. With a title they are also saved.
-- `javascript` blocks are run by Node, each on its own, apart from the others since not everyone has Node.
+- `javascript` blocks are run by Node, each on its own, and separately from the others because Node may be missing.
 - A block that is not run has its reason in a comment right above it: `<!-- not run: reason -->`.
 - A page that needs a library which the package does not use names it in a comment: `<!-- needs: django -->`.
 """
@@ -48,7 +48,7 @@ _LENIENT: Final = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 def fences(document: Document) -> Iterable[Region]:
-    """Each fenced block, with its language, title and source."""
+    """Yield each fenced block with its language, title and source."""
     for region in FencedCodeBlockLexer(r"[^\n]*")(document):
         info = _INFO.fullmatch(region.lexemes["language"])
         assert info is not None
@@ -57,12 +57,12 @@ def fences(document: Document) -> Iterable[Region]:
 
 
 def blocks(document: Document) -> Iterable[Region]:
-    """Those that are not excused."""
+    """Yield the blocks that have no reason not to be run."""
     return (region for region in fences(document) if not _EXCUSE.search(document.text[: region.start]))
 
 
 def snippets(path: Path) -> list[Example]:
-    """What of a page is run or shown."""
+    """The blocks of a page that are run, or shown as output."""
     return list(Document.parse(str(path), blocks).examples())
 
 
@@ -72,12 +72,12 @@ def needs(path: Path) -> list[str]:
 
 
 def excused(path: Path) -> int:
-    """How many blocks of a page are not run, for the reason above them."""
+    """Return the number of blocks that are not run because of a comment above them."""
     return len(list(Document.parse(str(path), fences).examples())) - len(snippets(path))
 
 
 class Page:
-    """A page that is being run, in a directory of its own."""
+    """A page that is being run, in its own directory."""
 
     def __init__(self, directory: Path, printed: Callable[[], str]) -> None:
         self.directory = directory
@@ -112,7 +112,7 @@ class Page:
         """Run one block.
 
         Raises:
-            KeyError: it is in a language that nobody has said how to check.
+            KeyError: its language is not one of those that this class can check.
         """
         language, title, source = example.parsed
         if title is not None and title != "Output":
@@ -173,11 +173,11 @@ class Page:
 
 def _compare(expected: str, printed: str) -> None:
     same = doctest.OutputChecker().check_output(expected, printed, _LENIENT)
-    assert same, f"the page says:\n{expected}\nbut it printed:\n{printed}"
+    assert same, f"the page shows:\n{expected}\nbut it printed:\n{printed}"
 
 
 def run_page(path: Path, directory: Path, printed: Callable[[], str]) -> None:
-    """Run each block of a page, in order. `printed` gives what was printed since it was last asked."""
+    """Run each block of a page, in order. `printed` returns the output since its last call."""
     with Page(directory, printed) as page:
         for example in snippets(path):
             page.run(example)

@@ -1,4 +1,4 @@
-"""The variables of the user's environment that would change what the tests see."""
+"""Variables of the user's environment that would change the results of tests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import MutableMapping
 
 __all__ = ["neutralise"]
 
-# Any name that begins with one of these: a key or a base URL of the user's, settings of tools that some tests load.
+# Prefixes of names: the user's key or base URL, and settings of tools that some tests load.
 _PREFIXES = ("TRIVERSE_", "OTEL_", "DD_", "NEW_RELIC_", "SENTRY_")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")

@@ -1,4 +1,4 @@
-"""The pytest plugin, also where the package is not installed and so nothing points pytest to it."""
+"""Loads the package's pytest plugin, even if the package is not installed and pytest cannot find it."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Recorder:
 
     Attributes:
         sandbox: the service.
-        account: whose key is sent.
+        account: the account whose key is sent.
         bodies: of the requests so far.
     """
 

@@ -17,7 +17,7 @@ GLB = b"glTF" + (2).to_bytes(4, "little") + (12).to_bytes(4, "little")
 
 
 class Clock:
-    """Seconds that pass when the test says so."""
+    """A clock that moves only when the test moves it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -31,7 +31,7 @@ class Api:
 
     Attributes:
         http: the client. It reaches the sandbox without a socket.
-        anonymous: the same without a key.
+        anonymous: an HTTP client without a key.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A real HTTP server on a loopback port: one thread a connection, each of them played by a script."""
+"""A real HTTP server on a loopback port, with one thread per connection. A script handles each connection."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 @dataclass(frozen=True)
 class Received:
-    """A request as it came."""
+    """A request as it was received."""
 
     method: str
     target: str
@@ -60,14 +60,14 @@ class Received:
         return self.target.partition("?")[0]
 
     def header(self, name: str) -> str:
-        """The value under this name; several are joined by a comma."""
+        """Return the value of a header; several values are joined by a comma."""
         return ", ".join(value for key, value in self.headers if key.lower() == name.lower())
 
 
 def answer(
     body: bytes | object, status: int = 200, headers: dict[str, str] | None = None, reason: str = "Whatever"
 ) -> bytes:
-    """A whole HTTP response; what is not bytes is sent as JSON."""
+    """Return a whole HTTP response. A body that is not bytes is sent as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = {"Content-Type": "application/json", "Content-Length": str(len(content)), **(headers or {})}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
@@ -75,7 +75,7 @@ def answer(
 
 
 def envelope(data: object) -> dict[str, object]:
-    """The frame of a success."""
+    """Return the envelope of a success."""
     return {"code": 0, "message": "success", "data": data}
 
 
@@ -91,7 +91,7 @@ _USUAL = {
 
 
 def usual(received: Received) -> bytes:
-    """What the service answers."""
+    """Return the response of the service to this request."""
     if received.path in _USUAL:
         return answer(envelope(_USUAL[received.path]))
     return answer({"code": 1005, "message": "not found", "suggestion": "Look elsewhere."}, 404)
@@ -110,7 +110,7 @@ class Peer:
         self._buffer = b""
 
     def request(self, *, whole: bool = True) -> Received | None:
-        """The next request, or only its head and what came with it; None if the client hung up."""
+        """Read the next request; None if the client closed the connection. `whole` also reads the whole body."""
         while b"\r\n\r\n" not in self._buffer:
             if not self._more():
                 return None
@@ -135,13 +135,13 @@ class Peer:
         self._sock.sendall(data)
 
     def trickle(self, data: bytes, pause: float = 0.02) -> None:
-        """One byte now and then, until all is sent or the server closes."""
+        """Send single bytes with pauses, until all are sent or the server closes."""
         for byte in data:
             self.send(bytes([byte]))
             self.pause(pause)
 
     def pause(self, seconds: float = 30.0) -> None:
-        """Do nothing for a while, but no longer than the client stays and the server is up."""
+        """Do nothing for some seconds, or until the client closes the connection or the server stops."""
         watched = select.poll()
         watched.register(self._sock, getattr(select, "POLLRDHUP", select.POLLHUP))
         until = time.monotonic() + seconds
@@ -149,21 +149,21 @@ class Peer:
             pass
 
     def reset(self) -> None:
-        """Break the connection in the rudest way."""
+        """Close the connection with a reset (RST)."""
         raw = self._sock.detach()
         with socket.socket(fileno=raw) as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
     def half_close(self) -> None:
-        """Send no more, but stay."""
+        """Close the sending side of the connection only."""
         self._sock.shutdown(socket.SHUT_WR)
 
     def raw_send(self, data: bytes) -> None:
-        """Past the TLS layer, if there is one."""
+        """Send bytes without the TLS layer, if there is one."""
         socket.socket.sendall(self._sock, data)
 
     def hang_up(self) -> None:
-        """End whatever the script is waiting for."""
+        """Shut the socket down, so that the script stops waiting."""
         with suppress(OSError):
             socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
 
@@ -175,7 +175,7 @@ class Peer:
             self._sock.close()
 
     def drained(self) -> Iterator[bytes]:
-        """What comes over the raw connection, until it ends."""
+        """Yield the bytes that the client sends, until it closes the connection."""
         if self._buffer:
             yield self._buffer
         with suppress(OSError):
@@ -187,7 +187,7 @@ Script: TypeAlias = Callable[[Peer], None]
 
 
 def keep_answering(respond: Responder) -> Script:
-    """Answer each request of a connection, as a good server does."""
+    """Respond to each request of a connection correctly."""
 
     def play(peer: Peer) -> None:
         while (received := peer.request()) is not None:
@@ -198,7 +198,7 @@ def keep_answering(respond: Responder) -> Script:
 
 @dataclass
 class Server:
-    """Listens on a free port; every connection is played by `script`."""
+    """Listens on a free port. `script` handles every connection."""
 
     script: Script = field(default_factory=lambda: keep_answering(usual))
     tls: ssl.SSLContext | None = None
@@ -227,7 +227,7 @@ class Server:
 
     @property
     def authorizations(self) -> list[str]:
-        """The `Authorization` headers, in the order they came."""
+        """The `Authorization` headers, in the order of the requests."""
         return [received.header("Authorization") for received in self.requests]
 
     def record(self, received: Received) -> None:
@@ -277,7 +277,7 @@ class Server:
             self.open_now += 1
             self.most_open = max(self.most_open, self.open_now)
         try:
-            # Clients break off in any way they like, and so do the scripts.
+            # Clients and scripts may break the connection in any way.
             with suppress(OSError, ValueError):
                 if self.tls:
                     peer.start_tls(self.tls)
@@ -292,6 +292,6 @@ class Server:
 
 @contextmanager
 def serving(respond: Responder = usual, tls: ssl.SSLContext | None = None) -> Generator[Server]:
-    """A well-behaved server that answers by this function."""
+    """Run a correct server that responds by this function."""
     with Server(keep_answering(respond), tls) as server:
         yield server

@@ -1,4 +1,4 @@
-"""A Triverse of a few lines, in process, that says whatever a test wants it to say."""
+"""A minimal Triverse in process, whose responses a test chooses."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ BALANCE: Mapping[str, object] = {"balance": 100.5, "frozen": 20}
 
 
 def ok(data: Mapping[str, object]) -> httpx.Response:
-    """What the service answers when all is well."""
+    """Return a successful response with this payload."""
     return httpx.Response(200, json={"code": 0, "message": "success", "data": data})
 
 
 def failing(status: int, code: int = 0, headers: Mapping[str, str] | None = None) -> httpx.Response:
-    """What the service answers when it says no."""
+    """Return an error response."""
     body = {"code": code, "message": f"No {status}.", "suggestion": f"Correct {status}."}
     return httpx.Response(status, json=body, headers={"X-Request-ID": "r-1", **(headers or {})})
 
 
 def service(answer: Callable[[httpx.Request], httpx.Response] | None = None) -> AsyncTriverse:
-    """A client of a service that answers like this; by default, that all is well."""
-    transport = httpx.MockTransport(answer or _all_is_well)
+    """Return a client of a service that responds by this function; by default, every request succeeds."""
+    transport = httpx.MockTransport(answer or _succeed)
     return AsyncTriverse(
         KEY, base_url="http://127.0.0.1", max_retries=0, http_client=httpx.AsyncClient(transport=transport)
     )
 
 
-def _all_is_well(request: httpx.Request) -> httpx.Response:
+def _succeed(request: httpx.Request) -> httpx.Response:
     return ok(USER if request.url.path == "/users/me" else BALANCE)

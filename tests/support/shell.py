@@ -1,4 +1,4 @@
-"""The `triverse` command as a shell runs it, and other programs: each a process of its own."""
+"""Runs the `triverse` command and other programs, each in its own process."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import sys
 
 __all__ = ["COMMAND", "environment", "run", "run_program", "start"]
 
-# As the installed script does it, but found wherever the tests found the package.
+# The same as the installed script, but it imports the package that the tests import.
 _PROGRAM = "from triverse.cli import main; raise SystemExit(main())"
 COMMAND = [sys.executable, "-c", _PROGRAM]
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """The tests' environment with these variables; those that are empty are left out."""
+    """Return the tests' environment with these variables. Empty values remove a variable."""
     path = os.pathsep.join(entry for entry in sys.path if entry)
     merged = {**os.environ, "PYTHONPATH": path, **variables}
     return {name: value for name, value in merged.items() if value}

@@ -1,4 +1,4 @@
-"""A hundred workers against a server of mixed faults, and an account of every call, attempt and socket."""
+"""A hundred workers against a server with random faults, and an account of every call, attempt and socket."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ __all__ = [
 WORKERS = 100
 CONNECTIONS = 64
 DEADLINE = 2.0
-# What the last quarter of the time may take beyond the second, at the least: MiB, and Python's objects.
+# How much the minimum of the last quarter may exceed that of the second quarter: MiB, and Python's objects.
 MOST_GROWN = 12.0
 MOST_OBJECTS = 5_000
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
-# What a fault answers where it does answer well, and what the server says in place of the number of an attempt.
+# The amounts in correct responses of faults, which do not have the number of the attempt.
 _PLAIN = (100.0, 12.5)
 
-# How each attempt ended: another followed, or the call did.
+# How each attempt ended: with a retry, or with the end of its call.
 FOLLOWED, ANSWERED, OUT_OF_TIME, FAILED = 1, 2, 3, 4
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A look at the process: memory in MiB, and blocks that Python allocated; sockets; and tasks or threads."""
+    """A sample of the process: memory in MiB, blocks that Python allocated, sockets, and tasks or threads."""
 
     memory: float
     blocks: int
@@ -63,7 +63,7 @@ class Sample:
 
 @dataclass
 class Part:
-    """One client, and all that its workers did and saw."""
+    """One client, and the records of its workers."""
 
     mode: Mode
     ends: bytearray = field(default_factory=lambda: bytearray(ROOM))
@@ -82,7 +82,7 @@ class Part:
 
 
 class Worker:
-    """Makes one call after another, each attempt with a key of its own, by which the server knows it again."""
+    """Makes one call after another. Each attempt has its own key, by which the server identifies it."""
 
     def __init__(self, part: Part, number: int) -> None:
         self.part = part
@@ -96,15 +96,15 @@ class Worker:
         return KEY.format(self.last)
 
     def begin(self) -> str:
-        """The name of the method to call next."""
+        """Return the name of the method to call next."""
         self.part.started[self.number] += 1
         self.turn += 1
         return "me" if self.turn % 2 else "balance"
 
     def answered(self, value: UserInfo | UserBalance) -> None:
-        said = value.balance if isinstance(value, UserBalance) else value.web_credits_balance
-        if said not in (self.last, *_PLAIN):
-            message = f"attempt {self.last} got the answer to another: {value}"
+        number = value.balance if isinstance(value, UserBalance) else value.web_credits_balance
+        if number not in (self.last, *_PLAIN):
+            message = f"attempt {self.last} got the response to another: {value}"
             raise AssertionError(message)
         self._end("answered", ANSWERED)
 
@@ -121,7 +121,7 @@ _c = ctypes.CDLL(None)
 
 
 def memory() -> float:
-    """MiB in use. What is free, but kept by the C library for each of its threads, is given back first."""
+    """Return the MiB in use, after the C library has returned its free memory to the system."""
     if hasattr(_c, "malloc_trim"):
         _c.malloc_trim(0)
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE / 1024**2
@@ -130,7 +130,7 @@ def memory() -> float:
 def sockets() -> int:
     found = 0
     for entry in Path("/proc/self/fd").iterdir():
-        with suppress(OSError):  # closed since
+        with suppress(OSError):  # closed meanwhile
             found += str(entry.readlink()).startswith("socket:")
     return found
 
@@ -203,11 +203,11 @@ def run(mode: Mode, url: str, seconds: float) -> Part:
 
 @dataclass(frozen=True)
 class Account:
-    """Where every call and every attempt went.
+    """The outcome of every call and every attempt.
 
     Attributes:
         started: calls that were begun.
-        answered: calls that gave the right value.
+        answered: calls that returned the right value.
         failed: calls that raised a `TriverseError`.
         attempts: attempts of all calls.
         read: requests that the server read.
@@ -224,33 +224,33 @@ class Account:
     expired: int
 
 
-def account(part: Part, books: Counts, read: bytes) -> Account:
-    """Compare what the client counted with what the server did: nothing is missing, and nothing came twice."""
+def account(part: Part, counts: Counts, read: bytes) -> Account:
+    """Compare the counts of the client with those of the server: no request is missing, and none came twice."""
     outcomes = part.outcomes
     sums = Account(
         sum(part.started.values()),
         outcomes["answered"],
         outcomes.total() - outcomes["answered"],
         part.attempts,
-        books.read,
-        books.unread,
-        part.attempts - books.read - books.unread,
+        counts.read,
+        counts.unread,
+        part.attempts - counts.read - counts.unread,
     )
     assert sums.started == sums.answered + sums.failed
     assert max(read) <= 1, "a request came twice"
-    assert not any(read[sums.attempts :]), "a request came that nobody made"
+    assert not any(read[sums.attempts :]), "a request came that no attempt sent"
     missed = Counter(part.ends[number] for number in range(sums.attempts) if not read[number])
-    # Of those that the server did not read, it turned some away, and the others had no time left.
+    # A request that was not read met a closed connection, or its attempt had no time left.
     assert missed.total() - missed[OUT_OF_TIME] <= sums.unread
     assert 0 <= sums.expired <= missed[OUT_OF_TIME]
     return sums
 
 
 def stays_level(part: Part) -> None:
-    """What the client holds does not grow, and goes when it is closed."""
+    """Check that the client's resources do not grow, and that closing it releases them."""
     before, *during, after = part.samples
     assert max(sample.sockets for sample in during) <= before.sockets + CONNECTIONS
-    # A connection that is being made takes up to two tasks on asyncio and on trio.
+    # Opening a connection takes up to two tasks on asyncio and on trio.
     assert max(sample.running for sample in during) <= before.running + WORKERS + 2 * CONNECTIONS
     assert (after.sockets, after.running) == (before.sockets, before.running)
     second, last = quarters(part)
@@ -259,8 +259,8 @@ def stays_level(part: Part) -> None:
 
 
 def quarters(part: Part) -> tuple[Sample, Sample]:
-    """The least of everything in the second quarter of the time, and in the last: answers come and go."""
-    working = part.samples[1:-2]  # at the second last look, some have ended already
+    """Return the minimum of each number in the second and in the last quarter. Responses in memory come and go."""
+    working = part.samples[1:-2]  # at the last sample but one, some workers have ended
     quarter = len(working) // 4
     return _least(working[quarter : 2 * quarter]), _least(working[-quarter:])
 

@@ -1,4 +1,4 @@
-"""A function in a process of its own, and a pipe to it."""
+"""Runs a function in its own process, with a pipe to it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ P = ParamSpec("P")
 def beside(
     function: Callable[Concatenate[Connection, P], None], *args: P.args, **kwargs: P.kwargs
 ) -> Generator[Connection]:
-    """Run it with one end of a pipe, and give the other; in the end, wait for it to return."""
+    """Run the function with one end of a pipe, yield the other end, then wait for the function to return."""
     ours, theirs = multiprocessing.Pipe()
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=function, args=(theirs, *args), kwargs=kwargs, daemon=True)
     process.start()
-    theirs.close()  # so that a function that fails is the end of what it says, and not a long silence
+    theirs.close()  # so that recv() raises EOFError if the function fails
     yield ours
     process.join(30)

@@ -1,4 +1,4 @@
-"""A fast server in a process of its own, that sees whether each request carries the key of whom it is for."""
+"""A fast server in its own process, which checks that each request carries the key of its tenant."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def key_of(tenant: int) -> str:
 
 @dataclass
 class Counts:
-    """What the server counted: all requests, and those with another's key."""
+    """The counts of the server: all requests, and those with the key of another tenant."""
 
     requests: int = 0
     crossed: int = 0
@@ -75,7 +75,7 @@ class TenantServer:
     _pipe: Connection
 
     def tally(self) -> Counts:
-        self._pipe.send(True)  # noqa: FBT003 - another question, please
+        self._pipe.send(True)  # noqa: FBT003 - ask for the counts
         tally = self._pipe.recv()
         assert isinstance(tally, Counts)
         return tally
@@ -85,4 +85,4 @@ class TenantServer:
 def tenant_server() -> Generator[TenantServer]:
     with beside(_main) as pipe:
         yield TenantServer(pipe.recv(), pipe)
-        pipe.send(False)  # noqa: FBT003 - no more questions
+        pipe.send(False)  # noqa: FBT003 - end the server

@@ -1,4 +1,4 @@
-"""Certificates for loopback servers, from an authority that nobody else trusts."""
+"""Certificates for loopback servers, from a test authority."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def authority() -> trustme.CA:
 
 def _context(certificate: trustme.LeafCert) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate.configure_cert(context)  # pyright: ignore[reportUnknownMemberType]  # also takes pyOpenSSL's, which is not here
+    certificate.configure_cert(context)  # pyright: ignore[reportUnknownMemberType]  # it also accepts a pyOpenSSL context, which is not installed
     return context
 
 
@@ -46,7 +46,7 @@ def self_signed() -> ssl.SSLContext:
 
 
 def trust(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Let clients that are made from now on believe the authority."""
+    """Make clients that are created after this call trust the authority."""
     bundle = folder / "authority.pem"
     authority().cert_pem.write_to_path(str(bundle))
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))

@@ -1,4 +1,4 @@
-"""What servers and the network do to transfers, and what comes of it."""
+"""Faults of servers and the network in transfers, with the expected outcomes."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Fault:
     """One fault.
 
     Attributes:
-        name: in the names of tests.
-        act: what the server does with each request; returns whether the connection goes on.
-        download: the class of the error of a download or a stream; "" for success; None if it is no fault of those.
-        upload: the same of an upload.
+        name: used in the ids of tests.
+        act: handles each request on the server; returns whether the connection stays open.
+        download: the class of the error of a download or a stream; "" for success; None if the fault is not for these.
+        upload: the same for an upload.
         attempts: requests that are made, with one retry allowed; 0 if that varies.
         hangs: only the timeout ends it.
         whole: whether the server reads the body of an upload.
@@ -75,7 +75,7 @@ def stalls(data: bytes = b"") -> Act:
 
 def reads_nothing(peer: Peer, _received: Received) -> bool:
     peer.pause(TIMEOUT * 2)
-    # Only then it sees that the client has left.
+    # The server notices that the client closed the connection only after it has read everything.
     for _ in peer.drained():
         pass
     return False
@@ -83,7 +83,7 @@ def reads_nothing(peer: Peer, _received: Received) -> bool:
 
 def refuses_early(peer: Peer, _received: Received) -> bool:
     peer.send(answer(b"", 503, CLOSE))
-    # Closed at once, the connection would be reset, and what was sent could be lost.
+    # Closing at once would reset the connection, and the client might not receive the response.
     for _ in peer.drained():
         pass
     return False
@@ -96,7 +96,7 @@ def trickles(peer: Peer, _received: Received) -> bool:
 
 
 def continues(step: int, moved: int = 0) -> Act:
-    """Each response breaks after some bytes. What was asked for begins this much later than it should."""
+    """Break each response after `step` bytes. A requested range begins `moved` bytes too late."""
 
     def act(peer: Peer, received: Received) -> bool:
         start = int(received.header("Range").removeprefix("bytes=").removesuffix("-") or 0)

@@ -1,4 +1,4 @@
-"""Waits without a network: the flow of a wait, a clock that a test moves, and a task that ends when the test says."""
+"""Waits without a network: the flow of a wait, a clock that a test moves, and a task that ends at a chosen time."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class SimulatedTask:
 
     Attributes:
         seconds: when it ends.
-        progress: what it shows before, by the time and its end.
+        progress: the progress it shows before, computed from the current time and `seconds`.
     """
 
     seconds: float
@@ -165,7 +165,7 @@ DONE = state("SUCCESS", progress=100)
 
 
 def failure_of(wait: Wait, task: object = UUID_TEXT, *, timeout: float | None = 3600.0) -> TriverseError:
-    """Return the error by which a wait ends."""
+    """Return the error in which a wait ends."""
     with pytest.raises(TriverseError) as caught:
         wait.run(task, timeout=timeout)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # some are wrong
     return caught.value
