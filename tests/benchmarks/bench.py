@@ -2,9 +2,9 @@
 
     PYTHONPATH=tests python -m benchmarks.bench ENVIRONMENTS [--quick]
 
-`ENVIRONMENTS` is a folder for the environments of the contenders; what is there already is used again. Client and
-server have a core each. Contenders take turns, round by round, in an order that rotates: so what disturbs the machine
-disturbs all of them.
+`ENVIRONMENTS` is a folder for the environments of the contenders; existing ones are used again. Client and server have
+a core each. Contenders take turns in each round, in an order that rotates, so that other load on the machine affects
+all of them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FEW, MUCH = "10 in flight", "200 in flight"
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
-    """The environment without what would change what is measured."""
+    """Return the environment without variables that would change the measurements."""
     drop = ("CA_BUNDLE", "SSL_CERT", "PROXY", "PYTHON", "PIP_COMPILE", "VIRTUAL_ENV")
     kept = {name: value for name, value in os.environ.items() if not any(part in name.upper() for part in drop)}
     return {**kept, "TRIPO_DISABLE_GEO_DETECTION": "1", "NO_COLOR": "1", **extra}
@@ -45,23 +45,23 @@ def clean_environment(**extra: str) -> dict[str, str]:
 class Machine:
     """The server, and the environments."""
 
-    def __init__(self, environments: Path, certificates: Path, quick: bool) -> None:  # noqa: FBT001 - of the command line
+    def __init__(self, environments: Path, certificates: Path, quick: bool) -> None:  # noqa: FBT001 - an option of the command line
         self._environments = environments.resolve()
         self.quick = quick
         self._ports: dict[str, int] = {}
         authority = trustme.CA()
         self._trusted = certificates / "trusted.pem"
-        # Beside all the others, as where people add an authority of their own.
+        # The test authority is added to the default ones, as users add an authority.
         self._trusted.write_bytes(Path(certifi.where()).read_bytes() + authority.cert_pem.bytes())
         self._own = certificates / "server.pem"
         authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(self._own))
 
     def python(self, contender: str) -> str:
-        """The Python of a contender's environment."""
+        """Return the Python of a contender's environment."""
         return str(self._environments / HOME.get(contender, contender) / "bin" / "python")
 
     def build(self, names: Iterable[str] = tuple(ENVIRONMENTS)) -> None:
-        """Make the environments that are missing, and put this package's newest state into those that hold it."""
+        """Create missing environments, and reinstall this package in the environments that contain it."""
         for name in names:
             packages = ENVIRONMENTS[name]
             folder, python = self._environments / name, self._environments / name / "bin" / "python"
@@ -77,7 +77,7 @@ class Machine:
                 )
 
     def versions(self) -> str:
-        """Release of each contender."""
+        """Return the version of each contender."""
         code = "import sys; from importlib.metadata import version; print(version(sys.argv[1]))"
         found: list[str] = []
         for name in (name for name in ENVIRONMENTS if "-" not in name):
@@ -87,7 +87,7 @@ class Machine:
 
     @contextmanager
     def serving(self) -> Generator[None]:
-        """Run the service meanwhile."""
+        """Run the service."""
         command = [sys.executable, str(HERE / "server.py"), str(SERVER_CORE), str(self._own)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout
@@ -98,19 +98,19 @@ class Machine:
                 server.terminate()
 
     def url(self, server: str) -> str:
-        """Where the service is."""
+        """Return the URL of the service."""
         return f"http{'s' if 'tls' in server else ''}://127.0.0.1:{self._ports[server]}"
 
     def server_cpu(self) -> float:
-        """Seconds that the server has been busy."""
+        """Return the CPU seconds of the server."""
         with urllib.request.urlopen(self.url("plain") + "/cpu") as answer:  # noqa: S310 - loopback
             return float(json.load(answer))
 
     def environment(self, server: str = "plain") -> dict[str, str]:
-        """For the contenders. Our authority only where it is needed: else each trusts the ones that it comes with."""
+        """Return the environment of the contenders. Only for TLS does it set the test authority."""
         trusted = str(self._trusted)
         names = {"SSL_CERT_FILE": trusted, "REQUESTS_CA_BUNDLE": trusted} if "tls" in server else {}
-        # What is measured is what was installed and compiled, not the sources in the directory where it runs.
+        # PYTHONSAFEPATH: the installed package is measured, not the sources in the working directory.
         return clean_environment(**names, PYTHONPATH=str(HERE.parent), PYTHONSAFEPATH="1")
 
 
@@ -118,7 +118,7 @@ Result: TypeAlias = dict[str, float]
 
 
 def in_turns(work: Mapping[str, Callable[[], Result]], rounds: int) -> dict[str, list[Result]]:
-    """Let each do its work in each round, in an order that rotates."""
+    """Run each function in each round, in an order that rotates."""
     names = list(work)
     results: dict[str, list[Result]] = {name: [] for name in names}
     for number in range(rounds):
@@ -129,13 +129,13 @@ def in_turns(work: Mapping[str, Callable[[], Result]], rounds: int) -> dict[str,
 
 
 def busy_from_now(machine: Machine) -> Callable[[], float]:
-    """Tells what part of the time the server has been busy since."""
+    """Return a function that returns the share of the time since this call in which the server was busy."""
     busy, began = machine.server_cpu(), time.perf_counter()
     return lambda: (machine.server_cpu() - busy) / (time.perf_counter() - began)
 
 
 def a_call(results: dict[str, list[Result]], calls: dict[str, int]) -> dict[str, Result]:
-    """What each took for one call."""
+    """Return the times of one call for each contender."""
     return {
         name: summary({what: [one[what] / calls[name] for one in given] for what in ("wall", "cpu")})
         for name, given in results.items()
@@ -143,12 +143,12 @@ def a_call(results: dict[str, list[Result]], calls: dict[str, int]) -> dict[str,
 
 
 def failures(results: dict[str, list[Result]]) -> Result:
-    """How many calls failed."""
+    """Return the number of failed calls of each contender."""
     return {name: sum(one["failed"] for one in given) for name, given in results.items()}
 
 
 def measure_row(machine: Machine, row: Row) -> Entry:
-    """Let the contenders work in turn."""
+    """Measure the contenders of a row in turn."""
     names = ["triverse", *row.contenders]
     with ExitStack() as stack:
         workers = {name: stack.enter_context(worker(machine, row.server, name, row.kind)) for name in names}
@@ -164,7 +164,7 @@ def measure_row(machine: Machine, row: Row) -> Entry:
 
 @contextmanager
 def worker(machine: Machine, server: str, name: str, kind: str) -> Generator[subprocess.Popen[str]]:
-    """One contender, in a process of its own."""
+    """Run one contender in its own process."""
     arguments = [f"{kind}_{name}", machine.url(server), str(CLIENT_CORE)]
     command = [machine.python(name), "-m", "benchmarks.worker", *arguments]
     pipe = subprocess.PIPE
@@ -173,7 +173,7 @@ def worker(machine: Machine, server: str, name: str, kind: str) -> Generator[sub
 
 
 def ask(process: subprocess.Popen[str], calls: int, at_once: int) -> Result:
-    """Give a worker its work."""
+    """Let a worker make calls, and return its measurement."""
     assert process.stdin
     assert process.stdout
     process.stdin.write(json.dumps({"calls": calls, "at_once": at_once}) + "\n")
@@ -183,7 +183,7 @@ def ask(process: subprocess.Popen[str], calls: int, at_once: int) -> Result:
 
 
 def summary(times: dict[str, list[float]]) -> Result:
-    """20th percentile and median, in millionths."""
+    """Return the 20th percentile and the median, in millionths."""
     picked: Result = {}
     for what, values in times.items():
         picked[f"{what} p20"] = sorted(values)[len(values) // 5] * 1e6
@@ -192,9 +192,9 @@ def summary(times: dict[str, list[float]]) -> Result:
 
 
 def measure_script(machine: Machine, script: Script) -> Entry:
-    """Run whole processes in turn."""
+    """Measure whole processes in turn."""
     work = {name: partial(run_script, machine, script, name) for name in script.code}
-    in_turns(work, 1)  # only to warm the caches of the disk
+    in_turns(work, 1)  # fills the caches of the disk
     results = in_turns(work, 3 if machine.quick else SCRIPT_ROUNDS)
     unit = "MiB" if script.measure == "memory" else "µs"
     figures = {
@@ -203,26 +203,26 @@ def measure_script(machine: Machine, script: Script) -> Entry:
     return Entry(script.title, script.measure, unit, figures, script.goals, {}, 0.0)
 
 
-# Of the process itself: what the system counts for a child begins with the memory of its parent.
+# Read in the process itself, because the system's maximum for a child includes the memory of its parent.
 MOST_MEMORY: Final = """
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
 
 def run_script(machine: Machine, script: Script, name: str) -> Result:
-    """One process: its seconds, its mebibytes (in millions, as seconds are), and what it prints."""
+    """Run one process. Return its seconds, its MiB (in millions, like the seconds), and the number that it prints."""
     code = script.code[name].replace("URL", machine.url("plain")) + MOST_MEMORY
     command = [machine.python(name), "-c", code]
     began = time.perf_counter()
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=machine.environment())
     took = time.perf_counter() - began
     *printed, kibibytes = done.stdout.split()
-    said = float(printed[0]) if script.measure == "printed" else 0.0
-    return {"wall": took, "memory": float(kibibytes) / 1024 / 1e6, "printed": said}
+    number = float(printed[0]) if script.measure == "printed" else 0.0
+    return {"wall": took, "memory": float(kibibytes) / 1024 / 1e6, "printed": number}
 
 
 def within_itself(machine: Machine) -> Iterator[Entry]:
-    """What triverse takes for much at once, against what it takes for less."""
+    """Compare triverse with itself: many calls at once with fewer calls at once."""
     with (
         worker(machine, "slow", "triverse", "async") as client,
         worker(machine, "slow", "triverse", "accounts") as many,
@@ -240,7 +240,7 @@ def within_itself(machine: Machine) -> Iterator[Entry]:
 
 
 def main(environments: str, *options: str) -> None:
-    """Measure all, and write the page."""
+    """Make all measurements, and write the page."""
     with tempfile.TemporaryDirectory() as certificates:
         machine = Machine(Path(environments), Path(certificates), "--quick" in options)
         machine.build()

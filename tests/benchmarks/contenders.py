@@ -1,6 +1,6 @@
-"""What each contender does for one call: a GET over a connection that is kept, from bytes to a checked object.
+"""One call of each contender: a GET over a reused connection, from bytes to a validated object.
 
-Each function imports its own library, since each runs in an environment that has no other contender.
+Each function imports its own library, because its environment has no other contender.
 """
 # pyright: basic, reportMissingImports=false
 # mypy: ignore-errors
@@ -21,14 +21,14 @@ AsyncCall: TypeAlias = Callable[[], Awaitable[object]]
 
 @dataclass(frozen=True)
 class Balance:
-    """What a user would write by hand."""
+    """The result, as a user would write it by hand."""
 
     balance: float
     frozen: float
 
 
 def checked(answer: Any) -> Balance:
-    """By hand: is it what it should be?"""
+    """Validate the body by hand."""
     data = answer["data"]
     if answer["code"] != 0 or not isinstance(data["balance"], float) or not isinstance(data["frozen"], float):
         raise ValueError(answer)
@@ -50,7 +50,7 @@ def async_triverse(url: str) -> AsyncCall:
 
 
 def accounts_triverse(url: str) -> Callable[[int], Awaitable[int]]:
-    """This package, for many accounts; how many failed."""
+    """This package, for many accounts; returns the number of failures."""
     from triverse import AsyncTriverse
 
     client = AsyncTriverse(KEY, base_url=f"{url}/api/v1")
@@ -117,7 +117,7 @@ def async_httpx2(url: str) -> AsyncCall:
 
 
 def async_aiohttp(url: str) -> AsyncCall:
-    """aiohttp with its default limits; its session begins with the first call, inside of the loop."""
+    """aiohttp with its default limits. Its session is created at the first call, in the event loop."""
     import aiohttp
 
     session: list[aiohttp.ClientSession] = []
@@ -148,7 +148,7 @@ def sync_requests(url: str) -> Call:
 
 
 def sync_requests_get(url: str) -> Call:
-    """requests, as the page of the service shows it: a connection for each call."""
+    """requests as in the examples of the service's documentation: a connection for each call."""
     import requests
 
     def call() -> Balance:

@@ -1,4 +1,4 @@
-"""What is measured, against whom, and what is to be reached."""
+"""The measurements, the contenders and the goals."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 __all__ = ["ENVIRONMENTS", "HOME", "ROWS", "SCRIPTS", "Row", "Script"]
 
-# The newest release of each, in an environment of its own: niquests overwrites what requests needs, for one.
+# The newest release of each, in its own environment because of conflicts: niquests replaces a dependency of requests.
 ENVIRONMENTS: Final[dict[str, tuple[str, ...]]] = {
     "triverse": (".",),
     "triverse-aiohttp": (".", "httpx-aiohttp"),
@@ -25,7 +25,7 @@ ENVIRONMENTS: Final[dict[str, tuple[str, ...]]] = {
     "tripo3d": ("tripo3d", "aiohttp"),
     "githubkit": ("githubkit", "hishel<2"),
 }
-# Where a contender is not named after its environment.
+# The environments of contenders that have another name.
 HOME: Final = {
     "requests_get": "requests",
     "httpx_with_sniffio": "httpx-sniffio",
@@ -38,19 +38,19 @@ HOME: Final = {
 
 @dataclass(frozen=True)
 class Row:
-    """One kind of work, for several contenders at a time.
+    """One kind of work that several contenders do.
 
     Attributes:
-        title: what is done.
+        title: a short description of the work.
         kind: `sync` or `async`.
-        server: which of the server's ports.
-        contenders: who does it, beside triverse.
-        calls: in one round.
-        at_once: how many tasks or threads.
-        rounds: how often.
-        measure: what the goals are about: `wall` or `cpu`.
-        goals: at most this part of the contender's figure. For work at once, 1 / 5 stands for five times as many
-            calls per second.
+        server: the name of the server's port.
+        contenders: the contenders beside triverse.
+        calls: the number of calls in one round.
+        at_once: the number of tasks or threads.
+        rounds: the number of rounds.
+        measure: the time that the goals limit: `wall` or `cpu`.
+        goals: the highest ratio of triverse's figure to the contender's. With concurrent work, 1 / 5 means five times
+            as many calls per second.
     """
 
     title: str
@@ -139,10 +139,10 @@ class Script:
     """A whole process, from start to end.
 
     Attributes:
-        title: what is done.
+        title: a short description of the work.
         measure: `wall`, `memory`, or `printed`: the number that the script prints.
-        code: what each contender runs, the first of which is measured against the others. `URL` stands for the service.
-        goals: as those of a `Row`.
+        code: the program of each contender. The first one is compared with the others. `URL` is the service's URL.
+        goals: the same as those of a `Row`.
     """
 
     title: str

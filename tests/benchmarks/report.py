@@ -53,7 +53,7 @@ Releases: {versions}.
 
 @dataclass(frozen=True)
 class Entry:
-    """The measurements of one kind of work. `figures` are per contender, the first of which is triverse."""
+    """The measurements of one kind of work. `figures` has an entry per contender, triverse first."""
 
     title: str
     measure: str

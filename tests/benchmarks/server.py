@@ -1,6 +1,6 @@
-"""A service that answers at once, or after a while: no HTTP parser, ready bytes, and it tells how busy it was.
+"""A service that responds at once or after a delay. It sends prepared bytes, and reports its CPU time.
 
-It answers each contender's own path in the shape that the contender expects. It runs by any Python, with no package.
+It answers the path of each contender with the body that the contender expects. It runs on any Python, without packages.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Service(asyncio.Protocol):
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember where to write."""
+        """Keep the transport."""
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
@@ -98,7 +98,7 @@ class FileService(asyncio.Protocol):
     """One connection: sends a file for each GET, and drops what other requests send."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember where to write."""
+        """Keep the transport."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._head = b""
@@ -107,7 +107,7 @@ class FileService(asyncio.Protocol):
         self._file_left = 0
 
     def data_received(self, data: bytes) -> None:
-        """Answer a request once it has come."""
+        """Answer a request when it is complete."""
         if self._chunked:
             self._head = self._head[-4:] + data[-5:]
             self._end_body(ended=self._head.endswith(b"0\r\n\r\n"))
@@ -148,16 +148,16 @@ class FileService(asyncio.Protocol):
             self._transport.write(part)
 
     def pause_writing(self) -> None:
-        """Wait until the client has read."""
+        """Pause until the client has read enough."""
         self._paused = True
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Continue to send."""
         self._send_file()
 
 
 async def main(core: int, certificate: str) -> None:
-    """Serve plain, slow and TLS; say where."""
+    """Serve on several ports, and print them as JSON."""
     os.sched_setaffinity(0, {core})
     loop = asyncio.get_running_loop()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,9 +1,9 @@
-"""Uploads of 200 MB and downloads of 300 MB, against what others do with the same bytes.
+"""Uploads of 200 MB and downloads of 300 MB, compared with other libraries.
 
     PYTHONPATH=tests python -m benchmarks.transfers ENVIRONMENTS [--quick]
 
-Each run is a fresh process, which prints the seconds of the transfer, and the MiB of memory that it took beyond what
-the process had before. The page is `docs/evidence/transfers.md`.
+Each run is a new process, which prints the seconds of the transfer, and the MiB by which its memory grew. The page is
+`docs/evidence/transfers.md`.
 """
 
 from __future__ import annotations
@@ -255,7 +255,7 @@ for bare httpx, 1.11, is 0.9 of its throughput.
 Measured on {date} by `nox -s bench`, with Python {python}.
 """
 
-# At least 0.9 of the throughput of bare httpx, and ahead of the others that stream.
+# At least 0.9 of the throughput of bare httpx, and faster than the others that stream.
 GOALS: Final = {"httpx": 1 / 0.9, "requests": 1.0, "openai": 1.0, "tripo3d": 1.0}
 
 
@@ -273,7 +273,7 @@ def measure_transfers(machine: Machine) -> list[Entry]:
 
 
 def _measure_hold_up(machine: Machine, title: str, code: dict[str, str], file: Path) -> Entry:
-    """For how long the event loop runs nothing else at the most, in microseconds. At most 20 ms are promised."""
+    """Return the longest time, in microseconds, in which the event loop runs nothing else. The limit is 20 ms."""
     work = {name: partial(_run, machine, name, script, file, watches=True) for name, script in code.items()}
     results = in_turns(work, 3 if machine.quick else ROUNDS)
     held_up = {name: summary({"wall": [one["wall"] for one in given]}) for name, given in results.items()}
@@ -282,7 +282,7 @@ def _measure_hold_up(machine: Machine, title: str, code: dict[str, str], file: P
 
 def _measure(machine: Machine, title: str, code: dict[str, str], file: Path) -> list[Entry]:
     work = {name: partial(_run, machine, name, script, file) for name, script in code.items()}
-    in_turns(work, 1)  # only to warm the caches of the disk
+    in_turns(work, 1)  # fills the caches of the disk
     results = in_turns(work, 3 if machine.quick else ROUNDS)
     times = {name: summary({"wall": [one["wall"] for one in given]}) for name, given in results.items()}
     memory = {name: summary({"memory": [one["memory"] for one in given]}) for name, given in results.items()}

@@ -1,4 +1,4 @@
-"""One contender in a process of its own. It does what it reads, a JSON object a line, and answers what it took."""
+"""One contender in its own process. It reads one job per line, as JSON, and prints its measurement."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def _in_flight(call: Callable[[], Awaitable[object]], calls: int, at_once:
         for _ in left:
             try:
                 await call()
-            except Exception:  # noqa: BLE001 - to fail in any way is what is counted
+            except Exception:  # noqa: BLE001 - every kind of failure is counted
                 failed += 1
 
     await asyncio.gather(*[keep_calling() for _ in range(at_once)])
@@ -43,7 +43,7 @@ def _one_after_another(call: Callable[[], object], calls: int, _at_once: int) ->
 
 
 def main(contender: str, url: str, core: int) -> None:
-    """Work until standard input ends."""
+    """Do jobs until standard input ends."""
     os.sched_setaffinity(0, {core})
     kind, _, _name = contender.partition("_")
     make = getattr(contenders, contender)
@@ -62,7 +62,7 @@ def main(contender: str, url: str, core: int) -> None:
             wall, cpu = time.perf_counter() - began, time.process_time() - busy
             sys.stdout.write(json.dumps({"wall": wall, "cpu": cpu, "failed": failed}) + "\n")
             sys.stdout.flush()
-        # What is left open is of no interest here, and some contenders complain of it at length.
+        # Skip the cleanup: some contenders print long warnings about open connections.
         os._exit(0)
 
 

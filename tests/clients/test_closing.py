@@ -156,7 +156,7 @@ def test_a_garbage_collected_client_closes_its_sockets() -> None:
         assert server.settled()
 
 
-# Python warns of what is not closed, which this test is about.
+# The test leaves sockets and async generators to the garbage collector, so Python warns.
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning", "ignore:Async generator:ResourceWarning")
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_garbage_collected_async_client_closes_its_sockets(backend: str) -> None:

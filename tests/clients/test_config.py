@@ -126,7 +126,7 @@ def test_a_view_without_a_key_never_uses_the_environments_key(
 
 @each_mode
 @pytest.mark.parametrize("source", ["argument", "callable", "view", "environment"])
-def test_a_401_says_where_the_key_came_from(mode: Mode, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_401_names_the_source_of_the_key(mode: Mode, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIVERSE_API_KEY", KEY)
     expected = {
         "argument": "the argument api_key",

@@ -73,7 +73,7 @@ def seconds_until_the_error(mode: Mode, url: str) -> float:
 
 
 def holds(mode: Mode, url: str) -> bool:
-    """Within a fifth of the deadline, in one of a few tries: a busy machine is late now and then, a bug always."""
+    """Check that one of a few tries ends within a fifth of the deadline. On a busy machine some tries are late."""
     return any(DEADLINE * 0.8 <= seconds_until_the_error(mode, url) <= DEADLINE * 1.2 for _ in range(TRIES))
 
 
@@ -105,7 +105,7 @@ def test_a_missing_tls_handshake_ends_with_the_deadline(
 
 @each_mode
 def test_pauses_between_attempts_count_against_the_deadline(mode: Mode) -> None:
-    """Two answers ask for a wait that fits; the third wait would not, so the call fails at once."""
+    """The pauses after two responses fit into the deadline. The third would not, so the call fails at once."""
 
     def busy(_: Received) -> bytes:
         return answer({"code": 2000, "message": "slow down"}, 429, {"Retry-After": "0.2"})
@@ -163,7 +163,7 @@ async def test_tasks_wait_for_a_connection_up_to_the_deadline() -> None:
 
 @each_mode
 def test_the_pool_timeout_limits_the_wait_for_a_connection(mode: Mode) -> None:
-    """`Timeout(pool=…)` is a timeout of one attempt, and is tried again."""
+    """`Timeout(pool=…)` limits one attempt, and the call is retried."""
 
     def sync_way(client: Triverse) -> None:
         holder = threading.Thread(target=fails, args=(client.with_options(deadline=None).users.me,))

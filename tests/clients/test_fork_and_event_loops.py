@@ -21,8 +21,8 @@ each_mode = pytest.mark.parametrize("mode", MODES_AND_UVLOOP)
 
 
 def program(source: str, url: str) -> subprocess.CompletedProcess[str]:
-    """Run a program that sees every warning, and give it half a minute."""
-    done = subprocess.run(  # noqa: S603 - a program of our own
+    """Run a program with all warnings, for at most half a minute."""
+    done = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-X", "dev", "-W", "always::ResourceWarning", "-c", textwrap.dedent(source)],
         env={**os.environ, "TRIVERSE_API_KEY": KEY, "TRIVERSE_BASE_URL": url},
         capture_output=True,
@@ -30,7 +30,7 @@ def program(source: str, url: str) -> subprocess.CompletedProcess[str]:
         timeout=120,
         check=False,
     )
-    # Developer mode also tells how long the event loop was busy, with importing for the most part.
+    # Developer mode also logs when the event loop was busy for long, mostly with imports.
     done.stderr = "".join(line for line in done.stderr.splitlines(keepends=True) if not line.startswith("Executing <"))
     return done
 
@@ -110,7 +110,7 @@ def test_a_program_can_exit_during_a_call() -> None:
 
 
 def test_a_forked_child_can_use_its_parents_client() -> None:
-    """As with gunicorn's preload: the parent's connections stay the parent's."""
+    """This is what gunicorn's preload does. The child never uses connections of its parent."""
     source = """
         import os
         from triverse import Triverse
@@ -220,7 +220,7 @@ def test_one_client_works_in_event_loops_of_several_threads() -> None:
 @each_mode
 @pytest.mark.parametrize("how", ["closed", "reset"])
 def test_a_dead_idle_connection_is_replaced_without_a_retry(mode: Mode, how: str) -> None:
-    """The server drops every connection after its first answer, though it promised to keep it."""
+    """The server closes every connection after its first response, without announcing it."""
 
     def play(peer: Peer) -> None:
         peer.request()
@@ -244,7 +244,7 @@ def test_a_dead_idle_connection_is_replaced_without_a_retry(mode: Mode, how: str
 
 
 def test_the_sync_client_works_inside_of_a_running_event_loop() -> None:
-    """As in a notebook, whose cells run inside of one."""
+    """Cells of a notebook run inside of an event loop."""
 
     async def cell() -> float:
         with Triverse(KEY, base_url=server.url) as client:
@@ -256,7 +256,7 @@ def test_the_sync_client_works_inside_of_a_running_event_loop() -> None:
 
 
 def test_a_loop_started_inside_of_a_loop_has_its_own_connections() -> None:
-    """What some notebooks do when a cell calls `asyncio.run`: another loop in another thread, while the first waits."""
+    """When a cell calls `asyncio.run`, some notebooks run another loop in another thread, while the first one waits."""
     with serving() as server:
         client = AsyncTriverse(KEY, base_url=server.url)
 

@@ -206,7 +206,7 @@ GIVEN: list[tuple[Given, dict[str, float | None]]] = [
 
 
 class Timed(httpx.MockTransport):
-    """Notes the limits of each request."""
+    """Records the timeouts of each request."""
 
     def __init__(self) -> None:
         self.seen: list[dict[str, float | None]] = []

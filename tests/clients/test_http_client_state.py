@@ -54,7 +54,7 @@ async def test_the_auth_of_an_http_client_replaces_the_key() -> None:
 
 
 def interrupt_once(patch: pytest.MonkeyPatch) -> None:
-    """Interrupt httpcore after it has called a connection idle, and before it has prepared it for the next request."""
+    """Interrupt httpcore after it has marked a connection as idle, and before it prepares it for the next request."""
 
     def interrupt(_connection: h11.Connection) -> None:
         patch.undo()

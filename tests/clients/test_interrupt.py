@@ -61,7 +61,7 @@ with Server(script) as server, Triverse("tv-0123456789", base_url=server.url, ma
 
 @pytest.mark.parametrize("when", ["request", "backoff"])
 def test_ctrl_c_ends_the_call_and_the_client_works_afterwards(when: str) -> None:
-    run = subprocess.run(  # noqa: S603 - a program of ours
+    run = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-W", "error", "-c", _PROGRAM, str(Path(__file__).parents[1]), when],
         capture_output=True,
         text=True,
@@ -98,7 +98,7 @@ OPERATIONS: dict[str, Callable[[Triverse], object]] = {
 
 @pytest.fixture(params=["own connections", "http_client"])
 def client(request: pytest.FixtureRequest) -> Generator[Triverse]:
-    """One connection at most, so that a permit that is lost would make the next call fail."""
+    """The client has one connection at most, so a lost permit would make the next call fail."""
     if request.param == "http_client":
         with FakeApi({KEY: (100.0, 25.0)}).client(KEY, max_connections=1, deadline=10) as client:
             yield client
@@ -137,7 +137,7 @@ def trickled_head(peer: Peer) -> None:
 
 
 class BalancesAreAnswered(httpx.HTTPTransport):
-    """Sends other requests on real connections. A Ctrl-C there may leave a lock of httpcore locked."""
+    """Sends other requests on real connections, where a Ctrl-C may leave a lock of httpcore locked."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/balance"):

@@ -63,7 +63,7 @@ def server() -> Generator[FileServer]:
 
 @pytest.fixture(params=["own connections", "http_client"])
 def client(request: pytest.FixtureRequest, server: FileServer) -> Generator[Triverse]:
-    """One connection at most, so that a permit that is lost would make the next call fail.
+    """The client has one connection at most, so a lost permit would make the next call fail.
 
     The user's client has a transport without sockets: an interrupt inside of httpcore's own pool can leave it locked.
     """
@@ -83,7 +83,7 @@ def test_ctrl_c_after_any_line_of_a_call_or_transfer_does_no_harm(client: Triver
     for line in count(1):
         # The service takes ten uploads in a minute from each key.
         here = client.with_options(api_key=f"{KEY}-{line}")
-        reached = interrupt_after_line(line, lambda: operation(here, target))  # noqa: B023 - runs in this round
+        reached = interrupt_after_line(line, lambda: operation(here, target))  # noqa: B023 - called in this iteration only
         assert watched_calls(client) == 0
         operation(here, target)
         assert [path.name for path in tmp_path.iterdir()] in ([], ["x.glb"])

@@ -26,7 +26,7 @@ def only(key: str) -> Responder:
 
 
 class Keys:
-    """Gives one key after another."""
+    """Returns one key after another."""
 
     def __init__(self, *keys: str) -> None:
         self.keys = list(keys)
@@ -78,7 +78,7 @@ def test_a_bad_key_is_refused_and_not_shown(key: str, monkeypatch: pytest.Monkey
 
 
 def shown(error: BaseException) -> str:
-    """All that a traceback with local variables shows of our frames; the test's own frame holds what it holds."""
+    """Return the message and the local variables of the package's frames. The test's own frame may hold the key."""
     rendered = traceback.TracebackException.from_exception(error, capture_locals=True)
     return str(error) + "".join(
         str(frame.locals)
@@ -168,7 +168,7 @@ def test_the_sync_client_refuses_an_async_callable() -> None:
         return KEY
 
     source: Callable[[], Awaitable[str]] = vault
-    with Triverse(source) as client, pytest.raises(ConfigurationError, match="AsyncTriverse"):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the mistake that this is about
+    with Triverse(source) as client, pytest.raises(ConfigurationError, match="AsyncTriverse"):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # on purpose
         client.users.me()
 
 
@@ -187,7 +187,7 @@ def test_an_error_of_the_callable_is_the_cause(mode: Mode) -> None:
 @pytest.mark.parametrize("bad", ["tv-bad-key\n", "", 7, None, b"tv-bytes"])
 def test_a_bad_key_of_a_callable_is_refused_and_not_shown(mode: Mode, bad: object) -> None:
     with serving() as server, pytest.raises(ConfigurationError) as caught:
-        drive(mode, lambda c: c.users.me(), lambda c: c.users.me(), base_url=server.url, api_key=lambda: bad)  # type: ignore[arg-type,return-value]  # pyright: ignore[reportArgumentType]  # programs are not all type checked
+        drive(mode, lambda c: c.users.me(), lambda c: c.users.me(), base_url=server.url, api_key=lambda: bad)  # type: ignore[arg-type,return-value]  # pyright: ignore[reportArgumentType]  # not all callers are type checked
     assert "the API key that the api_key callable returned " in str(caught.value)
     assert "tv-b" not in shown(caught.value)
     assert server.connections == 0
@@ -210,7 +210,7 @@ def test_views_share_connections_but_not_keys(mode: Mode) -> None:
 
 
 def test_a_view_is_made_without_a_connection() -> None:
-    """A view costs some microseconds; a client of its own costs a thousand times that over https."""
+    """A view takes some microseconds; a new client takes a thousand times as long over https."""
     with Triverse(KEY) as client:
         started = time.perf_counter()
         views = [client.with_options(api_key=f"tv-tenant-{number}") for number in range(1000)]
@@ -220,7 +220,7 @@ def test_a_view_is_made_without_a_connection() -> None:
 
 
 def whose(received: Received) -> bytes:
-    """An account whose e-mail address names the key that asked."""
+    """Return an account whose email address contains the key of the request."""
     name = received.header("Authorization").removeprefix("Bearer ")
     return answer(envelope({**ME, "email": f"{name}@example.com"}))
 
@@ -277,7 +277,7 @@ class Later:
 
 def test_the_sync_client_refuses_a_callable_that_returns_an_awaitable() -> None:
     source: Callable[[], Awaitable[str]] = Later
-    with Triverse(source) as client, pytest.raises(ConfigurationError, match="AsyncTriverse"):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the mistake that this is about
+    with Triverse(source) as client, pytest.raises(ConfigurationError, match="AsyncTriverse"):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # on purpose
         client.users.me()
 
 

@@ -1,4 +1,4 @@
-"""Clients in other processes: pickled, with connections of their own, and without a key in the pickle."""
+"""Clients that are pickled for other processes: they have their own connections, and the pickle has no key."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def test_the_repr_has_class_and_base_url(kind: type[Triverse | AsyncTriverse]) -
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_repr_of_a_closed_client_and_its_views_says_closed(mode: Mode) -> None:
+def test_the_repr_of_a_closed_client_and_its_views_contains_closed(mode: Mode) -> None:
     def sync_way(client: Triverse) -> list[str]:
         views = client, client.with_options(), client.with_options()
         views[1].close()
@@ -36,7 +36,7 @@ def test_the_repr_of_a_closed_client_and_its_views_says_closed(mode: Mode) -> No
         await client.aclose()
         return one_closed + [repr(view) for view in views]
 
-    closed = [said.endswith(", closed>") for said in drive(mode, sync_way, async_way)]
+    closed = [text.endswith(", closed>") for text in drive(mode, sync_way, async_way)]
     assert closed == [False, True, False, True, True, True]
 
 
@@ -54,7 +54,7 @@ def test_a_key_in_the_base_url_is_not_shown(kind: type[Triverse | AsyncTriverse]
 
 
 class Tagged(Triverse):
-    """Of a subclass of the user's own."""
+    """A subclass that a user wrote."""
 
 
 def test_the_repr_of_a_subclass_has_its_own_name() -> None:

@@ -1,4 +1,4 @@
-"""The worked example of adding an endpoint is a change that works."""
+"""The worked example of a new endpoint applies, and its tests pass."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.markdown_snippets import ROOT
 from support.shell import COMMAND
 
 PATCH = ROOT / "docs" / "explanation" / "add-endpoint.patch"
-# Its own tests, and those of ours that look at every endpoint.
+# The tests of the patch, and the tests that check every endpoint.
 TESTS = [
     "tests/test_presigned.py",
     "tests/core/test_public.py",
@@ -24,7 +24,7 @@ TESTS = [
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of what the patch touches and the tests need."""
+    """A copy of the files that the patch changes or the tests need."""
     for name in ("triverse", "tests", "docs"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
@@ -32,13 +32,13 @@ def copy(tmp_path: Path) -> Path:
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git applies the patch, and is not installed")
-def test_the_patch_applies_to_the_code_of_today_and_the_tests_pass(copy: Path) -> None:
-    # Not measured for coverage: the copy is not the code.
+def test_the_patch_applies_to_the_current_code_and_the_tests_pass(copy: Path) -> None:
+    # Without coverage, which would measure the copy.
     env = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     env |= {"PYTHONPATH": str(copy), "GIT_CEILING_DIRECTORIES": str(copy.parent)}
 
     def done(*command: str) -> bytes:
-        ended = run(command, cwd=copy, env=env, capture_output=True, check=False)  # noqa: S603 - all are ours
+        ended = run(command, cwd=copy, env=env, capture_output=True, check=False)  # noqa: S603 - commands of this test
         assert ended.returncode == 0, (ended.stdout + ended.stderr).decode()
         return ended.stdout
 

@@ -38,7 +38,7 @@ def test_the_program_reads_the_balance_from_the_sandbox_of_the_compose_file(tmp_
             line = sandbox.stdout.readline().decode()
             assert line, "the sandbox ended before it had a port"
             port = "".join(re.findall(r":(\d+)/api/v1", line)[:1])
-        # In the network of compose, the sandbox has a name. Here it has the address that stands for all of its host.
+        # In the network of compose, the sandbox has a name. Here it listens on all addresses of this machine.
         variables = services["app"]["environment"]
         variables["TRIVERSE_BASE_URL"] = variables["TRIVERSE_BASE_URL"].replace("sandbox:8787", f"0.0.0.0:{port}")
         app = run(  # noqa: S603 - the program of the page

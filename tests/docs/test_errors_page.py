@@ -1,4 +1,4 @@
-"""The trees of errors that people read are the tree that there is."""
+"""The error trees in the documentation match the classes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EVERY_ERROR = {name for name in triverse.__all__ if name.endswith("Error")}
 
 
 def parents(drawn: str) -> dict[str, str]:
-    """The name above each name of a tree that is drawn in text."""
+    """Return the parent of each name in a tree that is drawn as text."""
     above: list[str] = []
     found: dict[str, str] = {}
     for lead, name in re.findall(

@@ -1,4 +1,4 @@
-"""The README and the pages of the documentation do what they say."""
+"""The code in the README and in the documentation runs, and prints the output shown there."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def served() -> Iterator[tuple[Sandbox, str]]:
 
 @pytest.fixture
 def reader(served: tuple[Sandbox, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory to work in, with a key and the base URL in the environment and `triverse` on the path.
+    """A working directory, with a key and the base URL in the environment, and `triverse` on the path.
 
-    At hand are a fish that keeps its settings where it does, and the certificate of a CA. The account of the key is
-    that of one page, because pages leave tasks behind that cost credits.
+    There are also fish's directory for completions, and the certificate of a CA. Each page has its own account, because
+    pages create tasks that cost credits.
     """
     sandbox, url = served
     account = sandbox.add_account(email="ada@example.com", plan_name="Pro", api_credits=120.0, web_credits=10.0)
@@ -64,7 +64,7 @@ def reader(served: tuple[Sandbox, str], tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.fixture(autouse=True)
 def _logging_as_it_was() -> Iterator[None]:
-    """What a page does to the logger is undone."""
+    """Restore the logger after each page."""
     logger = logging.getLogger("triverse")
     handlers, level = logger.handlers[:], logger.level
     yield

@@ -22,7 +22,7 @@ from triverse.fastapi import (
 
 
 class Service:
-    """Answers that all is well, and counts what it is asked by whom."""
+    """Answers every request successfully, and counts the requests by key and path."""
 
     def __init__(self) -> None:
         self.asked: Counter[tuple[str, str]] = Counter()
@@ -80,7 +80,7 @@ def test_user_and_balance_are_fetched_once_a_request_however_many_need_them() ->
         assert triverse.asked == {(KEY, "/users/me"): requests, (KEY, "/users/balance"): requests}
 
 
-def test_too_few_credits_are_a_402_that_does_not_tell_how_many_there_are() -> None:
+def test_too_few_credits_are_a_402_that_does_not_show_the_balance() -> None:
     app = application(Service())
     install_error_handlers(app)
     response = TestClient(app).get("/expensive")
@@ -100,7 +100,7 @@ def test_without_the_error_handlers_it_is_a_402_in_fastapis_own_form() -> None:
     assert response.json()["detail"].startswith("This costs 100.6 API credits")
 
 
-def test_a_busy_endpoint_does_not_ask_the_service_once_a_request() -> None:
+def test_a_busy_endpoint_does_not_send_a_request_for_each_of_its_own() -> None:
     triverse = Service()
     with TestClient(application(triverse)) as http:
         assert [http.get("/busy").json() for _ in range(5)] == [True] * 5
@@ -115,11 +115,11 @@ def test_a_tenant_pays_with_the_tenants_own_credits() -> None:
     assert KEY not in {key for key, _ in triverse.asked}
 
 
-def test_the_account_of_the_applications_own_key_is_at_hand() -> None:
+def test_the_account_of_the_applications_own_key_is_available() -> None:
     assert TestClient(application(Service())).get("/me").json() == {**USER, "web_credits_balance": 3.0}
 
 
 @pytest.mark.parametrize("cost", [-1, float("nan"), float("inf"), "30", None, True, 10**400])
-def test_a_cost_that_makes_no_sense_is_found_when_the_route_is_declared(cost: float) -> None:
+def test_an_invalid_cost_is_refused_when_the_route_is_declared(cost: float) -> None:
     with pytest.raises(ConfigurationError, match="cost must be"):
         credits_required(cost)

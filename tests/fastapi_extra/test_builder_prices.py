@@ -32,7 +32,7 @@ class Order(BaseModel):
 
 
 def application(source: Source, *, api_credits: float) -> tuple[FastAPI, Account]:
-    """An application with one route, which the caller of `/models` reaches if the credits cover the price."""
+    """Return an application whose route `/models` creates a task if the credits cover the price."""
     sandbox = Sandbox(task_seconds=0)
     account = sandbox.add_account(api_credits=api_credits)
     client = sandbox.async_client(account)
@@ -52,7 +52,7 @@ def of_size(size: int) -> Request[Task]:
 
 
 def cost(source: Source, query: str = "") -> object:
-    """The price that a caller without credits is told."""
+    """Return the price in the response to a caller without credits."""
     app, _ = application(source, api_credits=0)
     response = TestClient(app).post(f"/models{query}", json={"prompt": "a brass helmet"})
     assert response.status_code == 402

@@ -79,7 +79,7 @@ def ask(answer: Callable[[httpx.Request], httpx.Response], path: str = "/credits
         (504, 0, 502),
     ],
 )
-def test_what_the_service_refuses_becomes_a_problem_document(status: int, code: int, answered: int) -> None:
+def test_an_error_of_the_service_becomes_a_problem_document(status: int, code: int, answered: int) -> None:
     response = ask(lambda _: failing(status, code))
     assert response.status_code == answered
     assert response.json()["code"] == code
@@ -115,14 +115,12 @@ def test_a_service_that_cannot_be_reached_is_a_503(error: type[httpx.RequestErro
     assert "code" not in response.json()
 
 
-def test_an_answer_that_makes_no_sense_is_a_502() -> None:
+def test_an_invalid_response_is_a_502() -> None:
     assert ask(lambda _: httpx.Response(200, text="<html>")).status_code == 502
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_the_applications_own_key_is_not_the_callers_fault_and_is_logged(
-    status: int, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_refused_key_of_the_application_is_a_502_and_is_logged(status: int, caplog: pytest.LogCaptureFixture) -> None:
     response = ask(lambda _: failing(status))
     assert response.status_code == 502
     assert "www-authenticate" not in response.headers
@@ -136,7 +134,9 @@ def test_the_applications_own_key_is_not_the_callers_fault_and_is_logged(
 
 
 @pytest.mark.parametrize(("status", "answered"), [(401, 401), (403, 403)])
-def test_a_tenants_key_is_the_callers_affair(status: int, answered: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_refused_key_of_a_tenant_is_an_error_of_the_caller(
+    status: int, answered: int, caplog: pytest.LogCaptureFixture
+) -> None:
     response = ask(lambda _: failing(status), "/mine")
     assert response.status_code == answered
     challenge = 'Bearer error="invalid_token"' if answered == 401 else None
@@ -145,7 +145,7 @@ def test_a_tenants_key_is_the_callers_affair(status: int, answered: int, caplog:
 
 
 @pytest.mark.parametrize(("refused", "answered"), [(KEY, 502), (TENANTS_KEY, 401)])
-def test_where_both_keys_are_used_it_is_told_which_one_was_refused(refused: str, answered: int) -> None:
+def test_the_status_depends_on_which_of_two_keys_was_refused(refused: str, answered: int) -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         if request.headers["Authorization"] == f"Bearer {refused}":
             return failing(401)
@@ -204,7 +204,7 @@ def test_every_problem_is_in_the_openapi() -> None:
     assert set(schema["required"]) == {"type", "title", "status", "detail"}
 
 
-def test_what_the_application_says_of_a_status_itself_stays() -> None:
+def test_the_applications_own_description_of_a_status_is_kept() -> None:
     app = application(service())
     app.add_api_route("/expensive", lambda: None, responses={402: {"description": "Ask your boss."}})
     assert described(app, "/expensive")["402"] == {"description": "Ask your boss."}

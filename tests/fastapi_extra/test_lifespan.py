@@ -21,7 +21,7 @@ CREDITS = {"balance": 100.5, "frozen": 20.0}
 
 
 class Wrapped:
-    """A middleware that hides the application that it is around."""
+    """A middleware that hides the application that it wraps."""
 
     def __init__(self, inner: FastAPI) -> None:
         self._inner = inner
@@ -35,7 +35,7 @@ async def read_credits(client: TriverseDep) -> UserBalance:
 
 
 def routed(app: FastAPI) -> FastAPI:
-    """The application, with a route that comes by way of a router."""
+    """Add a route by a router to the application."""
     router = APIRouter(prefix="/my")
     router.add_api_route("/credits", read_credits)
     app.include_router(router)
@@ -43,7 +43,7 @@ def routed(app: FastAPI) -> FastAPI:
 
 
 def application(client: AsyncTriverse | None = None) -> FastAPI:
-    """An application that opens this client in a lifespan of its own."""
+    """Return an application that opens this client in its own lifespan."""
 
     @asynccontextmanager
     async def own_lifespan(app: FastAPI) -> AsyncGenerator[dict[str, object], None]:
@@ -121,7 +121,7 @@ def test_a_router_can_bring_the_lifespan() -> None:
 
 
 @pytest.mark.parametrize("started", [True, False])
-def test_without_the_lifespan_the_error_says_what_to_do(*, started: bool) -> None:
+def test_without_the_lifespan_the_error_contains_the_remedy(*, started: bool) -> None:
     http = TestClient(routed(FastAPI()))
     with pytest.raises(ConfigurationError, match=r"FastAPI\(lifespan=triverse.fastapi.lifespan\)"):
         http.get("/my/credits")
@@ -131,7 +131,7 @@ def test_without_the_lifespan_the_error_says_what_to_do(*, started: bool) -> Non
 
 
 def mounted(app: Starlette) -> Starlette:
-    """The application, with one below it, one below that, and one behind a middleware."""
+    """Mount applications: one, one below it, and one inside of a middleware."""
     middle = FastAPI()
     middle.mount("/bottom", routed(FastAPI()))
     app.mount("/middle", routed(middle))

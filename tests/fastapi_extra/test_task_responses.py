@@ -40,7 +40,7 @@ NUMBER = UUID(int=7)
 
 
 class ScriptedTasks:
-    """`client.tasks` whose wait shows these states and then ends like this."""
+    """Stands for `client.tasks`. Its wait reports these states, and then returns or raises `end`."""
 
     def __init__(self, states: list[Task], end: Task | TriverseError | None) -> None:
         self._states = states

@@ -1,8 +1,8 @@
-"""Let atheris look for bytes that break a promise; keep those that lead somewhere new, and write the page of evidence.
+"""Search for bytes that violate a guarantee, by atheris; keep inputs that reach new branches, and write the evidence.
 
-`python -m fuzz.run SECONDS` runs each target this long, two targets at a time. What breaks a promise is left in
-`finds/`: it becomes a test, goes to the corpus, and is told of in `found.toml`. `python -m fuzz.run TARGET OPTION…` is
-one run of atheris, with the options of libFuzzer.
+`python -m fuzz.run SECONDS` runs each target this long, two targets at a time. Inputs that violate a guarantee are left
+in `finds/`: add a test for each, copy it to the corpus, and describe it in `regressions.toml`.
+`python -m fuzz.run TARGET OPTION…` is one run of atheris, with the options of libFuzzer.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FINDS: Final = HERE / "finds"
 PAGE: Final = Path("docs/evidence/fuzz.md")
 
 LIMITS: Final = ("-max_len=1024", "-timeout=10", "-rss_limit_mb=3000", "-print_final_stats=1")
-# Coverage is counted in what stands between a byte from the network and a value or an error.
+# The packages that parse the bytes of a response, whose branches are counted.
 WATCHED: Final = ["triverse", "httpcore", "h11"]
 
 TARGETS: Final = {
@@ -47,7 +47,7 @@ TARGETS: Final = {
 
 
 class Run(NamedTuple):
-    """What came of one target."""
+    """The results of one target."""
 
     target: str
     executions: int
@@ -58,11 +58,11 @@ class Run(NamedTuple):
 
 
 def fuzz_one(target: str, options: list[str]) -> None:
-    """Fuzz in this process, which ends with it."""
-    fuzzer: Any = import_module("atheris")  # has no types, and is not installed where types are checked
+    """Fuzz in this process. It ends when libFuzzer ends."""
+    fuzzer: Any = import_module("atheris")  # it has no types, and is not installed for type checks
     with fuzzer.instrument_imports(include=WATCHED):
         check = import_module("fuzz.targets").TARGETS[target]
-        for path in (CORPUS / target).iterdir():  # what is imported by the first call is watched, too
+        for path in (CORPUS / target).iterdir():  # so that late imports are instrumented too
             check(path.read_bytes())
 
     def note_finds(data: bytes) -> None:
@@ -73,45 +73,45 @@ def fuzz_one(target: str, options: list[str]) -> None:
             raise
 
     logging.getLogger("triverse").addHandler(logging.NullHandler())
-    # libFuzzer starts itself again to merge, by what it takes for its own name.
+    # To merge, libFuzzer starts itself again by its first argument, so that must be the whole command.
     fuzzer.Setup([f"{shlex.quote(sys.executable)} -m fuzz.run {target}", *options], note_finds)
     fuzzer.Fuzz()
 
 
 def fuzz(target: str, seconds: int) -> Run:
-    """Fuzz in a process of its own, then keep the smallest set of inputs that leads as far."""
+    """Fuzz in a new process, then keep the smallest set of inputs that reaches the same branches."""
     with tempfile.TemporaryDirectory() as found, tempfile.TemporaryDirectory() as smallest:
         options = [f"-max_total_time={seconds}", f"-dict={HERE / 'words.dict'}", f"-artifact_prefix={FINDS}/{target}-"]
-        said = libfuzzer(target, *LIMITS, *options, found, str(CORPUS / target))
+        output = libfuzzer(target, *LIMITS, *options, found, str(CORPUS / target))
         libfuzzer(target, *LIMITS, "-set_cover_merge=1", smallest, str(CORPUS / target), found)
         kept = keep(CORPUS / target, Path(smallest))
     return Run(
         target,
-        executions=number(r"stat::number_of_executed_units: (\d+)", said),
-        seconds=number(r"Done \d+ runs in (\d+) second", said),
-        branches=number(r" cov: (\d+) ft:", said),
+        executions=number(r"stat::number_of_executed_units: (\d+)", output),
+        seconds=number(r"Done \d+ runs in (\d+) second", output),
+        branches=number(r" cov: (\d+) ft:", output),
         kept=kept,
         finds=len(list(FINDS.glob(f"{target}-*"))),
     )
 
 
 def libfuzzer(target: str, *options: str) -> str:
-    """Run atheris; what it says."""
+    """Run atheris and return its output."""
     command = [sys.executable, "-m", "fuzz.run", target, *options]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)  # noqa: S603 - ourselves
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)  # noqa: S603 - this program
     text = done.stdout.decode("utf-8", "replace")
     if done.returncode:
-        print(text[-4000:])  # noqa: T201 - a program's words
+        print(text[-4000:])  # noqa: T201 - the output of a program
     return text
 
 
 def number(pattern: str, text: str) -> int:
-    """The last number of this form."""
+    """Return the last number that matches."""
     return int((re.findall(pattern, text) or ["0"])[-1])
 
 
 def keep(corpus: Path, smallest: Path) -> int:
-    """Put the smallest set in the corpus's place. How many files it has."""
+    """Replace the corpus by the smallest set. Return its number of files."""
     files = sorted(smallest.iterdir())
     for path in [path for path in corpus.iterdir() if files]:
         path.unlink()
@@ -121,7 +121,7 @@ def keep(corpus: Path, smallest: Path) -> int:
 
 
 def covered() -> float:
-    """Per cent of the core's lines and branches that are run by what is kept."""
+    """Return the percentage of the core's lines and branches that the corpus runs."""
     watch = Coverage(data_file=None, config_file=False, branch=True, source_pkgs=["triverse.core"])
     with watch.collect():
         for target, check in import_module("fuzz.targets").TARGETS.items():
@@ -131,14 +131,16 @@ def covered() -> float:
 
 
 def page(runs: list[Run]) -> str:
-    """The evidence as Markdown."""
+    """Return the evidence as Markdown."""
     rows = "".join(
         f"| {run.target}: {TARGETS[run.target]} | {run.executions:,} | {run.seconds:,} | {run.branches:,} | {run.kept} "
         f"| {run.finds} |\n"
         for run in runs
     )
     total, seconds = sum(run.executions for run in runs), sum(run.seconds for run in runs)
-    found = "".join(f"- {find['what']}\n" for find in tomllib.loads((HERE / "found.toml").read_text("utf-8"))["find"])
+    found = "".join(
+        f"- {find['what']}\n" for find in tomllib.loads((HERE / "regressions.toml").read_text("utf-8"))["find"]
+    )
     return f"""# Fuzzing
 
 atheris generates bytes, records which branches of the code they reach, and continues with those that reach new ones.
@@ -164,7 +166,7 @@ Each of these is fixed and has a test.
 
 
 def main(arguments: list[str]) -> int:
-    """Fuzz one target as told, or all of them."""
+    """Fuzz one target with the given options, or all of them."""
     if arguments and arguments[0] in TARGETS:
         fuzz_one(arguments[0], arguments[1:])
     shutil.rmtree(FINDS, ignore_errors=True)

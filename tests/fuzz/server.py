@@ -1,4 +1,4 @@
-"""A server in memory, below httpcore. It sends given bytes in pieces, and then the right response."""
+"""A server in memory, below httpcore. It sends given bytes in pieces, and then the correct response."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ GOOD: Final = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(_BODY), 
 
 
 class Server:
-    """Answers the first request with these bytes, and each that follows with `GOOD`.
+    """Answers the first request with the given bytes, and each further one with `GOOD`.
 
     Args:
-        says: what comes first.
-        piece: how many bytes at a time, at least a sixteenth of them; 0 for all at once.
-        hangs_up: whether it then closes the connection; else it says nothing more, until the time is over.
+        first: the response to the first request.
+        piece: how many bytes one read returns, at least a sixteenth of the rest; 0 for all at once.
+        hangs_up: whether it then closes the connection; otherwise the next read times out.
     """
 
-    def __init__(self, says: bytes, piece: int, *, hangs_up: bool) -> None:
-        self.answers = iter([says])
+    def __init__(self, first: bytes, piece: int, *, hangs_up: bool) -> None:
+        self.answers = iter([first])
         self.piece = piece
         self.hangs_up = hangs_up
 
     @contextmanager
     def reached(self) -> Generator[None]:
-        """Connect every new connection to this server, whatever its address."""
+        """Let every new connection lead to this server, whatever its address."""
 
         def connect_tcp(*_where: object) -> Connection:
             return Connection(self)
@@ -42,22 +42,22 @@ class Server:
 
 
 class Connection(httpcore.NetworkStream):
-    """What a client has of the server."""
+    """The client's side of a connection to the server."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._unread = b""
         self._over = False
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - it never takes long
-        """Each request has no body, and so comes in one piece."""
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - it never waits
+        """Receive a request. It has no body, so it comes in one write."""
         if self._over:
             raise httpcore.WriteError
         answer = next(self._server.answers, None)
         self._unread += GOOD if answer is None else answer
         self._over = answer is not None and self._server.hangs_up
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - it never takes long
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - it never waits
         if not self._unread and not self._over:
             raise httpcore.ReadTimeout
         size = min(max_bytes, max(self._server.piece, len(self._unread) // 16) if self._server.piece else max_bytes)
@@ -68,4 +68,4 @@ class Connection(httpcore.NetworkStream):
         return bool(self._unread) or self._over if info == "is_readable" else None
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing: there is no socket."""

@@ -1,7 +1,7 @@
-"""What a fuzzer feeds with bytes, and what must then hold: the right value or a `TriverseError`, and no key shown.
+"""Fuzz targets. Each must return the right value or raise a `TriverseError`, and must not show the key.
 
-Each target takes any bytes at all. `test_fuzz.py` gives them those that were kept and those that Hypothesis thinks of;
-`run.py` those that atheris finds by watching which branches they take.
+Each target accepts any bytes. `test_fuzz.py` passes the corpus and bytes that Hypothesis generates; `run.py` passes
+bytes that atheris generates, guided by the branches that they reach.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ WEEK: Final = 7 * 24 * 3600.0
 
 
 def transport(data: bytes) -> None:
-    """The first two bytes say how the rest comes: in pieces of which size, and whether the server then hangs up."""
-    piece, hangs_up, says = *(data[:2] if len(data) > 1 else b"\0\0"), data[2:]
+    """Two bytes choose the size of the pieces, and whether the server then closes the connection. The rest is sent."""
+    piece, hangs_up, first = *(data[:2] if len(data) > 1 else b"\0\0"), data[2:]
     with (
-        Server(says, piece, hangs_up=bool(hangs_up % 2)).reached(),
+        Server(first, piece, hangs_up=bool(hangs_up % 2)).reached(),
         Triverse(KEY, base_url="http://127.0.0.1:1", max_retries=0) as client,
     ):
         try:
@@ -53,7 +53,7 @@ def transport(data: bytes) -> None:
             check_error(error)
         else:
             check_balance(balance)
-        # Whatever came, it is not taken for the answer to the next request.
+        # No byte that was received is taken for the response to the next request.
         assert client.users.balance() == UserBalance(7.0, 0.0)
 
 
@@ -77,7 +77,7 @@ REQUESTS: Final[tuple[Request[object], ...]] = (
     Request("GET", "/thing", list[str | int | None]),
     Request("POST", "/tasks", Task),
 )
-# How the body is packed, and what the header says of it.
+# How the body is compressed, and the value of its Content-Encoding.
 PACKINGS: Final[tuple[tuple[Callable[[bytes], bytes], bytes | None], ...]] = (
     (bytes, None),
     (lambda body: gzip.compress(body, 1, mtime=0), b"gzip"),
@@ -89,7 +89,7 @@ PACKINGS: Final[tuple[tuple[Callable[[bytes], bytes], bytes | None], ...]] = (
 
 
 def answer(data: bytes) -> None:
-    """Three bytes choose the result's type, the status and the packing; lines of headers, an empty one, the body."""
+    """Three bytes choose the type, the status and the compression. The rest: header lines, an empty line, the body."""
     kind, status, packing, rest = *(data[:3] if len(data) > 2 else bytes(3)), data[3:]
     request, (pack, encoding) = REQUESTS[kind % len(REQUESTS)], PACKINGS[packing % len(PACKINGS)]
     lines, _, body = rest.partition(b"\n\n")
@@ -105,40 +105,44 @@ def answer(data: bytes) -> None:
 
 
 def header_lines(lines: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Names and values, however odd; not more than come in practice, which would only take time."""
+    """Yield names and values, at most 32: more of them only take time."""
     for line in lines.split(b"\n", 32)[:32]:
         name, _, value = line.partition(b":")
         yield name, value.strip()
 
 
 def named(lines: bytes) -> bool:
-    """Whether the headers themselves speak of a packing."""
+    """Whether the headers contain a Content-Encoding."""
     return b"content-encoding" in lines.lower()
 
 
 def is_shallow(body: bytes) -> bool:
-    """Whether the body is surely not nested deeper than parsers go."""
+    """Whether the body is certainly not nested deeper than parsers allow."""
     return body.count(b"[") + body.count(b"{") < 100
 
 
 def balance_in(body: bytes) -> UserBalance | None:
-    """The balance that an answer holds, as anyone would read it who knows the API's documentation; None for none."""
+    """Return the balance in a body, read according to the API's documentation only; None if there is none."""
     try:
-        said = json.loads(body)
-        held = said["data"]
+        envelope = json.loads(body)
+        held = envelope["data"]
         json.dumps(held, allow_nan=False)
         amounts = [held["balance"], held["frozen"]]
-        right = type(said["code"]) is int and said["code"] == 0 and {type(amount) for amount in amounts} <= {int, float}
+        right = (
+            type(envelope["code"]) is int
+            and envelope["code"] == 0
+            and {type(amount) for amount in amounts} <= {int, float}
+        )
         return UserBalance(*map(float, amounts)) if right else None
     except (ValueError, TypeError, KeyError, OverflowError):
         return None
 
 
-# --- Headers that steer --------------------------------------------------------------------------
+# --- Headers that control retries --------------------------------------------------------------------------
 
 
 def headers(data: bytes) -> None:
-    """Lines of headers of a 429: how long to wait, by which clock, and what to quote to support."""
+    """The bytes are the header lines of a 429: Retry-After, Date, X-Request-Id and others."""
     sent = Headers(list(header_lines(data)))
     check_headers(sent)
     flow = exchange(users.balance(), Policy(deadline=None), Runtime(float, lambda: NEW_YEAR, float, str))
@@ -159,7 +163,7 @@ def headers(data: bytes) -> None:
 
 
 def sequence(data: bytes) -> None:
-    """Four bytes choose the request and the policy, and each that follows an outcome."""
+    """Four bytes choose the request and the policy. Each further byte chooses an outcome."""
     method, retries, deadline, seconds, outcomes = *(data[:4] if len(data) > 3 else bytes(4)), data[4:]
     refreshes, order = bool(method & 4), {"client_order_id": "order-1"} if method & 2 else {}
     request = Request("POST" if method & 1 else "GET", "/tasks", UserBalance, json=order)
@@ -175,7 +179,7 @@ def sequence(data: bytes) -> None:
 
 
 def outcome(byte: int) -> Outcome:
-    """One of 256 outcomes: what kind in the lower bits, and how long the server asks to wait in the upper ones."""
+    """Return one of 256 outcomes: the lower bits choose the kind, the upper ones the Retry-After."""
     kinds = [*FailureKind, *STATUSES]
     kind, wait = kinds[byte % 32 % len(kinds)], byte // 32
     if isinstance(kind, FailureKind):
@@ -184,7 +188,7 @@ def outcome(byte: int) -> Outcome:
 
 
 def may_have_arrived(outcome: Outcome) -> bool:
-    """Whether the service may have acted on the request. A 401 says that it did not."""
+    """Whether the service may have acted on the request. With a 401 it did not."""
     return not outcome.failure.surely_not_sent if isinstance(outcome, AttemptFailed) else outcome.status != 401
 
 
@@ -196,7 +200,7 @@ APP: Final = SANDBOX.app()
 
 
 def sandbox(data: bytes) -> None:
-    """The method and the path on two lines, lines of headers, an empty one, and the body, to the ASGI application."""
+    """The bytes are the method, the path, header lines, an empty line and a body, for the ASGI application."""
     head, _, body = data.replace(b"$KEY", SANDBOX_KEY.encode()).partition(b"\n\n")
     method, path, *lines = *head.split(b"\n", 2), *[b""] * 2
     sent: list[dict[str, Any]] = []
@@ -213,7 +217,7 @@ def sandbox(data: bytes) -> None:
         "path": path.decode("utf-8", "replace"),
         "headers": [(name.lower(), value) for name, value in header_lines(lines[0])],
     }
-    SANDBOX._log.clear()  # pyright: ignore[reportPrivateUsage]  # in place of a new sandbox each time
+    SANDBOX._log.clear()  # pyright: ignore[reportPrivateUsage]  # faster than a new sandbox each time
     finish(APP(scope, receive, send))
     assert sent[0]["status"] < 500
     assert isinstance(json.loads(b"".join(message.get("body", b"") for message in sent[1:]) or b"{}"), dict)
@@ -224,7 +228,7 @@ def sandbox(data: bytes) -> None:
 
 
 def finish(coroutine: Coroutine[object, None, None]) -> None:
-    """Run what waits for nothing."""
+    """Run a coroutine that never waits."""
     try:
         coroutine.send(None)
     except StopIteration:
@@ -232,7 +236,7 @@ def finish(coroutine: Coroutine[object, None, None]) -> None:
     raise AssertionError
 
 
-# --- What must always hold -----------------------------------------------------------------------
+# --- Guarantees that always hold -----------------------------------------------------------------------
 
 
 def is_ours(error: object) -> bool:
@@ -240,7 +244,7 @@ def is_ours(error: object) -> bool:
 
 
 def check_error(error: TriverseError) -> None:
-    """One line, no key, and the same after pickling."""
+    """Check that an error is one line, shows no key, and is the same after pickling."""
     assert is_ours(error)
     shown = [error, *error.args, *vars(error).values(), *texts(getattr(error, "headers", {}))]
     assert not any(KEY in str(text) for text in shown if not isinstance(text, Headers))
@@ -250,13 +254,13 @@ def check_error(error: TriverseError) -> None:
 
 
 def texts(mapping: Mapping[str, str]) -> Iterator[str]:
-    """All that a mapping holds. Not its repr, in which a tab looks like a t."""
+    """Yield all texts in a mapping. Its repr would not do: a tab in it ends in a `t`, which a key may contain."""
     for item in mapping.items():
         yield from item
 
 
 def check_headers(sent: Headers) -> None:
-    """A mapping, as Python knows it, without the key."""
+    """Check that headers behave as a mapping, and do not show the key."""
     kept = sent.redacted(SECRET.redact)
     assert not any(KEY in text for text in texts(kept))
     assert len(list(kept)) == len(kept)
@@ -265,7 +269,7 @@ def check_headers(sent: Headers) -> None:
 
 
 def check_balance(balance: UserBalance) -> None:
-    """Two finite numbers."""
+    """Check that both amounts are finite numbers."""
     assert all(type(amount) is float and math.isfinite(amount) for amount in (balance.balance, balance.frozen))
 
 
@@ -276,4 +280,4 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "sequence": sequence,
     "sandbox": sandbox,
 }
-"""By the name of each, which is also that of its part of the corpus."""
+"""The targets by name. The folder of each in the corpus has the same name."""

@@ -1,4 +1,4 @@
-"""Bytes that a fuzzer kept, since they lead where others do not, and those that Hypothesis thinks of."""
+"""The corpus of the fuzzer, and bytes that Hypothesis generates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEPT = {name: [path.read_bytes() for path in sorted((CORPUS / name).iterdir())] 
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_what_the_fuzzer_kept_gives_the_right_value_or_a_triverse_error(name: str) -> None:
+def test_the_corpus_gives_the_right_value_or_a_triverse_error(name: str) -> None:
     assert KEPT[name]
     for data in KEPT[name]:
         TARGETS[name](data)
@@ -25,7 +25,7 @@ def splice(kept: bytes, start: int, end: int, piece: bytes) -> bytes:
 
 
 def spliced(name: str) -> st.SearchStrategy[bytes]:
-    """Something that was kept, with a piece of it replaced by whatever."""
+    """Return an input of the corpus, with a part of it replaced."""
     place = st.integers(0, 200)
     return st.builds(
         splice,

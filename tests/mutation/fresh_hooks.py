@@ -1,6 +1,7 @@
-"""A plugin of pytest for mutmut: no test uses the hooks of types that an earlier test made.
+"""A pytest plugin for mutmut: each test makes its own structure hooks.
 
-With them, mutants of what makes the hooks would never run, and mutmut would not learn which tests run it.
+With the hooks of earlier tests, mutants of the code that makes hooks would never run, and mutmut would not record which
+tests run that code.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Turn what mutmut found into a page of evidence; fail if too many mutants live, or one for no stated reason.
+"""Write the results of mutmut as a page of evidence. Fail if too many mutants survive, or one without a reason.
 
-Run it after `mutmut run`, at the root of the project. Reasons stand in `equivalent.toml` by function and changed line,
-so that they outlive the numbers that mutmut gives.
+Run it after `mutmut run`, at the root of the project. `equivalent.toml` has the reasons by function and changed line,
+because mutmut's numbers change with the code.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ HERE = Path(__file__).parent
 RESULTS = Path("mutants/triverse/core")
 PAGE = Path("docs/evidence/mutation.md")
 REQUIRED = 95.0
-# What a mutant of the first argument of `cast` may differ in.
+# The first argument of `cast`. A mutant that only changes it is equivalent.
 CAST = re.compile(r'(?<=cast\()(None|"[^"]*")')
 
-# Exit codes of pytest as mutmut records them; a mutant that breaks the run was noticed, too.
+# Exit codes of pytest as mutmut records them. A mutant that breaks the test run counts as killed.
 SURVIVED, NO_TESTS, NOT_RUN = 0, 33, None
-# A run that was too slow; whether the mutant hangs, or the machine was busy, is for us to say.
+# A run that was too slow: either the mutant hangs, which needs a reason in the file, or the machine was busy.
 TOO_SLOW = {-24, 24, 36, 152, 255}
 
 
 class Mutant(NamedTuple):
-    """A mutant that no test failed for, and why."""
+    """A mutant for which no test failed, and the reason."""
 
     function: str
     change: str
@@ -40,7 +40,7 @@ class Mutant(NamedTuple):
 
 
 def main() -> int:
-    """Write the page, and say whether all is well."""
+    """Write the page. Return the exit status."""
     outcomes = read_outcomes()
     living = [describe(name, read_reasons("equivalent")) for name in having(outcomes, {SURVIVED, NO_TESTS})]
     hanging = [describe(name, read_reasons("hang")) for name in having(outcomes, TOO_SLOW)]
@@ -51,13 +51,13 @@ def main() -> int:
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(page(outcomes, sorted(living), sorted(hanging), score), "utf-8")
     for mutant in unexplained:
-        print(f"no reason is given for {mutant.function}: {mutant.change}")  # noqa: T201 - a program's words
+        print(f"no reason is given for {mutant.function}: {mutant.change}")  # noqa: T201 - the output of a program
     print(f"{score:.1f} % of {len(outcomes)} mutants were killed")  # noqa: T201 - the output of a program
     return int(score < REQUIRED or bool(unexplained) or bool(not_run))
 
 
 def read_outcomes() -> dict[str, int | None]:
-    """What became of each mutant."""
+    """Return the outcome of each mutant."""
     outcomes: dict[str, int | None] = {}
     for path in sorted(RESULTS.glob("*.meta")):
         outcomes |= json.loads(path.read_text("utf-8"))["exit_code_by_key"]
@@ -65,19 +65,19 @@ def read_outcomes() -> dict[str, int | None]:
 
 
 def having(outcomes: dict[str, int | None], codes: set[int] | set[None]) -> list[str]:
-    """The mutants of which this became."""
+    """Return the names of the mutants with one of these outcomes."""
     return [name for name, code in outcomes.items() if code in codes]
 
 
 def read_reasons(kind: str) -> dict[tuple[str, str], str]:
-    """Why a mutant may live, or hangs, by function and changed line."""
+    """Return the reasons of one kind, by function and changed line."""
     table = tomllib.loads((HERE / "equivalent.toml").read_text("utf-8"))
     return {(entry["function"], entry["change"]): entry["reason"] for entry in table[kind]}
 
 
 def describe(name: str, reasons: dict[tuple[str, str], str]) -> Mutant:
-    """The mutant in words: where, what was changed, and why no test can notice."""
-    diff = subprocess.run(  # noqa: S603 - a program of our own choice
+    """Return the function, the change and the reason of a mutant."""
+    diff = subprocess.run(  # noqa: S603 - mutmut
         [sys.executable, "-m", "mutmut", "show", name], capture_output=True, text=True, check=True
     ).stdout
     before, after = changed(diff, "-"), changed(diff, "+")
@@ -88,13 +88,13 @@ def describe(name: str, reasons: dict[tuple[str, str], str]) -> Mutant:
 
 
 def changed(diff: str, sign: str) -> str:
-    """The lines with this sign, as one."""
+    """Join the lines with this sign."""
     lines = [line[1:].strip() for line in diff.splitlines() if line.startswith(sign) and not line.startswith(sign * 3)]
     return " ".join(lines)
 
 
 def page(outcomes: dict[str, int | None], living: list[Mutant], hanging: list[Mutant], score: float) -> str:
-    """The evidence as Markdown."""
+    """Return the evidence as Markdown."""
     return f"""# Mutation testing of the core
 
 mutmut changes the code of `triverse/core` in one place at a time and runs the tests. A change for which no test fails
@@ -120,14 +120,14 @@ These make a test wait without end. Every other killed mutant makes a test fail.
 
 
 def rows(outcomes: dict[str, int | None]) -> str:
-    """How many mutants each file has, and how many of them live."""
+    """Return the rows of the table: the mutants and the survivors of each file."""
     mutants = Counter(name.split(".")[2] for name in outcomes)
     living = Counter(name.split(".")[2] for name in having(outcomes, {SURVIVED, NO_TESTS}))
     return "".join(f"| `triverse/core/{file}.py` | {mutants[file]} | {living[file]} |\n" for file in sorted(mutants))
 
 
 def bullets(mutants: list[Mutant]) -> str:
-    """Each mutant with its reason."""
+    """Return a list of mutants with their reasons."""
     return "".join(f"- `{m.function}`: `` {m.change} ``  \n  {m.reason}\n" for m in mutants) or "None.\n"
 
 
