@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import ssl
+from functools import partial
+from pathlib import Path
+from traceback import TracebackException
 from unittest import mock
+from uuid import UUID
 
 import httpx
 import pytest
@@ -14,7 +18,7 @@ from support.clients import KEY, MODES_AND_UVLOOP, Mode, drive
 from support.server import ME, Peer, Server, answer, envelope, serving
 
 from triverse import AsyncTriverse, ConfigurationError, ConnectionFailedError, Triverse
-from triverse.transport.environment import proxy_for
+from triverse.transport.environment import plain_http_proxies, proxy_for
 
 NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # one for all examples: loading the certificates takes long
@@ -133,6 +137,56 @@ def test_an_error_names_host_and_port_of_the_proxy(mode: Mode, monkeypatch: pyte
     with pytest.raises(ConnectionFailedError, match=r"127\.0\.0\.1:9") as caught:
         drive(mode, lambda c: c.users.me(), lambda c: c.users.me(), max_retries=0)
     assert "word" not in str(caught.value)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("address", ["http://{}", "{}"])
+async def test_a_users_client_gives_no_key_to_a_proxy_of_the_environment(
+    address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with serving() as target, serving() as proxy:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, address.format(proxy.origin.removeprefix("http://")))
+        with httpx.Client(verify=CONTEXT) as own, Triverse(KEY, base_url=target.url, http_client=own) as client:
+            for call in (client.users.me, partial(client.tasks.download, UUID(int=7), tmp_path / "a.glb")):
+                with pytest.raises(ConfigurationError, match="trust_env=False") as caught:
+                    call()
+                assert KEY not in "".join(TracebackException.from_exception(caught.value, capture_locals=True).format())
+        async with httpx.AsyncClient(verify=CONTEXT) as its_own:
+            async_client = AsyncTriverse(KEY, base_url=target.url, http_client=its_own)
+            with pytest.raises(ConfigurationError, match="trust_env=False"):
+                await async_client.users.me()
+            with pytest.raises(ConfigurationError, match="trust_env=False"):
+                await async_client.tasks.text_to_model("a brass helmet")
+        assert (proxy.requests, target.requests) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("url", "peer"),
+    [
+        ("http://proxy.example", "proxy.example:80"),
+        ("https://proxy.example", "proxy.example:443"),
+        ("socks5://proxy.example", "proxy.example:1080"),
+        ("[::1]:3128", "[::1]:3128"),
+    ],
+)
+def test_a_proxy_of_the_environment_is_known_by_host_and_port(
+    url: str, peer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", url)
+    assert plain_http_proxies() == {peer}
+
+
+@pytest.mark.parametrize("excluded", [{"NO_PROXY": "127.0.0.1"}, {}])
+def test_a_users_client_that_uses_no_proxy_is_not_refused(
+    excluded: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving() as target, serving() as proxy:
+        for name, value in {"HTTP_PROXY": proxy.origin, "http_proxy": proxy.origin, **excluded}.items():
+            monkeypatch.setenv(name, value)
+        with httpx.Client(trust_env=bool(excluded)) as own:
+            Triverse(KEY, base_url=target.url, http_client=own).users.me()
+        assert (len(proxy.requests), len(target.requests)) == (0, 1)
 
 
 @pytest.mark.anyio

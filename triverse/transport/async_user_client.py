@@ -44,8 +44,8 @@ class LoopHistory:
         proxies: what is known of the proxies of the same client.
     """
 
-    def __init__(self) -> None:
-        self.proxies: Final = ProxyRecord()
+    def __init__(self, http_client: httpx.AsyncClient) -> None:
+        self.proxies: Final = ProxyRecord(trusts_env=http_client.trust_env)
         self._current: weakref.ref[object] | None = None
         self._previous: weakref.ref[object] | None = None
         self._refreshed: set[Origin] = set()
@@ -88,7 +88,7 @@ class AsyncUserClientGuard:
     def __init__(self, history: LoopHistory, attempt: Attempt, url: httpx.URL) -> None:
         history.enter()
         self._history = history
-        self._deadline = attempt.deadline
+        self._attempt = attempt
         self._origin = origin_of(url)
         self._connected = False
         self._refused = False
@@ -101,12 +101,12 @@ class AsyncUserClientGuard:
 
     def scope(self) -> AbstractContextManager[object]:
         """A scope that ends at the deadline."""
-        return anyio.fail_after(seconds_left(self._deadline))
+        return anyio.fail_after(seconds_left(self._attempt.deadline))
 
     async def _trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Httpcore's `trace` extension. Other transports never call it."""
         if event.endswith(".connect_tcp.started"):
-            self._history.proxies.note(self._origin, info)
+            self._history.proxies.note(self._origin, info, self._attempt)
         elif event.endswith((".connect_tcp.complete", ".connect_unix_socket.complete")):
             self._connected = True
             self._history.refreshed(self._origin)

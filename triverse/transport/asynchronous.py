@@ -64,7 +64,7 @@ class AsyncTransport:
         self._max_connections = max_connections
         self._proxies = ProxyTable(url)
         self._http_client = http_client
-        self._history = None if http_client is None else LoopHistory()
+        self._history = None if http_client is None else LoopHistory(http_client)
         self._encoder = RequestEncoder(url, AsyncBodyStream, http_client)
         self._process = os.getpid()
         self._states: PerLoop[LoopState] = PerLoop(LoopState.release)

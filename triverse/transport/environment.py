@@ -19,10 +19,12 @@ import httpx
 
 from triverse.core.errors import ConfigurationError
 
-__all__ = ["Origin", "ProxyTable", "proxy_for", "tls_context"]
+__all__ = ["Origin", "ProxyTable", "plain_http_proxies", "proxy_for", "tls_context"]
 
 Origin: TypeAlias = tuple[str, str, int]
 """Scheme, host and port (RFC 6454)."""
+
+_PROXY_PORTS: Final = {"https": 443, "socks5": 1080, "socks5h": 1080}
 
 _contexts: Final[dict[tuple[str | None, str | None], ssl.SSLContext]] = {}
 
@@ -54,6 +56,13 @@ def origin_of(url: httpx.URL) -> Origin:
 def host_and_port(host: str, port: int) -> str:
     """Both as text, as in a URL."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def plain_http_proxies() -> set[str]:
+    """Host and port of the proxies through which httpx itself would send plain http."""
+    settings = getproxies()
+    urls = [httpx.URL(url if "://" in url else f"http://{url}") for url in map(settings.get, ("http", "all")) if url]
+    return {host_and_port(url.host, url.port or _PROXY_PORTS.get(url.scheme, 80)) for url in urls}
 
 
 def make_proxy(url: str) -> httpcore.Proxy:

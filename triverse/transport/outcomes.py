@@ -11,6 +11,7 @@ from typing import Final, Protocol, cast
 import httpx
 
 from triverse.core.attempt import AttemptFailed, FailureKind, Outcome, Reply
+from triverse.core.errors import ConfigurationError
 from triverse.core.headers import Headers
 from triverse.core.response_body import MAX_BODY_BYTES
 from triverse.core.secret import Secret
@@ -19,6 +20,7 @@ from triverse.transport.clock import monotonic
 __all__ = [
     "FORKED_CLIENT",
     "BodyReader",
+    "PlainHttpProxyError",
     "check_deadline",
     "classify_error",
     "pool_timeout_failure",
@@ -111,11 +113,21 @@ _UNPREPARED: Final = "can't handle event type Request "
 _LIBRARIES: Final = frozenset({"anyio", "httpcore", "httpcore2", "httpx", "httpx2", "trio"})
 
 
+class PlainHttpProxyError(Exception):
+    """A user's client would send the key in plain text through a proxy of the environment."""
+
+
 def classify_error(error: Exception, key: Secret, url: str, proxy: str | None) -> Outcome:
     """What happened in place of a response.
 
     If the error carries a response, because a hook called `raise_for_status()`, that response is the outcome.
+
+    Raises:
+        ConfigurationError: a proxy of the environment would read the key. Nothing was sent.
     """
+    if isinstance(error, PlainHttpProxyError):
+        # Scrubbed, because the frames of the traceback hold the request.
+        raise ConfigurationError(str(key.scrub(error))) from None
     response: httpx.Response | None = getattr(error, "response", None)
     if hasattr(response, "status_code"):  # httpx2 has a class of its own
         return _reply_of_hook(cast("httpx.Response", response), key, url)

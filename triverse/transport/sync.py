@@ -56,7 +56,7 @@ class Transport:
         self.closed: bool = False
         self._max_connections = max_connections
         self._proxies = ProxyTable(url)
-        self._watch = None if http_client is None else DeadlineWatch()
+        self._watch = None if http_client is None else DeadlineWatch(http_client)
         self._encoder = RequestEncoder(url, SyncBodyStream, http_client)
         # By process, and never emptied: finalizers of a parent's objects have nothing to do in a child.
         self._states: dict[int, ProcessState] = {os.getpid(): self._make_state(http_client)}

@@ -23,9 +23,10 @@ import httpx
 from triverse.core.attempt import Attempt
 from triverse.transport.cancel import CancelToken
 from triverse.transport.clock import monotonic
-from triverse.transport.environment import Origin, host_and_port, origin_of
+from triverse.transport.environment import Origin, host_and_port, origin_of, plain_http_proxies
 from triverse.transport.locks import run_locked
 from triverse.transport.name_lookup import NameLookup
+from triverse.transport.outcomes import PlainHttpProxyError
 from triverse.transport.requests import min_timeout, seconds_left
 from triverse.transport.threads import start_thread
 
@@ -50,8 +51,8 @@ class DeadlineWatch:
         proxies: what is known of the proxies of the same client.
     """
 
-    def __init__(self) -> None:
-        self.proxies: Final = ProxyRecord()
+    def __init__(self, http_client: httpx.Client) -> None:
+        self.proxies: Final = ProxyRecord(trusts_env=http_client.trust_env)
         # The garbage collector may call remove() in a thread that is inside of add().
         self._lock = threading.RLock()
         self._calls: set[UserClientGuard] = set()
@@ -115,7 +116,7 @@ class UserClientGuard:
     def __init__(self, watch: DeadlineWatch, attempt: Attempt, url: httpx.URL, cancel: CancelToken | None) -> None:
         self.deadline: float = math.inf if attempt.deadline is None else attempt.deadline
         self._origin = origin_of(url)
-        self.extensions: dict[str, object] = {"trace": ConnectionTrace(watch.proxies, self._origin, attempt.deadline)}
+        self.extensions: dict[str, object] = {"trace": ConnectionTrace(watch.proxies, self._origin, attempt)}
         self._watch = watch
         self._cancel = cancel
         self._thread = 0
@@ -179,34 +180,49 @@ def _socket_of(frame: FrameType) -> socket.socket | None:
 
 
 class ProxyRecord:
-    """The proxies to which a user's client has made connections, by the origin of the request."""
+    """The proxies to which a user's client makes connections, by the origin of the request.
 
-    def __init__(self) -> None:
+    Args:
+        trusts_env: whether the client uses the proxies of the environment.
+    """
+
+    def __init__(self, *, trusts_env: bool) -> None:
         self._proxies: dict[Origin, str | None] = {}
+        self._trusts_env = trusts_env
 
     def get(self, origin: Origin) -> str | None:
         """Host and port of the proxy; None if none was seen."""
         return self._proxies.get(origin)
 
-    def note(self, origin: Origin, info: Mapping[str, Any]) -> None:
-        """Note where a connection goes: if not to the request's origin, then to a proxy."""
+    def note(self, origin: Origin, info: Mapping[str, Any], attempt: Attempt) -> None:
+        """Note where a connection goes: if not to the request's origin, then to a proxy.
+
+        Raises:
+            PlainHttpProxyError: a proxy of the environment would read the key.
+        """
         peer = host_and_port(info["host"], info["port"])
         self._proxies[origin] = None if peer == host_and_port(*origin[1:]) else peer
+        has_key = attempt.request.url is None
+        if origin[0] == "http" and has_key and self._trusts_env and self.get(origin) in plain_http_proxies():
+            raise PlainHttpProxyError(
+                f"http_client would send the key in plain text through {peer}, a proxy of the environment: add"
+                f" {origin[1]} to NO_PROXY, or make http_client with trust_env=False"
+            )
 
 
 class ConnectionTrace:
     """Takes part in httpcore's `trace` extension of one request. Other transports never call it."""
 
-    def __init__(self, proxies: ProxyRecord, origin: Origin, deadline: float | None) -> None:
+    def __init__(self, proxies: ProxyRecord, origin: Origin, attempt: Attempt) -> None:
         self._proxies = proxies
         self._origin = origin
-        self._deadline = deadline
+        self._attempt = attempt
 
     def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         """Look up the name before httpcore does."""
         if not event.endswith(".connect_tcp.started"):
             return
-        self._proxies.note(self._origin, info)
-        limit = min_timeout(info["timeout"], seconds_left(self._deadline))
+        self._proxies.note(self._origin, info, self._attempt)
+        limit = min_timeout(info["timeout"], seconds_left(self._attempt.deadline))
         with suppress(httpcore.ConnectError):  # the user's client may find the address in another way
             NameLookup(info["host"], info["port"]).addresses(limit)
