@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import os
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any, cast
@@ -152,7 +153,7 @@ def test_nothing_is_paid_for_a_file_that_cannot_be_created(
     sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A read-only file system: root may write to a directory whatever its permissions are.
-    monkeypatch.setattr("os.access", lambda _path, _mode: False)
+    monkeypatch.setattr("os.access", lambda _path, mode: mode != os.W_OK)
     for target in (tmp_path, tmp_path / "x.glb"):
         assert main(["generate", "a helmet", "-o", str(target), "--yes"]) == 2
         assert f"no file can be created in {tmp_path}" in " ".join(capsys.readouterr().err.split())
