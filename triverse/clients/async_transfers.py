@@ -30,6 +30,7 @@ from triverse.files.uploads import OpenedUpload, open_uploads
 from triverse.transport.async_reply_stream import AsyncReplyStream
 from triverse.transport.async_threads import run_in_thread
 from triverse.transport.asynchronous import AsyncTransport
+from triverse.transport.event_loops import is_running_here, running_loop
 
 __all__ = ["AsyncTransferEngine", "download_file", "open_stream", "send_files"]
 
@@ -73,7 +74,7 @@ async def send_files(
     """Open and check all files, then upload one after the other."""
     check_callback("on_progress", on_progress, may_be_async=True)
     limits = transfer_limits(engine.policy, engine.runtime, timeout)
-    opening = Opening(requests)
+    opening, loop = Opening(requests), running_loop()
     try:
         with anyio.move_on_after(timeout) as scope:
             # A read from a pipe cannot be interrupted, so a thread that waits for one is left to itself.
@@ -82,7 +83,7 @@ async def send_files(
             raise DeadlineExceededError("the timeout ran out before the source was read. Raise `timeout`")
         return [await _send_file(engine, upload, limits, on_progress) for upload in opening.uploads]
     finally:
-        await _finish(opening.close)
+        await _finish(loop, opening.close)
 
 
 class Opening(Generic[T]):
@@ -118,7 +119,7 @@ async def _send_file(
 async def download_file(engine: AsyncTransferEngine, plan: Download) -> Path:
     """Download to a file, which appears under its name complete or not at all."""
     check_callback("on_progress", plan.on_progress, may_be_async=True)
-    target = Target(plan.to, overwrite=plan.overwrite)
+    target, loop = Target(plan.to, overwrite=plan.overwrite), running_loop()
     await run_in_thread(target.check)
     try:
         transfer = _start(engine, plan, must_be_glb=target.must_be_glb)
@@ -128,7 +129,7 @@ async def download_file(engine: AsyncTransferEngine, plan: Download) -> Path:
             await transfer.aclose()
         return await run_in_thread(target.publish)
     finally:
-        await _finish(target.discard)
+        await _finish(loop, target.discard)
 
 
 async def _write(transfer: _AsyncTransfer, target: Target) -> None:
@@ -147,11 +148,12 @@ async def _write(transfer: _AsyncTransfer, target: Target) -> None:
     await run_in_thread(partial(target.write, batch))
 
 
-async def _finish(clean_up: Callable[[], None]) -> None:
+async def _finish(loop: object, clean_up: Callable[[], None]) -> None:
     """Clean up in a thread: a file system may take long to free a large file."""
     try:
-        with anyio.CancelScope(shield=True), suppress(TransportError):
-            await run_in_thread(clean_up)
+        if is_running_here(loop):
+            with anyio.CancelScope(shield=True), suppress(TransportError):
+                await run_in_thread(clean_up)
     finally:
         clean_up()  # once more, in case that no thread could be started
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import cast
+from weakref import WeakSet
 
 import anyio
 import httpx
 
 from triverse.transport.async_single_connection import AsyncSingleConnectionTransport
 from triverse.transport.environment import Origin, ProxyTable, make_proxy, origin_of, tls_context
+from triverse.transport.event_loops import is_running_here
 from triverse.transport.pool import DEADLINE, READ_SIZE, IdleConnections, RedirectResponse
 
 __all__ = ["AsyncConnectionPool"]
@@ -21,6 +23,8 @@ class AsyncConnectionPool(httpx.AsyncBaseTransport):
     def __init__(self, proxies: ProxyTable) -> None:
         self._proxies = proxies
         self._idle: dict[Origin, IdleConnections[AsyncSingleConnectionTransport]] = {}
+        # Those in use, too.
+        self._connections: WeakSet[AsyncSingleConnectionTransport] = WeakSet()
         self.closed: bool = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -43,7 +47,9 @@ class AsyncConnectionPool(httpx.AsyncBaseTransport):
 
     def _connect(self, origin: Origin) -> AsyncSingleConnectionTransport:
         proxy = self._proxies.url(origin)
-        return AsyncSingleConnectionTransport(tls_context(origin[0]), None if proxy is None else make_proxy(proxy))
+        made = AsyncSingleConnectionTransport(tls_context(origin[0]), None if proxy is None else make_proxy(proxy))
+        self._connections.add(made)
+        return made
 
     async def aclose(self) -> None:
         """Close the idle connections now, and the others as their responses end."""
@@ -53,14 +59,18 @@ class AsyncConnectionPool(httpx.AsyncBaseTransport):
                 await close(connection)
 
     def release(self) -> None:
-        """Close the idle connections without their event loop, which is closed or belongs to a parent process."""
-        for connections in tuple(self._idle.values()):
-            for connection in connections.take_all():
-                connection.backend.release()
+        """Close all connections without their event loop, which is closed or belongs to a parent process."""
+        # anyio 4 keeps tasks that were waiting in one of its scopes when their loop was closed, and what they use.
+        for connection in tuple(self._connections):
+            connection.backend.release()
+        self._idle.clear()
 
 
 async def close(connection: AsyncSingleConnectionTransport) -> None:
-    """Close the connection, also in a task that is being cancelled."""
+    """Close the connection, also in a task that is being cancelled, or whose event loop is gone."""
+    if not is_running_here(connection.loop):
+        connection.backend.release()
+        return
     with anyio.CancelScope(shield=True):
         await connection.aclose()
 

@@ -18,7 +18,8 @@ from attrs import frozen
 from triverse.core.attempt import Attempt, AttemptFailed, Outcome, Reply
 from triverse.core.errors import TriverseError
 from triverse.core.secret import Secret
-from triverse.transport.log_redaction import current_key
+from triverse.transport.event_loops import check_loop, running_loop
+from triverse.transport.log_redaction import current_key, reset_key
 from triverse.transport.outcomes import check_deadline, classify_error
 from triverse.transport.reply_stream import check_chunk, check_process
 
@@ -61,7 +62,7 @@ class AsyncGuardedSteps:
 
     async def run(self, step: Callable[[AsyncGuard], Awaitable[T]]) -> T | Outcome:
         """Take one step."""
-        token = current_key.set(self.key)
+        token, loop = current_key.set(self.key), running_loop()
         try:
             while True:
                 guard = self.make_guard()
@@ -72,13 +73,14 @@ class AsyncGuardedSteps:
                 except TriverseError:
                     raise
                 except Exception as error:  # noqa: BLE001 - whatever a library or a hook raises becomes an outcome
+                    check_loop(loop)
                     if not guard.must_repeat():
                         return classify_error(guard.explain(error), self.key, self.url, guard.proxy)
                 except BaseException as interrupt:
                     self.key.scrub(interrupt)
                     raise
         finally:
-            current_key.reset(token)
+            reset_key(token)
 
 
 class AsyncReplyStream:

@@ -45,7 +45,8 @@ class AsyncSingleConnectionTransport(httpx.AsyncHTTPTransport):
     """One connection, which keeps the deadline of its request."""
 
     def __init__(self, ssl_context: ssl.SSLContext, proxy: httpcore.Proxy | None) -> None:
-        self.backend: Final = AsyncioBackend() if supports_add_reader(running_loop()) else AnyioBackend()
+        self.loop: Final = running_loop()
+        self.backend: Final = AsyncioBackend() if supports_add_reader(self.loop) else AnyioBackend()
         pool = AsyncSingleConnectionPool if proxy is None else httpcore.AsyncConnectionPool
         self._connections: Final = pool(
             ssl_context, proxy, max_connections=1, keepalive_expiry=KEEPALIVE_SECONDS, network_backend=self.backend

@@ -22,8 +22,8 @@ from triverse.transport.async_user_client import AsyncUserClientGuard, LoopHisto
 from triverse.transport.bodies import AsyncBodyStream
 from triverse.transport.client import CookielessAsyncClient
 from triverse.transport.environment import ProxyTable
-from triverse.transport.event_loops import PerLoop
-from triverse.transport.log_redaction import current_key
+from triverse.transport.event_loops import PerLoop, check_loop, is_running_here, running_loop
+from triverse.transport.log_redaction import current_key, reset_key
 from triverse.transport.outcomes import FORKED_CLIENT, BodyReader, classify_error, pool_timeout_failure, to_reply
 from triverse.transport.pool import LARGE_READS, READ_SIZE, AsyncPoolGuard
 from triverse.transport.requests import RequestEncoder, Target, check_http_client, pool_timeout, send_options
@@ -38,10 +38,16 @@ _IMPORTED_BEFORE_THE_FIRST_CALL: Final = (anyio._backends._asyncio, concurrent.f
 class LoopState(NamedTuple):
     """What belongs to one event loop."""
 
+    loop: object
     semaphore: anyio.Semaphore
     client: httpx.AsyncClient
     pool: AsyncConnectionPool | None
     until_loop_shutdown: AsyncGenerator[None, None]
+
+    def release_permit(self) -> None:
+        """Let the next task have the permit."""
+        if is_running_here(self.loop):
+            self.semaphore.release()
 
     def release(self) -> None:
         """Close the connections without the loop."""
@@ -80,7 +86,7 @@ class AsyncTransport:
         until_loop_shutdown = _close_on_loop_shutdown(pool, self._states)
         await anext(until_loop_shutdown)
         semaphore = anyio.Semaphore(self._max_connections, fast_acquire=True)
-        return self._states.set(LoopState(semaphore, client, pool, until_loop_shutdown))
+        return self._states.set(LoopState(running_loop(), semaphore, client, pool, until_loop_shutdown))
 
     async def attempt(self, attempt: Attempt, key: Secret) -> Outcome:
         """Send the request once, and read the response.
@@ -102,26 +108,25 @@ class AsyncTransport:
                         request = self._encoder.encode(attempt, key, target, guard.extensions)
                         options = send_options(attempt)
                         response = await state.client.send(request, stream=True, follow_redirects=False, **options)
-                        try:
+                        async with _Closing(response):
                             body, chunks = BodyReader(attempt.deadline), await _unread(response)
                             async for chunk in chunks:
                                 if not body.append(chunk):
                                     await cut(response, chunks)
                                     break
-                        finally:
-                            await response.aclose()
                     return to_reply(response, None if response.is_stream_consumed else body.body(), key, url)
                 except TriverseError:
                     raise
                 except Exception as error:  # noqa: BLE001 - whatever a library or a hook raises becomes an outcome
+                    check_loop(state.loop)
                     if not guard.must_repeat():
                         return classify_error(guard.explain(error), key, url, guard.proxy)
                 except BaseException as interrupt:
                     key.scrub(interrupt)
                     raise
         finally:
-            state.semaphore.release()
-            current_key.reset(token)
+            state.release_permit()
+            reset_key(token)
 
     def _guard(self, attempt: Attempt, url: httpx.URL) -> AsyncGuard:
         if self._history is None:
@@ -148,10 +153,10 @@ class AsyncTransport:
             try:
                 yield opened
             finally:
-                if isinstance(opened, AsyncReplyStream):
+                if isinstance(opened, AsyncReplyStream) and is_running_here(state.loop):
                     await opened.aclose()
         finally:
-            state.semaphore.release()
+            state.release_permit()
 
     async def _open(
         self, client: httpx.AsyncClient, attempt: Attempt, key: Secret, target: Target, url: str
@@ -202,6 +207,21 @@ async def _close_on_loop_shutdown(
         states.remove()
         if pool is not None:
             await pool.aclose()
+
+
+class _Closing:
+    """Closes a response after it was read."""
+
+    __slots__ = ("_response",)
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+
+    async def __aenter__(self) -> None: ...
+
+    async def __aexit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
+        if exc_type is not GeneratorExit:  # with it, the event loop is gone, and nothing can be awaited
+            await self._response.aclose()
 
 
 async def _unread(response: httpx.Response) -> AsyncIterator[bytes]:

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from attrs import frozen
 
-__all__ = ["BackgroundTask", "PerLoop", "running_loop", "start_background_task"]
+__all__ = ["BackgroundTask", "PerLoop", "check_loop", "is_running_here", "running_loop", "start_background_task"]
 
 T = TypeVar("T")
 
@@ -31,6 +31,28 @@ def running_loop() -> object:
         else:
             return token
     return asyncio.get_running_loop()
+
+
+def is_running_here(loop: object) -> bool:
+    """Whether this event loop runs the calling code.
+
+    If a loop was closed while tasks were waiting in it, the garbage collector later throws GeneratorExit into them,
+    while another loop is running or none. Then nothing may be awaited.
+    """
+    try:
+        return running_loop() is loop
+    except RuntimeError:  # none is running
+        return False
+
+
+def check_loop(loop: object) -> None:
+    """Raise if this event loop does not run the calling code, after an error that may only come from that.
+
+    Raises:
+        GeneratorExit: it does not; the garbage collector is closing the coroutine, and expects this.
+    """
+    if not is_running_here(loop):
+        raise GeneratorExit from None
 
 
 def _is_closed(loop: object) -> bool:

@@ -12,15 +12,24 @@ from __future__ import annotations
 
 import logging
 import re
-from contextvars import ContextVar
+from contextlib import suppress
+from contextvars import ContextVar, Token
 from typing import Final
 
 from triverse.core.secret import Secret
 
-__all__ = ["current_key"]
+__all__ = ["current_key", "reset_key"]
 
 current_key: ContextVar[Secret | None] = ContextVar("current_key", default=None)
 """The key of the attempt that this thread or task is making."""
+
+
+def reset_key(token: Token[Secret | None]) -> None:
+    """Set `current_key` back, in a task."""
+    # The garbage collector closes the coroutine of a task whose event loop is gone in whatever context it runs.
+    with suppress(ValueError):
+        current_key.reset(token)
+
 
 _LIBRARIES: Final = ("httpx", "httpx2", "httpcore", "httpcore2")
 _PARTS: Final = ("connection", "http11", "http2", "proxy", "socks")
