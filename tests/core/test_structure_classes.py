@@ -8,6 +8,7 @@ from typing import Any, Generic, Literal, Self, TypedDict, TypeVar
 
 import attrs
 import pytest
+from cattrs.errors import IterableValidationError
 from support.exchange_driver import Call, data
 
 from triverse import InvalidResponseError, Request, UserBalance
@@ -95,6 +96,31 @@ class Fields:
     path: Path | None = None
 
 
+@dataclasses.dataclass
+class Deep:
+    name: str
+
+    def __post_init__(self) -> None:
+        raise RecursionError
+
+
+@dataclasses.dataclass
+class UsesCattrs:
+    name: str
+
+    def __post_init__(self) -> None:
+        raise IterableValidationError("list", [ValueError("bad")], list)  # pyright: ignore[reportCallIssue]  # a third is the class
+
+
+@dataclasses.dataclass(init=False)
+class Open:
+    a: int
+    cached: bytes = dataclasses.field(default=b"cached", init=False)
+
+    def __init__(self, a: int, *more: int, **named: int) -> None:
+        self.a = a + sum(more) + sum(named.values())
+
+
 def problem(into: Any, value: object) -> str:
     error = Call(Request("GET", "/thing", into)).error(data(value))
     assert isinstance(error, InvalidResponseError), repr(error)
@@ -116,6 +142,8 @@ def structured(into: Any, value: object) -> object:
         (Outer, {"inner": {}}, "data.inner.name: missing"),
         (Fields, {"word": "b"}, "data.word: not a valid Fussy (KeyError)"),
         (Fields, {"colour": "b"}, "data.colour: not a valid Colour (LookupError)"),
+        (list[Deep], [{"name": "b"}], "data[0]: nested too deep"),
+        (UsesCattrs, {"name": "b"}, "data: not a valid value (ValueError)"),
         (Fields, {"path": 5}, "data.path: not a valid value (TypeError)"),
     ],
 )
@@ -206,3 +234,7 @@ def test_a_generic_result_keeps_unknown_fields() -> None:
     assert isinstance(result, Result)
     assert result == Listed([1])
     assert result.extra == {"more": True}
+
+
+def test_a_constructor_may_take_more_and_a_field_may_be_set_by_the_class() -> None:
+    assert structured(Open, {"a": 1}) == Open(1)

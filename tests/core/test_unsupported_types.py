@@ -183,6 +183,13 @@ def test_a_refusal_names_the_type_and_its_place(into: Any, reason: str) -> None:
     assert refusal(into) == reason
 
 
+def test_an_error_of_another_kind_is_named() -> None:
+    # Its text is in the words of cattrs.
+    assert refusal(Page).startswith("StructureHandlerNotFoundError: ")
+    with pytest.raises(ConfigurationError, match=f"^into={HERE}.Page: JSON cannot become this type. "):
+        structurer(Page)
+
+
 def test_a_type_of_the_main_program_is_named_without_its_module() -> None:
     assert refusal(type("Mine", (), {"__module__": "__main__"})) == "Mine is not supported"
 

@@ -312,7 +312,8 @@ def test_a_key_that_can_be_renewed_is_renewed_once() -> None:
     storage = redirect("https://storage.example/x")
     error = download(refreshes_key=True).run(storage, refused)
     assert isinstance(error, AuthenticationError)
-    assert "This URL is requested without the API key" in str(error)
+    remedy = ". This URL is requested without the API key: it may have expired, so ask for a new one."
+    assert str(error).endswith(remedy)
 
 
 def test_the_timeout_bounds_everything() -> None:

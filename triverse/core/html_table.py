@@ -29,6 +29,6 @@ def html_table(title: str, fields: Mapping[str, object]) -> str:
 def _cell(value: object) -> str:
     if isinstance(value, str):
         return html.escape(_QUERY.sub(r"\1?…", value))
-    text = json.dumps(value, ensure_ascii=False, indent=1 if isinstance(value, (dict, list)) else None)
+    text = json.dumps(value, ensure_ascii=False, indent=1)
     text = _QUERY.sub(r"\1?…", text)
     return f"<pre>{html.escape(text)}</pre>" if "\n" in text else html.escape(text)

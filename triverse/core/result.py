@@ -27,7 +27,7 @@ class _PydanticSerializer:
         try:
             from triverse import _pydantic  # noqa: PLC0415 - pydantic is optional
         except ImportError as error:
-            raise AttributeError(str(error)) from error
+            raise AttributeError from error
         return _pydantic.serializer_of(owner)
 
 
