@@ -56,6 +56,14 @@ def test_requests_are_broken_and_repaired(account: Account, capsys: pytest.Captu
 
 
 @pytest.mark.usefixtures("account")
+def test_repair_names_the_faults_that_no_request_has_met(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sandbox", "break", "503", "--path", "/users/nobody"]) == 0
+    capsys.readouterr()
+    assert main(["sandbox", "repair"]) == 0
+    assert capsys.readouterr().out == "no request has met Fault(status=503)\nno faults\n"
+
+
+@pytest.mark.usefixtures("account")
 @pytest.mark.parametrize("fault", ["earthquake", "99"])
 def test_a_fault_that_does_not_exist_is_refused(fault: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sandbox", "break", fault]) == 1
@@ -140,7 +148,7 @@ def test_json_is_one_object(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
             ("freeze 50", {**account, "frozen": 50.0}),
             ("release", {**account, "balance": 1250.0}),
             ("break 503", {"faults": faults}),
-            ("repair", {"faults": []}),
+            ("repair", {"faults": [], "unused_faults": faults}),
         ]
         for command, expected in steps:
             assert main(["sandbox", *command.split(), "--json"]) == 0

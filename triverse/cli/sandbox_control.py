@@ -87,15 +87,19 @@ def break_(*, fault: str, times: int | None, path: str | None, as_json: bool) ->
 
 
 @click.command(
-    help="Remove every fault of `break`.", short_help="Remove all faults.", epilog="Example: triverse sandbox repair"
+    help="Remove every fault of `break`, and name those that no request has met.",
+    short_help="Remove all faults.",
+    epilog="Example: triverse sandbox repair",
 )
 @json_option
 def repair(*, as_json: bool) -> None:
-    _call("DELETE", "faults")
+    unused = cast("list[str]", _call("DELETE", "faults"))
     if as_json:
-        print_json({"faults": []})
-    else:
-        write_line("no faults")
+        print_json({"faults": [], "unused_faults": unused})
+        return
+    for fault in unused:
+        write_line(f"no request has met {fault}")
+    write_line("no faults")
 
 
 COMMANDS: Final = (top_up, freeze, release, break_, repair)

@@ -120,6 +120,7 @@ def _state(sandbox: Sandbox, _request: SandboxRequest, _fields: Fields) -> objec
     return {
         "accounts": [_describe(account) for account in sandbox.accounts],
         "faults": [repr(fault) for fault in sandbox.faults.planned],
+        "unused_faults": [repr(fault) for fault in sandbox.faults.unused],
         "task_seconds": sandbox.task_seconds,
         "settings": repr(sandbox.settings),
         "requests": len(sandbox.requests),
@@ -159,8 +160,10 @@ def _add_fault(sandbox: Sandbox, _request: SandboxRequest, fields: Fields) -> ob
 
 
 def _clear_faults(sandbox: Sandbox, _request: SandboxRequest, _fields: Fields) -> object:
+    """Return the faults that no request has met."""
+    unused = [repr(fault) for fault in sandbox.faults.unused]
     sandbox.faults.clear()
-    return []
+    return unused
 
 
 def _move_task(sandbox: Sandbox, request: SandboxRequest, _fields: Fields) -> object:
