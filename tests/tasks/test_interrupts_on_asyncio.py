@@ -29,7 +29,10 @@ def stall(_: Got) -> Sent:
     return evolve(json_response({"code": 0, "message": "success", "data": {}}), stall=3)
 
 
-@pytest.mark.parametrize("run", ["asyncio.run(main())", "trio.run(main)"])
+# The last loop neither ends its tasks nor is it closed, so that no note is printed.
+@pytest.mark.parametrize(
+    "run", ["asyncio.run(main())", "trio.run(main)", "asyncio.new_event_loop().run_until_complete(main())"]
+)
 @pytest.mark.parametrize(
     ("call", "note"),
     [(f"wait('{TASK}')", f"task {TASK} goes on"), ("text_to_model('a brass helmet')", "client_order_id ")],
@@ -46,5 +49,5 @@ def test_a_ctrl_c_in_an_async_program_prints_the_id(run: str, call: str, note: s
         program.send_signal(signal.SIGINT)
         _, printed = program.communicate(timeout=60)
     assert program.returncode == -signal.SIGINT
-    assert f"triverse: {note}" in printed.replace("a task may have been created (", "")
+    assert "run_until_complete" in run or f"triverse: {note}" in printed.replace("a task may have been created (", "")
     assert KEY not in printed

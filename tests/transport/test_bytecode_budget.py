@@ -23,9 +23,10 @@ ALLOWED: Final = 1.05
 # Of a call over an idle connection. Lower them when a call gets lighter; give a reason when they must be raised:
 # 2026-11, calls go through `httpx.Client.send`, so that Sentry, Datadog and New Relic see them.
 # 2026-11, no Ctrl-C can leave a lock locked, and errors of a call name what an earlier attempt may have left.
+# 2026-11, a response is closed only where its event loop is running: Python 3.13.0 crashed as an interpreter ended.
 BUDGET: Final[dict[tuple[int, int], dict[str, int]]] = {
-    (3, 11): {"sync": 2164, "async": 2352},
-    (3, 13): {"sync": 1923, "async": 2128},
+    (3, 11): {"sync": 2164, "async": 2380},
+    (3, 13): {"sync": 1923, "async": 2160},
 }
 Trace: TypeAlias = Callable[[FrameType, str, object], "Trace | None"]
 

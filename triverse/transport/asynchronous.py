@@ -108,7 +108,7 @@ class AsyncTransport:
                         request = self._encoder.encode(attempt, key, target, guard.extensions)
                         options = send_options(attempt)
                         response = await state.client.send(request, stream=True, follow_redirects=False, **options)
-                        async with _Closing(response):
+                        async with _Closing(response, state.loop):
                             body, chunks = BodyReader(attempt.deadline), await _unread(response)
                             async for chunk in chunks:
                                 if not body.append(chunk):
@@ -212,15 +212,17 @@ async def _close_on_loop_shutdown(
 class _Closing:
     """Closes a response after it was read."""
 
-    __slots__ = ("_response",)
+    __slots__ = ("_loop", "_response")
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx.Response, loop: object) -> None:
         self._response = response
+        self._loop = loop
 
     async def __aenter__(self) -> None: ...
 
     async def __aexit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
-        if exc_type is not GeneratorExit:  # with it, the event loop is gone, and nothing can be awaited
+        # If the event loop is gone, nothing can be awaited: as an interpreter ends, Python 3.13.0 would even crash.
+        if exc_type is None or is_running_here(self._loop):
             await self._response.aclose()
 
 
