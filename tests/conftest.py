@@ -13,7 +13,7 @@ from support.neutral_environment import neutralise
 # Removed before anything is imported or started: some libraries and fixtures read the environment only once.
 neutralise(os.environ)
 
-# A slow machine does not fail a property test.
+# Property tests have no time limit, so a slow machine does not fail them.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 # For sessions that run the suite many times.
@@ -31,7 +31,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(autouse=True)
 def _no_profiles(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No test reads the profiles of the user who runs it."""
+    """Let no test read the profiles of the user."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(_empty_directory(tmp_path_factory)))
 
 

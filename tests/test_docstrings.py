@@ -3,7 +3,7 @@ from __future__ import annotations
 from triverse._docstrings import field_descriptions, summary
 
 
-class Told:
+class Described:
     """What it is,
     in two lines.
 
@@ -22,17 +22,17 @@ class Told:
     """
 
 
-class Untold:
+class Undescribed:
     pass
 
 
 def test_the_first_paragraph_is_the_summary() -> None:
-    assert summary(Told) == "What it is, in two lines."
+    assert summary(Described) == "What it is, in two lines."
 
 
 def test_each_field_is_described_by_its_entry() -> None:
-    assert field_descriptions(Told) == {"one": "the first, on two lines.", "two": "the second."}
+    assert field_descriptions(Described) == {"one": "the first, on two lines.", "two": "the second."}
 
 
-def test_a_class_without_a_docstring_says_nothing() -> None:
-    assert (summary(Untold), field_descriptions(Untold)) == ("", {})
+def test_a_class_without_a_docstring_has_no_descriptions() -> None:
+    assert (summary(Undescribed), field_descriptions(Undescribed)) == ("", {})

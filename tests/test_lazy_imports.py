@@ -75,7 +75,7 @@ def test_type_checkers_see_the_same_names_in_the_same_modules() -> None:
 
 def test_tools_that_freeze_applications_find_every_module_that_a_name_needs() -> None:
     finder = ModuleFinder(path=[str(SOURCE.parents[1]), *sys.path])
-    # PyInstaller looks for import statements as this does. What other packages import is not the subject.
+    # PyInstaller searches for import statements in the same way. Imports of other packages do not matter here.
     finder.excludes = [module.name for module in iter_modules() if module.name != "triverse"]
     finder.import_hook("triverse")
     modules: dict[str, str] = vars(triverse)["_MODULE_OF"]

@@ -29,12 +29,12 @@ def server() -> Generator[BlockingServer, None, None]:
 
 @pytest.fixture
 async def client(server: BlockingServer) -> AsyncGenerator[AsyncTriverse, None]:
-    async with AsyncTriverse("key-of-nobody", base_url=server.base_url, max_connections=8) as client:
+    async with AsyncTriverse("unknown-key", base_url=server.base_url, max_connections=8) as client:
         yield client
 
 
 class Endless(Mapping[str, AsyncKeySource]):
-    """More keys than fit into a list, and how many of them were read."""
+    """An endless mapping of keys, which counts the keys that were read."""
 
     def __init__(self, prefix: str = "key-", size: int = 10**9) -> None:
         self.prefix, self.size, self.read = prefix, size, 0
@@ -57,7 +57,7 @@ def one_quick_and_many_held() -> Mapping[str, AsyncKeySource]:
 
 async def eventually(happened: Callable[[], bool]) -> None:
     with anyio.fail_after(10):
-        while not happened():  # noqa: ASYNC110 - what happens there is in threads
+        while not happened():  # noqa: ASYNC110 - the server runs in threads
             await anyio.sleep(0.002)
 
 
@@ -86,7 +86,7 @@ async def test_a_bad_key_is_the_error_of_its_own_account() -> None:
 
     api = FakeApi({"key-of-one": (1.0, 0.0)})
     good: dict[str, AsyncKeySource] = {"good": "key-of-one", "called": called}
-    bad: dict[str, AsyncKeySource] = {"unknown": "key-of-nobody", "empty": "", "broken": broken}
+    bad: dict[str, AsyncKeySource] = {"unknown": "unknown-key", "empty": "", "broken": broken}
     async with api.async_client() as client:
         answers = {account.name: account async for account in client.balances(good | bad)}
     assert answers.pop("good") == AccountBalance("good", UserBalance(1, 0))
@@ -106,7 +106,7 @@ async def test_no_accounts_give_no_results() -> None:
 
 @pytest.mark.anyio
 async def test_key_callables_run_in_the_callers_context() -> None:
-    tenant = contextvars.ContextVar("tenant", default="key-of-nobody")
+    tenant = contextvars.ContextVar("tenant", default="unknown-key")
     async with FakeApi().async_client() as client:
         tenant.set("key-of-one")
         assert [account.error async for account in client.balances({"ours": tenant.get})] == [None]
@@ -188,7 +188,7 @@ async def test_a_cancelled_iteration_leaves_no_pending_requests(server: Blocking
 
 @pytest.mark.anyio
 async def test_an_iterator_closed_before_its_start_yields_nothing(server: BlockingServer) -> None:
-    async with AsyncTriverse("key-of-nobody", base_url=server.base_url) as client:
+    async with AsyncTriverse("unknown-key", base_url=server.base_url) as client:
         async with client.balances(Endless()) as answers:
             pass
         assert [account async for account in answers] == []
@@ -280,7 +280,7 @@ def test_an_iterator_may_outlive_its_event_loop(anyio_backend: str) -> None:
 
 
 def test_workers_cancelled_by_other_code_are_an_error() -> None:
-    """On asyncio. On trio, no code can cancel a task of others."""
+    """Only on asyncio: on trio, code cannot cancel tasks of other code."""
 
     async def cancel_all_but(kept: set[asyncio.Task[object] | None]) -> None:
         await anyio.wait_all_tasks_blocked()
@@ -307,7 +307,7 @@ async def test_a_forked_child_cannot_continue_an_async_loop_but_can_leave_it(
     async with closed:
         await anext(closed)
         with monkeypatch.context() as patch:
-            patch.setattr("os.getpid", lambda: 1)  # as in a child
+            patch.setattr("os.getpid", lambda: 1)  # the same as in a forked child
             with pytest.raises(ConfigurationError, match="forked child"):
                 await anext(closed)
             del left
@@ -317,5 +317,5 @@ async def test_a_forked_child_cannot_continue_an_async_loop_but_can_leave_it(
 @pytest.mark.parametrize("wrong", [["key-of-one"], "key-of-one", None, 5])
 def test_keys_that_are_no_mapping_are_a_configuration_error(wrong: Mapping[str, AsyncKeySource]) -> None:
     with pytest.raises(ConfigurationError, match="mapping") as caught:
-        AsyncTriverse("key-of-nobody").balances(wrong)
+        AsyncTriverse("unknown-key").balances(wrong)
     assert "key-of-one" not in str(caught.value)

@@ -67,7 +67,7 @@ def test_a_mapping_that_raises_shows_no_key_read_before() -> None:
 
 
 @pytest.mark.anyio
-async def test_an_async_loop_over_such_a_mapping_shows_no_key() -> None:
+async def test_an_async_loop_over_a_mapping_that_raises_shows_no_key() -> None:
     with serving() as server:
         async with AsyncTriverse(KEY, base_url=server.url, max_connections=1) as client:
             with pytest.raises(LookupError) as caught:

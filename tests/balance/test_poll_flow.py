@@ -1,4 +1,4 @@
-"""When a balance is polled, what is emitted and which errors are tolerated: without a clock, a loop or a network."""
+"""The polling flow without a clock, an event loop or a network: pauses, emitted balances and tolerated errors."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def timed_out(timeout: float, last: UserBalance | None) -> TriverseError:
 
 @define
 class Simulation:
-    """One polling flow, with a clock that only pauses and calls move, and jitter that the test chooses."""
+    """One polling flow. Only pauses and calls move its clock, and the test chooses the jitter."""
 
     schedule: PollSchedule = field(factory=lambda: PollSchedule.of(5.0, 1.0, 60.0))
     timeout: float = math.inf
@@ -88,7 +88,7 @@ class Simulation:
         return poll(task, self.schedule, runtime)
 
     def run(self, *outcomes: UserBalance | TriverseError, took: float = 0.0) -> list[UserBalance]:
-        """Give each call the next outcome; return what was emitted until there are no more outcomes."""
+        """Give each call the next outcome. Return all emitted balances when there are no more outcomes."""
         emitted: list[UserBalance] = []
         flow, remaining = self.flow(), iter(outcomes)
         effect = next(flow)

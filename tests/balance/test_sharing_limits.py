@@ -119,7 +119,7 @@ def test_a_closed_client_does_not_return_cached_balances(mode: Mode) -> None:
 
 @each_mode
 def test_requests_of_any_kind_can_be_shared(mode: Mode) -> None:
-    """Each with its own parameters, which need not be hashable."""
+    """Each request has its own parameters, which need not be hashable."""
     quotes = [Request("POST", "/quote", dict[str, float], {"a": 1}, {"size": [size]}, safe=True) for size in (1, 2, 1)]
 
     def sync_way(client: Triverse) -> list[dict[str, float]]:

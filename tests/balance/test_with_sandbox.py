@@ -1,4 +1,4 @@
-"""Balances of sandbox accounts, whose ledger the tests know."""
+"""Balances of sandbox accounts, compared with their ledgers."""
 
 from __future__ import annotations
 

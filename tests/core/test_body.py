@@ -39,7 +39,7 @@ def test_json_is_read_with_and_without_a_byte_order_mark(bom: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         (b"", "the response body is empty"),
         (b" \r\n\t", "the response body is empty"),
@@ -53,8 +53,8 @@ def test_json_is_read_with_and_without_a_byte_order_mark(bom: bytes) -> None:
         (b'{"a":' * 200_000 + b"1" + b"}" * 200_000, "the response body is nested too deep"),
     ],
 )
-def test_a_body_that_is_not_json_is_reported(body: bytes, said: str) -> None:
-    assert problem(body) == said
+def test_a_body_that_is_not_json_is_reported(body: bytes, message: str) -> None:
+    assert problem(body) == message
 
 
 @pytest.mark.parametrize(
@@ -123,10 +123,10 @@ def test_a_body_of_exactly_the_limit_is_read() -> None:
 
 
 def test_one_byte_more_is_too_large() -> None:
-    said = "the response body is larger than 8 MiB"
-    assert problem(padded(MAX_BODY_BYTES + 1)) == said
-    assert problem(gzip.compress(padded(MAX_BODY_BYTES + 1), 1), "gzip") == said
-    assert problem(b"\0" * (MAX_BODY_BYTES + 1), "gzip") == said
+    message = "the response body is larger than 8 MiB"
+    assert problem(padded(MAX_BODY_BYTES + 1)) == message
+    assert problem(gzip.compress(padded(MAX_BODY_BYTES + 1), 1), "gzip") == message
+    assert problem(b"\0" * (MAX_BODY_BYTES + 1), "gzip") == message
 
 
 def test_a_body_that_is_too_large_is_reported_for_error_statuses_too() -> None:

@@ -1,4 +1,4 @@
-"""What a call tells besides the data: of its request, of its failure, and never the key."""
+"""What results and errors of a call contain besides the data: the request and the cause, but never the key."""
 
 from __future__ import annotations
 

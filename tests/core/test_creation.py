@@ -24,7 +24,7 @@ CREATED = reply(answer={"code": 0, "message": "success", "data": {"task_uuid": T
 
 
 def creation(**options: object) -> Request[object]:
-    kind = Creation(**options)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the tests pass what fits
+    kind = Creation(**options)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the tests pass the right types
     return Request("POST", "/tasks/text-to-model", object, json=BODY, creation=kind)
 
 
@@ -124,14 +124,14 @@ def test_a_first_400_is_only_a_bad_request() -> None:
 @pytest.mark.parametrize(
     "refusal", [reply(400, {"message": "Odd", "task_uuid": OTHER_TASK}), reply(403, {"message": "Not for mine-1"})]
 )
-def test_a_refusal_for_another_reason_says_nothing_of_earlier_attempts(refusal: Outcome) -> None:
+def test_a_refusal_for_another_reason_has_no_note_on_earlier_attempts(refusal: Outcome) -> None:
     error = Call(creation(client_order_id="mine-1")).error(unreachable(FailureKind.NOT_SENT), refusal)
     assert not error.task_may_exist
     assert error.task_uuid is None
     assert str(error).endswith((". Correct the parameters of the call.", ". Use a key that is allowed to do this."))
 
 
-def test_a_refused_key_after_a_lost_answer_is_told_together_with_the_task() -> None:
+def test_a_refused_key_after_a_lost_response_is_reported_with_the_task() -> None:
     call = Call(creation(client_order_id="mine-1", repeatable=True), Policy(key_source="api_key"))
     error = call.error(unreachable(FailureKind.TIMEOUT), reply(401))
     assert "Check the API key, which came from api_key. The task may exist: client_order_id mine-1." in str(error)
@@ -140,13 +140,13 @@ def test_a_refused_key_after_a_lost_answer_is_told_together_with_the_task() -> N
 @pytest.mark.parametrize(
     ("suggestion", "sentence"), [("Wait", "Wait."), ("Wait!", "Wait!"), ("Is it X?", "Is it X?"), ("No X", "No X.")]
 )
-def test_what_the_service_suggests_and_what_is_known_are_two_sentences(suggestion: str, sentence: str) -> None:
+def test_the_services_suggestion_and_our_own_note_are_two_sentences(suggestion: str, sentence: str) -> None:
     error = Call(creation(sends_id=False)).error(reply(500, {"message": "Lost", "suggestion": suggestion}))
     where = "POST /tasks/text-to-model: HTTP 500"
     assert str(error) == f"Lost ({where}). {sentence} The task may exist: no client_order_id was sent."
 
 
-def test_an_invalid_response_says_what_to_check_and_that_a_task_may_exist() -> None:
+def test_an_invalid_response_has_a_remedy_and_notes_a_possible_task() -> None:
     error = Call(creation(client_order_id="mine-1")).error(reply(body=b"<html>"))
     assert str(error).endswith("if it is correct, update triverse. The task may exist: client_order_id mine-1.")
 
@@ -179,7 +179,7 @@ def started(request: Request[object]) -> CallFlow[object]:
     return flow
 
 
-def test_an_error_of_a_later_attempt_remembers_what_the_first_may_have_created() -> None:
+def test_an_error_of_a_later_attempt_names_the_task_of_an_earlier_one() -> None:
     flow = started(creation(repeatable=True))
     flow.send(unreachable(FailureKind.TIMEOUT))
     with pytest.raises(ConfigurationError) as caught:
@@ -226,7 +226,7 @@ def may_hide_a_task(outcome: Outcome) -> bool:
     renews=st.booleans(),
     retries=st.integers(0, 10),
 )
-def test_no_error_claims_that_no_task_exists_when_one_may(
+def test_if_a_task_may_exist_no_error_denies_it(
     outcomes: list[Outcome],
     *,
     repeatable: bool,

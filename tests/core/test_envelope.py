@@ -121,7 +121,7 @@ def test_an_unknown_code_under_a_2xx_is_still_an_error() -> None:
     assert error.code == 9999
 
 
-def test_a_code_under_a_2xx_without_a_message_does_not_read_as_if_all_were_well() -> None:
+def test_a_code_under_a_2xx_without_a_message_does_not_read_as_success() -> None:
     error = api_error(200, {"code": 2000})
     assert str(error).startswith("The service reported an error without a message (GET /thing: HTTP 200, code 2000). ")
 
@@ -214,7 +214,7 @@ def test_text_of_the_server_can_always_be_printed() -> None:
     assert (error.message, error.suggestion) == ("a?b", "?")
 
 
-def test_text_of_the_server_is_cut_where_nobody_reads_on() -> None:
+def test_text_of_the_server_is_cut_at_a_limit() -> None:
     assert api_error(400, {"message": "x" * 2000}).message == "x" * 2000
     error = api_error(400, {"message": "x" * 2001, "suggestion": "y" * 100_000})
     assert error.message == "x" * 2000 + "…"
@@ -236,7 +236,7 @@ def test_retry_after_is_an_attribute() -> None:
     assert NEW_YEAR == 1767225600.0
 
 
-# --- Successes that are not --------------------------------------------------------------------
+# --- Invalid successes --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_a_204_is_an_invalid_response() -> None:
     assert isinstance(error_of(reply(204, body=b"")), InvalidResponseError)
 
 
-def test_a_path_made_of_the_server_s_words_is_fit_to_print() -> None:
+def test_a_path_with_text_of_the_server_is_printable() -> None:
     answer = {"code": 0, "data": {"a\n\ud800" + "b" * 3000: "x", "c": 1}}
     error = error_of(reply(answer=answer), dict[str, float])
     assert isinstance(error, InvalidResponseError)
@@ -286,13 +286,13 @@ def test_a_path_made_of_the_server_s_words_is_fit_to_print() -> None:
     assert len(error.path) < 2500
 
 
-# --- The key, spoken back ------------------------------------------------------------------------
+# --- A key that the server repeats ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 500])
 def test_a_key_that_the_server_repeats_is_redacted_everywhere(status: int) -> None:
-    said = f"bad key {KEY.reveal()}!"
-    answer: dict[str, object] = {"code": 1, "message": said, "suggestion": said, "detail": [said], "data": {}}
+    text = f"bad key {KEY.reveal()}!"
+    answer: dict[str, object] = {"code": 1, "message": text, "suggestion": text, "detail": [text], "data": {}}
     headers = {"X-Request-Id": KEY.reveal(), f"X-{KEY.reveal()}": "1", "Set-Cookie": f"k={KEY.reveal()}"}
     error = error_of(reply(status, answer, headers=headers, key=KEY))
     assert isinstance(error, APIError)
@@ -301,14 +301,14 @@ def test_a_key_that_the_server_repeats_is_redacted_everywhere(status: int) -> No
     assert KEY.reveal() not in f"{error} {error!r} {vars(error)} {error.headers.raw!r}"
 
 
-def test_a_key_in_a_detail_shows_nowhere() -> None:
+def test_a_key_in_a_detail_is_not_shown() -> None:
     for detail in (KEY.reveal(), {"message": KEY.reveal()}, [{"loc": [KEY.reveal()], "msg": KEY.reveal()}]):
         error = error_of(reply(400, {"detail": detail}, key=KEY))
         assert isinstance(error, APIError)
         assert error.message in {"[redacted]", "[redacted]: [redacted]"}
 
 
-def test_a_key_in_a_path_shows_nowhere() -> None:
+def test_a_key_in_a_path_is_not_shown() -> None:
     answer = {"code": 0, "data": {KEY.reveal(): "x"}}
     error = error_of(reply(answer=answer, key=KEY), dict[str, float])
     assert isinstance(error, InvalidResponseError)
@@ -316,7 +316,7 @@ def test_a_key_in_a_path_shows_nowhere() -> None:
     assert "(HTTP 200): data.[redacted]: expected a number, got a string" in str(error)
 
 
-def test_a_key_at_the_cut_shows_no_part_of_itself() -> None:
+def test_no_part_of_a_key_at_the_cut_is_shown() -> None:
     for before in range(1980, 2001):
         error = error_of(reply(400, {"message": "x" * before + KEY.reveal()}, key=KEY))
         assert isinstance(error, APIError)

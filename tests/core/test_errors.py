@@ -231,7 +231,7 @@ def test_an_api_error_contains_its_message_and_a_remedy(kind: type[APIError]) ->
     assert kind.remedy.endswith(".")
 
 
-def test_no_two_kinds_have_a_remedy_of_their_own_in_the_same_words() -> None:
+def test_no_two_classes_define_the_same_remedy() -> None:
     remedies = [vars(kind).get("remedy") for kind in kinds(APIError)]
     assert len(set(remedies)) == len(remedies)
 

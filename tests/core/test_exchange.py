@@ -315,7 +315,7 @@ def test_a_connection_that_fails_is_a_connection_error_with_its_cause(failure: F
     )
 
 
-class Mute(Exception):  # noqa: N818 - as strange as foreign exceptions get
+class Mute(Exception):  # noqa: N818 - other libraries have such names
     def __str__(self) -> str:
         raise RuntimeError
 
@@ -327,7 +327,7 @@ def test_a_cause_without_text_is_named_by_its_class(cause: Exception) -> None:
 
 
 def silent_from(*origins: BaseException) -> Exception:
-    """An error without words, raised from another, raised from another…"""
+    """Return an error without a message that has a chain of causes."""
     error = OSError()
     for one, origin in zip((error, *origins), origins, strict=False):
         one.__cause__ = origin
@@ -358,7 +358,7 @@ def test_the_text_of_a_cause_is_truncated_to_one_line() -> None:
     assert len(str(error)) < 2500
 
 
-# --- A key that changed --------------------------------------------------------------------------
+# --- Renewal of the key --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("max_retries", [0, 2])
@@ -432,7 +432,7 @@ def test_a_refreshed_key_is_a_warning_too(caplog: pytest.LogCaptureFixture) -> N
     assert lines(caplog) == [("WARNING", "GET /users/balance: attempt 1 got HTTP 401; trying again in 0.00 s")]
 
 
-def test_a_call_that_gives_up_does_not_say_that_it_tries_again(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_call_that_gives_up_does_not_log_a_retry(caplog: pytest.LogCaptureFixture) -> None:
     balance_call(Policy(max_retries=0)).error(reply(503))
     balance_call(Policy(deadline=1.0)).error(reply(503, headers={"Retry-After": "5"}))
     balance_call().error(reply(404))
@@ -482,7 +482,7 @@ def any_outcome(draw: st.DrawFn) -> Outcome:
     seconds=st.floats(0, 30),
     method=st.sampled_from(["GET", "POST"]),
 )
-def test_any_sequence_of_outcomes_ends_in_time_with_a_result_or_our_error(  # noqa: PLR0913 - drawn
+def test_any_sequence_of_outcomes_ends_in_time_with_a_result_or_our_error(  # noqa: PLR0913 - Hypothesis passes them
     outcomes: list[Outcome], max_retries: int, deadline: float | None, method: str, seconds: float, *, refreshes: bool
 ) -> None:
     policy = Policy(max_retries=max_retries, deadline=deadline, refreshes_key=refreshes)
@@ -491,11 +491,11 @@ def test_any_sequence_of_outcomes_ends_in_time_with_a_result_or_our_error(  # no
     assert isinstance(end, Response) or type(end).__module__ in {"triverse.core.errors", "triverse.core.api_errors"}
     assert 1 <= len(call.attempts) <= 1 + max_retries + refreshes
     assert all(wait >= 0 for wait in call.waits)
-    # The last attempt began, after its wait, before the deadline.
+    # The last attempt began before the deadline, even after its wait.
     assert deadline is None or len(call.attempts) == 1 or call.now - seconds < 1000 + deadline
 
 
-# --- Around the edges ----------------------------------------------------------------------------
+# --- Other cases ----------------------------------------------------------------------------
 
 
 def test_a_type_that_json_cannot_become_is_refused_before_anything_is_sent() -> None:
@@ -528,7 +528,7 @@ def call_surroundings() -> Runtime:
 
 @pytest.mark.parametrize("outcome", [reply(body=b"<html>"), data({"balance": None}), reply(500), reply(401)])
 def test_the_error_keeps_the_context_of_the_caller_and_no_other(outcome: Outcome) -> None:
-    """What the caller was handling shows, what this package was handling does not."""
+    """The context is the exception that the caller handles, and never one that this package handled."""
     assert balance_call(Policy(max_retries=0)).error(outcome).__context__ is None
     of_the_caller = KeyError()
     try:

@@ -20,7 +20,7 @@ def test_case_does_not_matter_and_repeats_are_joined() -> None:
     assert len(headers) == 3
 
 
-def test_a_name_that_is_not_ascii_is_there_under_the_name_that_is_listed() -> None:
+def test_a_listed_name_that_is_not_ascii_can_be_looked_up() -> None:
     headers = Headers([(b"\xc0-One", b"1")])
     assert dict(headers) == {"À-one": "1"}
     assert (headers["À-ONE"], "à-one" in headers) == ("1", False)
@@ -42,14 +42,14 @@ class Counted(bytes):
         return super().lower()
 
 
-def test_thousands_of_them_are_gone_through_once() -> None:
+def test_thousands_of_headers_are_read_once() -> None:
     Counted.lowered = 0
     headers = Headers([(Counted(b"X-%d" % number), b"1") for number in range(3000)])
     assert len(dict(headers)) == len(repr(headers).split(", ")) == 3000
     assert Counted.lowered == 3000
 
 
-def test_the_first_of_several_names_that_is_there_is_found() -> None:
+def test_the_first_name_that_exists_is_used() -> None:
     assert Headers(RAW).get_first(b"x-none", b"x-odd", b"content-type") == "é"
     assert Headers(RAW).get_first(b"x-none") is None
 

@@ -38,7 +38,7 @@ def test_a_table_is_plain_markup_with_each_text_as_it_is() -> None:
     )
 
 
-def test_urls_are_shown_without_a_query_that_may_give_access() -> None:
+def test_urls_are_shown_without_their_query() -> None:
     signed = "https://files.example/a.glb?signature=secret&hops=0"
     asset = Asset(signed, f"{signed}&preview", kind="model?")
     shown = asset._repr_html_()  # pyright: ignore[reportPrivateUsage]  # IPython's protocol

@@ -96,7 +96,7 @@ def types(value: Any) -> list[object]:
     return [kind, *map(types, members)]
 
 
-def test_the_same_container_may_be_there_twice() -> None:
+def test_the_same_container_may_occur_twice() -> None:
     shared = [1]
     assert to_plain_json([shared, {"a": shared}]) == [[1], {"a": [1]}]
 

@@ -56,7 +56,7 @@ def test_a_timeout_in_one_number_is_refused_by_its_own_name(value: object) -> No
         as_timeout(value)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # callers are not all type checked
 
 
-def test_a_number_that_cannot_even_be_written_is_refused_in_few_words() -> None:
+def test_a_number_too_long_to_be_written_is_refused_with_a_short_message() -> None:
     with pytest.raises(ConfigurationError, match=r"seconds, 1e9 at most, not int$"):
         as_timeout(10**5000)
     with pytest.raises(ConfigurationError) as caught:

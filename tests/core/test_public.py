@@ -51,14 +51,14 @@ EXPORTED = [
     "api",
 ]
 
-# What hangs on each client, in both worlds.
+# The sync and the async version of each class.
 TWINS: list[tuple[type, type]] = [
     (Triverse, AsyncTriverse),
     (Uploads, AsyncUploads),
     (Users, AsyncUsers),
 ]
 
-# What only differs in how it is waited for.
+# Methods that have another name in the async client.
 RENAMED = {"close": "aclose", "__enter__": "__aenter__", "__exit__": "__aexit__"}
 
 
@@ -88,20 +88,20 @@ def surface(cls: type) -> dict[str, typing.Any]:
 
 
 def parameters(function: typing.Any) -> list[tuple[str, object, object, str]]:
-    """Names, kinds, defaults and types; where the types of one client are called as in the other."""
+    """Return names, kinds, defaults and types of the parameters, without `Async` in the names of types."""
     found = inspect.signature(function).parameters.values()
     return [(p.name, p.kind, p.default, str(p.annotation).replace("Async", "")) for p in found]
 
 
 def sections(function: typing.Any) -> list[str]:
-    """The first line of a docstring, and what it says of arguments and errors."""
-    # A callback of the async client may be async, and its docstring says so.
+    """Return the first paragraph of a docstring, and its sections for arguments and errors."""
+    # Only callbacks of the async client may be async.
     paragraphs = (inspect.getdoc(function) or "").replace(" It may be async.", "").split("\n\n")
     return [paragraphs[0], *(part for part in paragraphs if part.startswith(("Args:", "Raises:")))]
 
 
 def returned(function: typing.Any) -> str:
-    """What comes of it, if that is one value."""
+    """Return the return annotation; for iterators only `values`."""
     annotation = str(inspect.signature(function).return_annotation).replace("Async", "")
     iterators = ("async_balances.Balances", "ClosableIterator", "Generator")
     return "values" if annotation.startswith(iterators) else annotation

@@ -40,7 +40,7 @@ def test_a_result_is_read_back_with_its_unknown_fields() -> None:
     assert read.extra == {"seats": 4}
 
 
-def test_a_field_that_may_be_missing_may_be_missing() -> None:
+def test_an_optional_field_may_be_missing() -> None:
     without_plan = {name: value for name, value in USER.items() if name != "plan_name"}
     assert TypeAdapter(UserInfo).validate_python(without_plan) == ADA
 
@@ -66,7 +66,7 @@ def test_a_field_of_the_wrong_type_is_written_as_it_was_read() -> None:
     assert Work.model_validate_json(work.model_dump_json()) == work
 
 
-def test_results_are_fields_of_a_users_models_there_and_back() -> None:
+def test_results_are_fields_of_a_users_models_in_both_directions() -> None:
     team = Team(lead=ADA, purses=[UserBalance(1.0, 2.0)])
     assert team.lead is ADA
     assert Team.model_validate_json(team.model_dump_json()) == team
@@ -209,7 +209,7 @@ def test_results_are_in_request_bodies() -> None:
     assert refused.json()["detail"][0]["loc"] == ["body", "balance"]
 
 
-def test_their_schema_is_in_the_openapi_in_the_words_of_their_docstrings() -> None:
+def test_the_openapi_has_their_schema_with_texts_of_their_docstrings() -> None:
     schemas = application().openapi()["components"]["schemas"]
     assert {"UserInfo", "UserBalance", "BalanceChange", "Team"} <= set(schemas)
     assert schemas["UserBalance"] == {

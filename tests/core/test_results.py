@@ -84,7 +84,7 @@ def test_extra_is_read_only_at_every_level() -> None:
     result = balance_with(bonus={"of": ["may"]})
     for change in ('extra["bonus"] = 2', 'extra["bonus"]["of"] = 2', 'extra["bonus"]["of"].append("june")'):
         with pytest.raises(TypeError, match="cannot be changed"):
-            exec(change, {"extra": result.extra})  # noqa: S102 - a table of statements
+            exec(change, {"extra": result.extra})  # noqa: S102 - statements of a table
     assert result.extra == {"bonus": {"of": ["may"]}}
 
 

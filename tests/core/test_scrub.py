@@ -23,33 +23,33 @@ KEY = Secret(PLAIN)
 
 @attrs.frozen
 class FrozenError(Exception):
-    said: str
+    detail: str
 
 
 class AttributesError(Exception):
-    def __init__(self, said: str) -> None:
+    def __init__(self, detail: str) -> None:
         super().__init__("attributes")
-        self.said = said
-        self.parts = [said, 5]
+        self.detail = detail
+        self.parts = [detail, 5]
         self.odd = Unshowable()
 
     def __str__(self) -> str:
-        return f"{self.said} {self.parts}"
+        return f"{self.detail} {self.parts}"
 
 
 class SlotsError(Exception):
-    __slots__ = ("_hidden", "empty", "said")
+    __slots__ = ("_hidden", "detail", "empty")
 
-    def __init__(self, said: str) -> None:
-        self.said = said
-        self._hidden = {"by name": {said}, said: frozenset([said])}
+    def __init__(self, detail: str) -> None:
+        self.detail = detail
+        self._hidden = {"by name": {detail}, detail: frozenset([detail])}
 
     def __str__(self) -> str:
-        return f"{self.said} {self._hidden}"
+        return f"{self.detail} {self._hidden}"
 
 
 class ClosureError(Exception):
-    """Keeps its text where nothing can redact it."""
+    """Keeps its text in a function, where it cannot be redacted."""
 
     text = staticmethod(lambda: f"sent with {PLAIN}")
 
@@ -66,7 +66,7 @@ class RequestError(Exception):
 
 
 class HandlersError(ExceptionGroup[Exception]):
-    """A group of a class of its own, as anyio and trio had."""
+    """A subclass of ExceptionGroup, as older versions of anyio and trio had."""
 
 
 class Pair(NamedTuple):
@@ -136,14 +136,14 @@ def test_an_error_of_another_library_loses_the_key(make: Callable[[], Exception]
 
 
 def thrown(error: Exception, failure: FailureKind) -> AttemptFailed:
-    """As if it came up through the frames of an HTTP library that hold the request."""
+    """Return the outcome of an error that passed through a frame that holds the key, as frames of HTTP libraries do."""
 
     def send(_header: bytes) -> None:
         raise error
 
     try:
         send(b"Bearer " + PLAIN.encode())
-    except Exception as caught:  # noqa: BLE001 - of any kind
+    except Exception as caught:  # noqa: BLE001 - errors of any kind
         return AttemptFailed(caught, failure, KEY)
     raise AssertionError
 
@@ -209,8 +209,8 @@ def test_an_argument_nested_too_deep_to_search_is_dropped() -> None:
     assert PLAIN not in str(error)
 
 
-def test_objects_are_searched_as_far_as_a_limit() -> None:
-    class Large(Exception):  # noqa: N818 - no error of the package
+def test_objects_are_searched_up_to_a_limit() -> None:
+    class Large(Exception):  # noqa: N818 - not an error of the package
         pass
 
     error = Large()

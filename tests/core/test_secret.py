@@ -143,7 +143,7 @@ def test_options_that_are_refused_show_no_key() -> None:
 def test_a_secret_shows_in_no_representation() -> None:
     holders: list[object] = [KEY, [KEY], {"key": KEY}, Reply(200, key=KEY), AttemptFailed(OSError(), key=KEY)]
     for holder in holders:
-        for shown in (str(holder), repr(holder), f"{holder}", f"{holder!r}", "%s" % (holder,), ascii(holder)):  # noqa: UP031 - one more way
+        for shown in (str(holder), repr(holder), f"{holder}", f"{holder!r}", "%s" % (holder,), ascii(holder)):  # noqa: UP031 - another way to format
             assert PLAIN not in shown
     assert repr(KEY) == "Secret('…')"
 

@@ -33,7 +33,7 @@ ADA = {
 
 @pytest.fixture(autouse=True)
 def _fresh_hooks() -> None:
-    """Each test sees how types are made ready, not what another test left behind."""
+    """Empty the caches, so that each test makes its own structure hooks."""
     structure._converter = structure._make_converter()  # type: ignore[misc]  # pyright: ignore[reportPrivateUsage]  # as at import
     structure._structurer.cache_clear()  # pyright: ignore[reportPrivateUsage]  # as at import
 
@@ -56,7 +56,7 @@ class Lenient(Enum):
     UNKNOWN = "?"
 
     @classmethod
-    def _missing_(cls, value: object) -> Lenient:  # noqa: ARG003 - as enum calls it
+    def _missing_(cls, value: object) -> Lenient:  # noqa: ARG003 - the signature that enum requires
         return cls.UNKNOWN
 
 
@@ -113,7 +113,7 @@ class Priced(Result):
 
 @attrs.frozen
 class Crowd(Mapping[str, int]):
-    """Has fields, and is a collection beside."""
+    """A mapping that also has fields."""
 
     size: int
 
@@ -129,7 +129,7 @@ class Crowd(Mapping[str, int]):
 
 @dataclasses.dataclass
 class Nowhere:
-    value: Unheard  # type: ignore[name-defined]  # noqa: F821 - the point  # pyright: ignore[reportUndefinedVariable]  # as said
+    value: Unheard  # type: ignore[name-defined]  # noqa: F821 - the point  # pyright: ignore[reportUndefinedVariable]  # the point
 
 
 UserId = NewType("UserId", int)
@@ -173,7 +173,7 @@ FITS: list[tuple[Any, object, object]] = [
     (Mixed, 1, Mixed.ONE),
     (Mixed, "two", Mixed.TWO),
     (Lenient, "new", Lenient.UNKNOWN),
-    (Literal[1, "a", None], None, None),  # noqa: PYI061 - one more spelling
+    (Literal[1, "a", None], None, None),  # noqa: PYI061 - another spelling
     (Literal[Mixed.TWO], "two", Mixed.TWO),
     (int | None, None, None),
     (float | None, 3, 3.0),
@@ -341,7 +341,7 @@ def test_the_decoded_value_is_not_changed() -> None:
     assert sent == {"balance": 1, "bonus": 3}
 
 
-def test_no_private_text_is_in_a_complaint() -> None:
+def test_a_mismatch_contains_no_value_of_the_response() -> None:
     assert "ada" not in complaint(UserBalance, {"balance": "ada@example.com"})
 
 

@@ -1,4 +1,4 @@
-"""Dependency injection, and other tools that work with types, resolve the annotations of what they are given."""
+"""Dependency injection and other tools can resolve the annotations of the public API at run time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import triverse
 import triverse.api
 
-# The namespaces, the builders, and the protocols that a client of one's own implements are all in triverse.api.
+# triverse.api has the namespaces, the builders, and the protocols for a user's own client.
 MODULES = [
     *(module.name for module in pkgutil.walk_packages(triverse.api.__path__, "triverse.api.")),
     "triverse.fastapi",

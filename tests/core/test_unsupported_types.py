@@ -113,7 +113,7 @@ class Three:
 
 
 def refusal(into: Any) -> str:
-    """Return what is wrong with the type; the message around it is the same for each."""
+    """Return the reason for the refusal of a type, without the rest of the message."""
     with pytest.raises(ConfigurationError) as caught:
         structurer(into)
     text = str(caught.value)
@@ -139,7 +139,7 @@ NO_DATES = "datetime.datetime is not supported: use str, and convert it with fro
         (dt.datetime, NO_DATES),
         (dt.datetime | None, NO_DATES),
         (Decimal | None, "decimal.Decimal is not supported"),
-        (Optional[bytes], "bytes is not supported"),  # noqa: UP045 - one more spelling
+        (Optional[bytes], "bytes is not supported"),  # noqa: UP045 - another spelling
         (list[complex], "complex is not supported"),
         (list[bytes], "bytes is not supported"),
         (dict[bytes, int], "bytes is not supported"),
@@ -195,7 +195,7 @@ def test_a_type_of_the_main_program_is_named_without_its_module() -> None:
 
 
 def test_classes_with_the_same_fields_are_no_union() -> None:
-    # The reason is in the words of cattrs, which differ by version.
+    # The reason is a message of cattrs, which differs by version.
     assert refusal(One | Two).startswith(f"{HERE}.One | {HERE}.Two is not supported: ")
     assert "None" not in refusal(One | Two)
 

@@ -5,5 +5,5 @@ import pytest
 
 @pytest.fixture
 def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries come at once, in tests with many of them."""
+    """Make retries without pauses, for tests with many retries."""
     monkeypatch.setattr("triverse.core.retry._BASE_DELAY", 0.0)

@@ -1,4 +1,4 @@
-"""Which connections are used again after a transfer, and that no transfer spoils the user's client."""
+"""Connections are reused after a transfer, and no transfer makes the user's client unusable."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIGNATURE = "X-Signature=secret"
 
 
 def with_users_client(mode: Mode, server: FileServer, times: int, *, whole: bool) -> list[int]:
-    """Stream a file, but leave before the end is seen, and make a call of another kind; several times."""
+    """Leave a stream before its end, then make another call; several times. Return the sizes that were read."""
     sizes: list[int] = []
 
     def sync_way() -> None:

@@ -77,7 +77,7 @@ def test_after_much_progress_the_next_attempt_does_not_wait() -> None:
 
 
 @pytest.mark.parametrize("nothing", [rest(FILE, 300, cut=0), broken(), answer({"code": 5003}, 503)])
-def test_a_repetition_without_new_bytes_counts(nothing: Scripted) -> None:
+def test_an_attempt_without_new_bytes_counts_as_a_retry(nothing: Scripted) -> None:
     run = download(max_retries=2)
     error = run.run(answer(FILE, etag=ETAG, cut=300), nothing, nothing, nothing)
     assert isinstance(error, (ConnectionFailedError, ServiceUnavailableError))
@@ -185,7 +185,7 @@ def test_fewer_bytes_than_announced_are_a_broken_transfer() -> None:
         (answer(PNG, content_length=None), None),
     ],
 )
-def test_what_is_no_file_is_refused_at_once(given: Answer, text: str | None) -> None:
+def test_a_body_that_is_no_file_is_refused_at_once(given: Answer, text: str | None) -> None:
     run = download()
     error = run.run(given)
     if text is None:
@@ -263,7 +263,7 @@ def test_a_preview_url_that_must_not_be_fetched_is_refused(url: str) -> None:
     assert "secret" not in str(error)
 
 
-def test_an_error_of_the_question_for_the_preview_is_raised() -> None:
+def test_an_error_of_the_request_for_the_preview_url_is_raised() -> None:
     failure = NotFoundError("no task", status_code=404)
     assert download(preview=True).run(failure) is failure
 
@@ -273,7 +273,7 @@ def test_from_http_a_redirect_to_http_is_followed() -> None:
     assert run.run(redirect("http://127.0.0.1/x"), answer(FILE)) is None
 
 
-def test_errors_of_the_service_are_raised_with_what_it_says() -> None:
+def test_errors_of_the_service_are_raised_with_their_code_and_texts() -> None:
     error = download().run(answer({"code": 4042, "message": "no assets", "suggestion": "Wait."}, 404))
     assert isinstance(error, NotFoundError)
     assert (error.code, error.message, error.suggestion) == (4042, "no assets", "Wait.")
@@ -339,7 +339,7 @@ def test_long_texts_are_handed_on_in_small_chunks() -> None:
 @pytest.mark.parametrize(("name", "value"), [("overwrite", 1), ("preview", None), ("timeout", 0), ("timeout", "1")])
 def test_arguments_of_the_wrong_type_are_refused(name: str, value: object) -> None:
     with pytest.raises(ConfigurationError, match=name):
-        Download(task_uuid=TASK, to="x", **{name: value})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # that is tested
+        Download(task_uuid=TASK, to="x", **{name: value})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # on purpose
     if name != "overwrite":
         with pytest.raises(ConfigurationError, match=name):
-            Stream(task_uuid=TASK, **{name: value})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # that is tested
+            Stream(task_uuid=TASK, **{name: value})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # on purpose

@@ -39,19 +39,19 @@ def download(
     api_key: str | Callable[[], str] = KEY,
     **how: object,
 ) -> Path:
-    """Download once, by a new client."""
+    """Download once, with a new client."""
 
     def sync_way(client: Triverse) -> Path:
-        return client.tasks.download(TASK, to, **how)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # of each test
+        return client.tasks.download(TASK, to, **how)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # each test passes the right types
 
     async def async_way(client: AsyncTriverse) -> Path:
-        return await client.tasks.download(TASK, to, **how)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # of each test
+        return await client.tasks.download(TASK, to, **how)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # each test passes the right types
 
     return drive(mode, sync_way, async_way, base_url=server.url, max_retries=max_retries, api_key=api_key)
 
 
 def file(**how: object) -> Handler:
-    return lambda got: file_response(FILE, got, **how)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # of each test
+    return lambda got: file_response(FILE, got, **how)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # each test passes the right types
 
 
 def names(directory: Path) -> list[str]:
@@ -166,7 +166,7 @@ def test_a_file_that_cannot_be_continued_is_fetched_once_more(
         "changed": lambda got: file_response(changed, got, etag='"two"'),
         "ignored": lambda got: file_response(changed, got, ranges=False),
     }
-    plain: Handler = lambda got: file_response(changed, got, etag=first)  # noqa: E731 - as the others
+    plain: Handler = lambda got: file_response(changed, got, etag=first)  # noqa: E731 - like the other handlers
     fetched_again = plain if second in {"no etag", "weak"} else then.get(second, wrong)
     with serving_files(file(cut=Cut(200_000, bool(reset)), etag=first), fetched_again) as server:
         assert download(mode, server, tmp_path / "x.glb").read_bytes() == changed
@@ -216,7 +216,7 @@ def test_a_chunked_glb_that_ends_early_is_a_broken_transfer(mode: Mode, tmp_path
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_target_that_is_taken_is_found_before_any_request(mode: Mode, tmp_path: Path) -> None:
+def test_an_existing_target_is_found_before_any_request(mode: Mode, tmp_path: Path) -> None:
     (tmp_path / "x.glb").symlink_to(tmp_path / "nowhere")
     with serving_files(file()) as server:
         with pytest.raises(FileExistsError):
@@ -226,14 +226,14 @@ def test_a_target_that_is_taken_is_found_before_any_request(mode: Mode, tmp_path
         with pytest.raises(ConfigurationError, match=r"^overwrite"):
             download(mode, server, tmp_path, overwrite="yes")
         with pytest.raises(ConfigurationError, match=r"^to"):
-            download(mode, server, 5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # that is tested
+            download(mode, server, 5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # on purpose
         with pytest.raises(ConfigurationError, match=r"^on_progress"):
             download(mode, server, tmp_path, on_progress=5)
         assert server.requests == []
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_name_that_is_taken_in_a_directory_is_found_before_the_file_comes(mode: Mode, tmp_path: Path) -> None:
+def test_an_existing_name_in_a_directory_is_found_before_the_file_comes(mode: Mode, tmp_path: Path) -> None:
     (tmp_path / "helmet.glb").write_bytes(OLD)
     with serving_files(lambda got: Sent(200, file_response(FILE, got).headers, FILE, stall=1000)) as server:
         with pytest.raises(FileExistsError) as refused:
@@ -244,7 +244,7 @@ def test_a_name_that_is_taken_in_a_directory_is_found_before_the_file_comes(mode
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_target_that_appears_meanwhile_stays(mode: Mode, tmp_path: Path) -> None:
+def test_a_target_that_appears_meanwhile_is_kept(mode: Mode, tmp_path: Path) -> None:
     target = tmp_path / "x.glb"
 
     def plant(_: Progress) -> None:
@@ -277,7 +277,7 @@ def test_redirects_are_followed_without_anything_of_the_user(
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_key_that_the_service_puts_into_a_redirect_goes_nowhere(
+def test_a_key_that_the_service_puts_into_a_redirect_is_not_sent(
     mode: Mode, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -294,12 +294,12 @@ def test_a_key_that_the_service_puts_into_a_redirect_goes_nowhere(
     assert KEY not in caplog.text
 
 
-def test_storage_sees_nothing_of_the_users_own_client(tmp_path: Path) -> None:
+def test_storage_gets_no_headers_of_the_users_own_client(tmp_path: Path) -> None:
     own = {"auth": ("user", "password"), "cookies": {"session": "c00kie"}, "headers": {"X-Tenant": "t3nant"}}
 
     async def asynchronous(url: str) -> None:
         async with (
-            httpx.AsyncClient(**own) as http_client,  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # of httpx
+            httpx.AsyncClient(**own) as http_client,  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the types of httpx
             AsyncTriverse(KEY, base_url=url, http_client=http_client) as client,
         ):
             await client.tasks.download(TASK, tmp_path / "2.glb")
@@ -315,7 +315,7 @@ def test_storage_sees_nothing_of_the_users_own_client(tmp_path: Path) -> None:
 
         with serving_files(serve) as server:
             with (
-                httpx.Client(**own) as http_client,  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # of httpx
+                httpx.Client(**own) as http_client,  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the types of httpx
                 Triverse(KEY, base_url=server.url, http_client=http_client) as client,
             ):
                 client.tasks.download(TASK, tmp_path / "1.glb")

@@ -15,7 +15,7 @@ from triverse.core.file_types import HEAD_BYTES, describe, detect
 def take(
     data: bytes, *, total: int | None = None, content_type: str = "", must_be_glb: bool = False, size: int = 7
 ) -> tuple[bytes, bool]:
-    """Give the content in parts; returns what was handed on, and whether it is complete."""
+    """Pass the data in parts. Return the bytes that were passed on, and whether they are complete."""
     content = FileContent(total, content_type, must_be_glb=must_be_glb)
     handed = b"".join(content.take(data[offset : offset + size]) for offset in range(0, len(data), size))
     return handed + content.end(), content.complete
@@ -37,7 +37,7 @@ def test_any_bytes_are_handed_on_whole_or_refused(data: bytes, size: int) -> Non
         handed, complete = take(data, size=size)
     except ContentError:
         return
-    # A part of the header of a GLB is a broken transfer.
+    # If only a part of the header of a GLB came, the transfer broke off.
     assert handed == data or not complete
 
 
@@ -62,7 +62,7 @@ PAGES = {
 
 @pytest.mark.parametrize("kind", PAGES)
 @pytest.mark.parametrize("size", [5, 65536])
-def test_a_page_or_a_message_is_no_file(kind: str, size: int) -> None:
+def test_a_web_page_or_a_json_message_is_no_file(kind: str, size: int) -> None:
     with pytest.raises(ContentError, match=r"HTML page|JSON message|is empty"):
         take(PAGES[kind], size=size)
 
@@ -115,7 +115,7 @@ def test_fewer_bytes_than_content_length_are_incomplete_and_more_are_refused() -
         take(b"x" * 99, total=98)
 
 
-def test_what_is_held_back_of_an_incomplete_file_is_not_handed_on() -> None:
+def test_the_buffered_bytes_of_an_incomplete_file_are_not_handed_on() -> None:
     assert take(b"x" * 20, total=100) == (b"", False)
     assert take(b"glTF\x02\x00\x00\x00", total=100) == (b"", False)
 

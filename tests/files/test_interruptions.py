@@ -79,7 +79,7 @@ def test_a_cancellation_at_any_wait_leaves_nothing_behind(
 
 
 class Interrupt:
-    """Raises a KeyboardInterrupt at one of the lines that deal with files."""
+    """Raises a KeyboardInterrupt at the n-th line of the modules for files."""
 
     _FILES = ("/triverse/files/", "/triverse/clients/", "/triverse/api/download")
 
@@ -88,7 +88,7 @@ class Interrupt:
 
     def __call__(self, frame: FrameType, _event: str, _value: object) -> Interrupt | None:
         name = frame.f_code.co_filename
-        return self.lines if any(part in name for part in self._FILES) else None  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # as the interpreter calls it
+        return self.lines if any(part in name for part in self._FILES) else None  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # the signature that the interpreter calls
 
     def lines(self, _frame: FrameType, event: str, _value: object) -> object:
         if event == "line":
@@ -113,10 +113,10 @@ def interrupted(server: FileServer, target: Path, interrupt: Interrupt, *, overw
 
 
 def interrupt_each_line(directory: Path, old: bytes | None) -> tuple[int, list[int]]:
-    """Return how many lines there are, and those after which something was left behind."""
+    """Interrupt a download at each line. Return the number of lines, and the lines that left a file behind."""
     target = directory / "x.glb"
     with serving_files(serve) as server:
-        interrupted(server, target, Interrupt(0))  # so that all modules are loaded
+        interrupted(server, target, Interrupt(0))  # loads all modules
         left_behind, number = list[int](), 0
         for number in range(1, 100_000):
             target.unlink(missing_ok=True)
@@ -135,7 +135,7 @@ def interrupt_each_line(directory: Path, old: bytes | None) -> tuple[int, list[i
 @pytest.mark.skipif(sys.gettrace() is not None, reason="another tracer is at work")
 @pytest.mark.parametrize("old", [OLD, None])
 def test_a_ctrl_c_at_any_line_leaves_the_old_file_or_the_new_one(old: bytes | None, tmp_path: Path) -> None:
-    # In a thread of its own: a trace function that raises leaves the thread in the middle of handling an exception.
+    # In a new thread, because a trace function that raises leaves its thread with a current exception.
     with ThreadPoolExecutor(1) as thread:
         lines, left_behind = thread.submit(interrupt_each_line, tmp_path, old).result()
     assert lines > 200
@@ -144,7 +144,7 @@ def test_a_ctrl_c_at_any_line_leaves_the_old_file_or_the_new_one(old: bytes | No
 
 def test_no_loop_runs_while_a_function_holds_the_copy_of_a_pipe() -> None:
     # Python 3.13.0 leaves backward jumps of such loops out of the exception table: a Ctrl-C there would skip the close.
-    assert not [step for step in dis.get_instructions(sources._spool) if "JUMP_BACKWARD" in step.opname]  # pyright: ignore[reportPrivateUsage]  # only its bytecode shows it
+    assert not [step for step in dis.get_instructions(sources._spool) if "JUMP_BACKWARD" in step.opname]  # pyright: ignore[reportPrivateUsage]  # only its bytecode shows this
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
@@ -152,11 +152,11 @@ def test_a_killed_process_leaves_the_old_file_or_the_whole_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
-        monkeypatch.delenv(name, raising=False)  # a killed process would leave a damaged file of measurements
+        monkeypatch.delenv(name, raising=False)  # a killed process would leave a damaged coverage file
     target, versions = tmp_path / "x.glb", itertools.cycle([OLD, NEW])
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["triverse.clients.engine"])
-    chance = random.Random(20)  # noqa: S311 - the same each time
+    chance = random.Random(20)  # noqa: S311 - seeded, to be reproducible
     with serving_files(lambda got: file_response(next(versions), got, ranges=False)) as server:
         for _ in range(50):
             ours, theirs = multiprocessing.Pipe()

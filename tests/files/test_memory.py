@@ -1,4 +1,4 @@
-"""Peak memory of fresh processes that transfer hundreds of megabytes."""
+"""Peak memory of new processes that transfer hundreds of megabytes."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(large: Path) -> Generator[str]:
-    """A server of the large file, which it maps into memory."""
+    """Run a server of the large file, which it maps into memory."""
     with large.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         response = Sent(headers={"ETag": '"large"'}, body=mapped)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as bytes
         with serving_files(lambda got: accepted(got) if got.method == "POST" else response) as server:
@@ -154,7 +154,7 @@ def test_fastapi_passes_300_megabytes_on_in_little_memory(url: str, tmp_path: Pa
                 assert response.headers["content-type"] == "model/gltf-binary"
                 assert sum(map(len, response.iter_raw())) == DOWN
             assert browser.get("/peak").json() - before <= ALLOWED
-            # A browser that leaves early ends the stream, and the application still answers.
+            # If a browser closes the connection early, the stream ends, and the application still responds.
             with browser.stream("GET", "/file") as response:
                 next(response.iter_raw())
             assert browser.get("/peak").json() - before <= ALLOWED

@@ -1,4 +1,4 @@
-"""What a notebook shows of a download: the path that `download()` returns is a `Path`, with a picture and a table."""
+"""A notebook shows the path that `download()` returns with a picture and a table."""
 
 from __future__ import annotations
 

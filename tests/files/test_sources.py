@@ -225,12 +225,12 @@ def test_a_file_that_may_not_be_read_is_its_own_error(path: Path, monkeypatch: p
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(PermissionError):
         open_source(path, "source", LIMIT)
-    with pytest.raises(ConfigurationError, match="directory"):  # Windows refuses to open one
+    with pytest.raises(ConfigurationError, match="directory"):  # Windows refuses to open a directory
         open_source(path.parent, "source", LIMIT)
 
 
 class OnlyRead:
-    """A file of another library, which has nothing but read()."""
+    """A file of another library that only has read()."""
 
     def __init__(self) -> None:
         self._file = io.BytesIO(DATA)
@@ -426,7 +426,7 @@ def test_a_request_without_a_file_cannot_be_opened() -> None:
 @pytest.mark.parametrize("filename", ["", 5, b"x.png"])
 def test_a_file_name_must_be_text(filename: object) -> None:
     with pytest.raises(ConfigurationError, match="filename must be a str"):
-        uploads.image(PNG, filename=filename)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # that is tested
+        uploads.image(PNG, filename=filename)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # on purpose
 
 
 def test_a_builder_describes_the_upload_without_opening_it() -> None:
@@ -442,7 +442,7 @@ def test_a_builder_describes_the_upload_without_opening_it() -> None:
     assert "PNG" not in repr(uploads.image(PNG))
     assert FileUpload("image", PNG) == FileUpload("image", PNG)
     with pytest.raises(ConfigurationError, match="variant must be 'geometry' or 'textured', not 'both'"):
-        uploads.model(PNG, variant="both")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # that is tested
+        uploads.model(PNG, variant="both")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # on purpose
 
 
 @pytest.mark.anyio

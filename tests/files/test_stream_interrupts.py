@@ -1,4 +1,4 @@
-"""Ctrl-C at the last moment of a step of a stream: its connection is closed, and the client works afterwards."""
+"""After a Ctrl-C at the end of a step of a stream, its connection is closed, and the client works."""
 
 from __future__ import annotations
 

@@ -22,23 +22,23 @@ FILE = glb(400_000)
 
 
 def file(**how: object) -> Handler:
-    return lambda got: file_response(FILE, got, **how)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # of each test
+    return lambda got: file_response(FILE, got, **how)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # each test passes the right types
 
 
 def read(
     mode: Mode, server: FileServer, chunks: list[bytes], max_retries: int = 2, **how: object
 ) -> tuple[str, str, int | None]:
-    """Read a stream into the list."""
+    """Append the chunks of a stream to the list. Return its name, type and size."""
 
     def sync_way(client: Triverse) -> tuple[str, str, int | None]:
-        with client.tasks.stream(TASK, **how) as download:  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # of each test
+        with client.tasks.stream(TASK, **how) as download:  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # each test passes the right types
             chunks.extend(download)
             return download.filename, download.content_type, download.size
 
     async def async_way(client: AsyncTriverse) -> tuple[str, str, int | None]:
-        async with client.tasks.stream(TASK, **how) as download:  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # of each test
+        async with client.tasks.stream(TASK, **how) as download:  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # each test passes the right types
             async for chunk in download:
-                chunks.append(chunk)  # noqa: PERF401 - what came before an error counts, too
+                chunks.append(chunk)  # noqa: PERF401 - chunks before an error are kept too
             return download.filename, download.content_type, download.size
 
     return drive(mode, sync_way, async_way, base_url=server.url, max_retries=max_retries)

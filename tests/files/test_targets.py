@@ -95,7 +95,7 @@ def directory_link(path: Path) -> None:
 
 @pytest.mark.parametrize("plant", [regular, dangling, link, os.mkfifo])
 @pytest.mark.parametrize("in_directory", [False, True])
-def test_without_overwrite_whatever_is_there_stays(
+def test_without_overwrite_an_existing_target_is_kept(
     tmp_path: Path,
     plant: Callable[[Path], object],
     in_directory: bool,  # noqa: FBT001 - a parameter
@@ -126,7 +126,7 @@ def test_with_overwrite_a_file_or_the_link_itself_is_replaced(
 
 
 @pytest.mark.parametrize("in_directory", [False, True])
-def test_with_overwrite_anything_else_stays(tmp_path: Path, in_directory: bool) -> None:  # noqa: FBT001 - a parameter
+def test_with_overwrite_any_other_target_is_kept(tmp_path: Path, in_directory: bool) -> None:  # noqa: FBT001 - a parameter
     os.mkfifo(tmp_path / "server.glb")
     with pytest.raises(FileExistsError):
         download(tmp_path if in_directory else tmp_path / "server.glb", overwrite=True)
@@ -138,7 +138,7 @@ def test_with_overwrite_anything_else_stays(tmp_path: Path, in_directory: bool) 
 
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("plant", [regular, dangling, link, os.mkfifo, Path.mkdir])
-def test_what_appears_meanwhile_is_found_at_the_end(
+def test_a_file_that_appears_meanwhile_is_found_at_the_end(
     tmp_path: Path,
     plant: Callable[[Path], object],
     overwrite: bool,  # noqa: FBT001 - a parameter
@@ -216,7 +216,7 @@ def test_a_rename_replaces_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert names(tmp_path) == ["b"]
 
 
-def test_without_the_system_call_the_rename_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_system_call_the_rename_returns_false(monkeypatch: pytest.MonkeyPatch) -> None:
     class Library:
         code = -1
 
@@ -234,7 +234,7 @@ def test_without_the_system_call_the_rename_says_so(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("plant", ["link", "fifo", "file"])
-def test_what_is_planted_at_the_temporary_name_is_left_alone(
+def test_an_existing_entry_at_the_temporary_name_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plant: str
 ) -> None:
     victim = tmp_path / "victim"
@@ -276,9 +276,9 @@ def test_a_name_that_is_too_long_is_an_error_of_the_system(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("to", [None, 5, b"x", "", "a\x00b", ["x"]])
-def test_what_is_no_path_is_refused(to: object) -> None:
+def test_a_target_that_is_no_path_is_refused(to: object) -> None:
     with pytest.raises(ConfigurationError, match=r"^to "):
-        Target(to, overwrite=False)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # that is tested
+        Target(to, overwrite=False)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # on purpose
 
 
 def test_a_relative_target_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,11 +294,11 @@ def test_a_relative_target_stays_where_it_was(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize(("to", "promise"), [("x.glb", True), ("x.GLB", True), ("x.png", False), ("glb", False)])
-def test_the_name_promises_a_glb(to: str, promise: bool) -> None:  # noqa: FBT001 - a parameter
+def test_the_suffix_glb_requires_a_glb(to: str, promise: bool) -> None:  # noqa: FBT001 - a parameter
     assert Target(to, overwrite=False).must_be_glb is promise
 
 
-def test_a_directory_promises_nothing(tmp_path: Path) -> None:
+def test_a_directory_requires_no_type(tmp_path: Path) -> None:
     directory_link(tmp_path / "x.glb")
     target = Target(tmp_path / "x.glb", overwrite=False)
     target.check()

@@ -43,7 +43,7 @@ class NoBytes:
 
 @define
 class Upload:
-    """One upload, driven by hand, with a clock that moves only by pauses."""
+    """One upload, driven by hand, with a clock that only pauses move."""
 
     max_retries: int = 2
     timeout: float = math.inf
@@ -62,7 +62,7 @@ class Upload:
         try:
             self._take(next(flow))
             for outcome in outcomes:
-                self._take(flow.send(outcome))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # one of the outcomes
+                self._take(flow.send(outcome))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # one of the outcome types
         except StopIteration as end:
             return end.value
         except TriverseError as error:
@@ -97,7 +97,7 @@ def test_an_upload_that_succeeds_is_one_call_without_a_deadline() -> None:
 
 
 @pytest.mark.parametrize("failure", [BROKEN, RequestTimeoutError("slow"), failed(503), failed(408)])
-def test_what_is_transient_is_tried_again_as_often_as_the_client_retries(failure: TriverseError) -> None:
+def test_a_transient_error_is_retried_as_often_as_the_client_allows(failure: TriverseError) -> None:
     upload = Upload(max_retries=2)
     assert upload.run([failure, failure, failure]) is failure
     assert upload.pauses == [0.0, 0.25, 0.5]
@@ -118,13 +118,13 @@ def test_retry_after_replaces_the_pause() -> None:
     assert upload.pauses == [0.0, 7.0]
 
 
-def test_a_429_is_waited_out_and_does_not_count_as_a_retry() -> None:
+def test_a_pause_after_a_429_does_not_count_as_a_retry() -> None:
     upload = Upload(max_retries=1)
     assert isinstance(upload.run([refused(3.0), refused(9.0), BROKEN, refused(1.0), DONE]), Response)
     assert upload.pauses == [0.0, 3.0, 9.0, 0.25, 1.0]
 
 
-def test_without_retry_after_a_429_is_waited_out_for_a_minute() -> None:
+def test_without_retry_after_the_pause_after_a_429_is_a_minute() -> None:
     upload = Upload(max_retries=0)
     last = refused()
     assert upload.run([refused()] * 5 + [last]) is last

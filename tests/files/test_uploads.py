@@ -38,21 +38,21 @@ Upload: TypeAlias = Callable[..., UploadedFile]
 def upload(
     mode: Mode, server: FileServer, source: UploadSource, kind: str = "image", max_retries: int = 2, **how: object
 ) -> UploadedFile:
-    """Upload once, by a new client."""
+    """Upload once, with a new client."""
 
     def sync_way(client: Triverse) -> UploadedFile:
         method = client.uploads.image if kind == "image" else client.uploads.model
-        return method(source, **how)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # of each test
+        return method(source, **how)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # each test passes the right types
 
     async def async_way(client: AsyncTriverse) -> UploadedFile:
         method = client.uploads.image if kind == "image" else client.uploads.model
-        return await method(source, **how)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # of each test
+        return await method(source, **how)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # each test passes the right types
 
     return drive(mode, sync_way, async_way, base_url=server.url, max_retries=max_retries)
 
 
 def part_of(got: Got) -> tuple[str, str]:
-    """Name and type of the one part."""
+    """Return the file name and the type of the only part."""
     head = got.body.split(b"\r\n\r\n")[0].decode()
     found = re.fullmatch(
         r'--([\w-]+)\r\nContent-Disposition: form-data; name="file"; filename="(.*)"\r\nContent-Type: (.*)', head
@@ -75,7 +75,7 @@ def pipe() -> io.RawIOBase:
         def seekable(self) -> bool:
             return False
 
-    return Pipe(IMAGE)  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # binary, too
+    return Pipe(IMAGE)  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # it is a binary file too
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -161,7 +161,7 @@ def test_each_attempt_has_the_same_bytes_and_fields(mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_file_is_sent_again_from_where_it_was(mode: Mode) -> None:
+def test_a_file_is_sent_again_from_its_first_position(mode: Mode) -> None:
     file = io.BytesIO(b"skipped" + IMAGE)
     file.seek(7)
     with serving_files(accepted, upload_cuts=[Cut(100_000)]) as server:

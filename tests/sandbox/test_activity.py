@@ -9,7 +9,7 @@ from triverse.sandbox.activity import Activity
 
 
 def course(seed: int, ticks: int = 200) -> list[UserBalance]:
-    """The balances that activity leads through."""
+    """Return the balances while activity runs."""
     account = Sandbox().add_account(api_credits=100)
     activity = Activity([account], seed=seed)
     balances: list[UserBalance] = []
@@ -31,7 +31,7 @@ def test_an_account_that_runs_out_of_credits_gets_new_ones() -> None:
     assert max(balance.total for balance in course(1)) > 100
 
 
-def test_the_same_seed_gives_the_same_course_of_things() -> None:
+def test_the_same_seed_gives_the_same_balances() -> None:
     assert course(1) == course(1) != course(2)
 
 

@@ -26,7 +26,7 @@ def test_a_model_opens_in_a_gltf_library(tmp_path: Path, uuid: UUID, size: int |
     path = tmp_path / "model.glb"
     path.write_bytes(content(uuid, size))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it names the extra chunk
+        warnings.simplefilter("ignore")  # the library reports the extra chunk
         document = pygltflib.GLTF2().load(str(path))
     (node,) = document.nodes
     assert node.name == str(uuid)
@@ -44,7 +44,7 @@ def test_a_model_opens_in_a_gltf_library(tmp_path: Path, uuid: UUID, size: int |
 
 
 def values_of(document: Any, accessor: Any) -> list[list[float]]:
-    """The numbers of an accessor: a list for each component."""
+    """Return the numbers of an accessor, a list for each component."""
     view = document.bufferViews[accessor.bufferView]
     width = {"SCALAR": 1, "VEC3": 3}[accessor.type]
     kind = {5126: "f", 5125: "I"}[accessor.componentType]

@@ -24,7 +24,7 @@ def served() -> Iterator[tuple[Sandbox, str]]:
 
 
 def is_an_error(status: int, body: bytes) -> dict[str, object]:
-    """The envelope, checked."""
+    """Check the envelope of an error, and return it."""
     assert 400 <= status < 500
     envelope = cast("dict[str, object]", json.loads(body))
     assert envelope.keys() <= {"code", "message", "suggestion"}
@@ -98,7 +98,7 @@ def raw(url: str, request: bytes) -> list[tuple[int, bytes]]:
         b"GET /users/me HTTP/1.1\r\nHost: a\r\nX: \x00\r\n\r\n",
         b"GET /users/me HTTP/1.1\r\nHost: a\r\nContent-Length: many\r\n\r\n",
         b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS, to a port that speaks none
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS, to a port without TLS
         b"GET /users/me HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 200_000 + b"\r\n\r\n",
         b"GET /" + b"x" * 200_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
     ],
@@ -114,9 +114,9 @@ def test_bytes_that_are_not_http_are_refused(served: tuple[Sandbox, str], reques
     ("target", "status"), [(b"*", 404), (b"example.com:443", 404), (b"http://127.0.0.1/users/me", 404)]
 )
 def test_targets_that_are_no_paths(served: tuple[Sandbox, str], target: bytes, status: int) -> None:
-    ((told, body),) = raw(served[1], b"OPTIONS " + target + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-    assert told == status
-    is_an_error(told, body)
+    ((answered, body),) = raw(served[1], b"OPTIONS " + target + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert answered == status
+    is_an_error(answered, body)
 
 
 def test_a_response_arrives_even_if_the_next_request_is_not_http(served: tuple[Sandbox, str]) -> None:

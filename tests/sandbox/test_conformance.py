@@ -1,4 +1,4 @@
-"""The responses of the sandbox are those of its OpenAPI description, as Schemathesis sees it."""
+"""Schemathesis checks the responses of the sandbox against its OpenAPI description."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(
     find_spec("schemathesis") is None, reason="Schemathesis is installed by its own session: nox -s conformance"
 )
 
-# A schema cannot say that the bytes must be those of an image.
+# A schema cannot require that the bytes are those of an image.
 _HOOKS = """
 import schemathesis
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Control of a sandbox by HTTP, as from another shell."""
+"""Control of a sandbox by HTTP, for example from another shell."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def control(api: Api, method: str, path: str, **options: Any) -> tuple[int, Any]
     return response.status_code, response.json()
 
 
-def test_the_root_says_what_it_is_and_how_to_control_it() -> None:
+def test_the_root_describes_the_sandbox_and_its_commands() -> None:
     with Sandbox().serve() as url:
         root = url.removesuffix("/api/v1")
         page = httpx.get(f"{root}/")
@@ -62,7 +62,7 @@ def test_the_account_is_named_or_has_the_key_or_is_the_first() -> None:
     control(api, "POST", "/sandbox/top-up?credits=2&account=ada@example.com")
     control(api, "POST", "/sandbox/top-up?credits=4", headers={"Authorization": f"Bearer {other.key}"})
     assert (api.account.balance.balance, other.balance.balance) == (1, 6)
-    assert control(api, "POST", "/sandbox/top-up?credits=1&account=nobody")[0] == 404
+    assert control(api, "POST", "/sandbox/top-up?credits=1&account=unknown")[0] == 404
     assert Sandbox().handle("POST", "/sandbox/top-up?credits=1", []).status == 200
 
 
@@ -113,7 +113,7 @@ def test_settings_are_changed() -> None:
         ("/sandbox/settings", {"colour": "red"}),
     ],
 )
-def test_what_cannot_be_is_refused(path: str, body: object) -> None:
+def test_invalid_values_are_refused(path: str, body: object) -> None:
     status, error = control(Api(), "POST", path, json=body)
     assert (status, error["code"]) == (400, 1004)
     assert error["message"]
@@ -126,7 +126,7 @@ def test_other_addresses_and_methods_are_refused() -> None:
     assert control(api, "POST", "/sandbox/freeze?credits=5000")[1]["code"] == 2010
 
 
-def test_control_meets_no_faults_and_is_not_logged() -> None:
+def test_control_requests_have_no_faults_and_are_not_logged() -> None:
     api = Api()
     control(api, "POST", "/sandbox/faults?fault=reset")
     assert control(api, "GET", "/sandbox")[1]["faults"] == [

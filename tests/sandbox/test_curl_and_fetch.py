@@ -1,4 +1,4 @@
-"""Clients from outside of this package: the samples of the service's documentation, and others."""
+"""Other clients than this package: the samples of the service's documentation, and httpx."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 
 from triverse.sandbox import Sandbox
 
-# From the service's page. Only host and key are replaced.
+# From the documentation of the service. Only host and key are replaced.
 CURL = """\
 curl -X 'GET' \
 'https://api.triverse.ai/api/v1/users/me' \
@@ -69,7 +69,7 @@ class Served:
         self.account.freeze(20.25)
 
     def fill_in(self, sample: str) -> str:
-        """The sample with host and key changed, and nothing else."""
+        """Return the sample with another host and key."""
         changed = sample.replace("https://api.triverse.ai/api/v1", self.url)
         return changed.replace("<YOUR_API_KEY>", self.account.key)
 
@@ -86,7 +86,7 @@ def served() -> Iterator[Served]:
 
 
 def printed(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - the page's own commands
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - commands of the documentation
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -102,7 +102,7 @@ def test_the_python_sample_of_the_page(served: Served) -> None:
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
 def test_the_javascript_sample_of_the_page(served: Served) -> None:
-    # The page prints JavaScript's own notation; the lines of the sample stay as they are.
+    # The sample prints an object, not JSON. It is kept, and a line that prints JSON is added.
     program = served.fill_in(JAVASCRIPT) + "\nconsole.log(JSON.stringify(data));"
     shown = printed("node", "--input-type=module", "--eval", program)
     assert json.loads(shown.splitlines()[-1]) == BALANCE

@@ -19,7 +19,7 @@ def finished(**settings: Any) -> tuple[Api, SandboxTask, bytes]:
 
 
 def signed(api: Api, key: str) -> str:
-    """The URL of a file in the storage."""
+    """Return the URL of a file in the storage."""
     return signed_url(api.account.tasks.environment, "http://127.0.0.1", key)
 
 
@@ -179,7 +179,7 @@ def test_a_large_model_streams_from_a_port() -> None:
             assert sum(map(len, response.iter_raw())) == 30_000_000
 
 
-def test_urls_lead_to_the_address_by_which_the_client_came() -> None:
+def test_urls_have_the_address_that_the_client_used() -> None:
     sandbox = Sandbox(task_seconds=0)
     with sandbox.serve() as url, httpx.Client(headers={"Authorization": f"Bearer {sandbox.demo.key}"}) as http:
         created = http.post(f"{url}/tasks/text-to-model", json={"prompt": "a red chair"}).json()["data"]

@@ -1,4 +1,4 @@
-"""Which faults are refused, which request meets which, and what `match` functions may do."""
+"""Invalid faults are refused, and faults happen to the requests that match; `match` functions may use the sandbox."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_number_of_times_that_is_none_is_refused(times: Any) -> None:
         Sandbox().faults.add(Fault(status=500), times=times)
 
 
-def test_what_is_no_fault_is_refused() -> None:
+def test_a_value_that_is_no_fault_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="Fault"):
         Sandbox().faults.add(503)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # wrong on purpose
 

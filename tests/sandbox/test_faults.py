@@ -55,7 +55,7 @@ def outcome(
     timeout: float | Timeout = 30.0,
     deadline: float | None = None,
 ) -> UserBalance | TriverseError:
-    """The result or the error of one attempt under this fault."""
+    """Return the result or the error of one attempt with this fault."""
     (mode, way), (sandbox, url) = place, served
     with fault_of(sandbox, fault):
         try:

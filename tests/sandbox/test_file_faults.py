@@ -24,7 +24,7 @@ class Download:
         self.received = b""
 
     def get(self, fault: Fault, **headers: str) -> httpx.Response:
-        """Download under this fault. What arrives is in `received`, even if the connection breaks."""
+        """Download with this fault. `received` has the bytes that arrive, even if the connection breaks."""
         self.received = b""
         self.sandbox.faults.add(fault, times=1)
         with self._http.stream("GET", self._url, headers=headers) as response:
@@ -49,12 +49,12 @@ def download(request: pytest.FixtureRequest) -> Iterator[Download]:
 
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
 @pytest.mark.parametrize("after", [0.0, 0.05, 0.5, 0.95, 7])
-def test_a_download_breaks_off_where_the_fault_says(download: Download, after: float, *, reset: bool) -> None:
+def test_a_download_breaks_off_at_the_share_of_the_fault(download: Download, after: float, *, reset: bool) -> None:
     with pytest.raises(httpx.TransportError):
         download.get(Fault.truncated(after, reset=reset))
     expected = after if isinstance(after, int) else int(after * len(download.model))
     assert download.model.startswith(download.received)
-    if not reset:  # a reset may overtake bytes that were sent before it
+    if not reset:  # a reset may discard bytes that were sent before it
         assert len(download.received) == expected
 
 

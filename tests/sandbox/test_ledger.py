@@ -24,7 +24,7 @@ def exact(amount: float) -> Fraction:
 
 
 class CreditsOverAnySequence(RuleBasedStateMachine):
-    """After each step, the credits equal a plain count of them."""
+    """After each step, the credits equal exact sums."""
 
     running: Bundle[Hold] = Bundle("running")
     settled: Bundle[Hold] = Bundle("settled")
@@ -45,7 +45,7 @@ class CreditsOverAnySequence(RuleBasedStateMachine):
     def start(self, part: float) -> Hold:
         cost = min(self.account.balance.balance * part, float(self.bought - self.spent - self.held))
         if exact(cost) > self.bought - self.spent - self.held:
-            cost = 0.0  # the float was rounded up past what there is
+            cost = 0.0  # the float was rounded up and exceeds the available credits
         hold = self.account.freeze(cost)
         self.held += exact(cost)
         return hold

@@ -20,7 +20,7 @@ def ask(
     async_way: Callable[[AsyncTriverse], Awaitable[T]],
     account: Account | None = None,
 ) -> T:
-    """The same call by an in-process client of this mode."""
+    """Make the call with an in-process client of this mode."""
     if mode == "sync":
         with sandbox.client(account) as client:
             return sync_way(client)

@@ -10,7 +10,7 @@ from triverse.sandbox.multipart import MultipartError, boundary_of, parts_of
 
 
 def body_of(boundary: bytes, *parts: tuple[bytes, bytes], preamble: bytes = b"") -> io.BytesIO:
-    """A body of parts with these headers and contents."""
+    """Return a body of parts with these headers and contents."""
     lines = [b"\r\n--" + boundary + b"\r\n" + head + b"\r\n\r\n" + content for head, content in parts]
     return io.BytesIO(
         preamble + b"".join(lines).removeprefix(b"" if preamble else b"\r\n") + b"\r\n--" + boundary + b"--\r\n"

@@ -37,12 +37,13 @@ def test_the_sandbox_serves_its_own_description() -> None:
 
 
 def test_both_endpoints_and_the_errors_are_described() -> None:
-    told = described()
-    assert told["openapi"] == "3.1.0"
+    description = described()
+    assert description["openapi"] == "3.1.0"
     for path in ("/users/me", "/users/balance"):
-        assert {"200", "401", "403", "429", "500", "503"} <= told["paths"][path]["get"]["responses"].keys()
+        assert {"200", "401", "403", "429", "500", "503"} <= description["paths"][path]["get"]["responses"].keys()
     assert (
-        "2010: insufficient API credits" in told["components"]["schemas"]["Error"]["properties"]["code"]["description"]
+        "2010: insufficient API credits"
+        in description["components"]["schemas"]["Error"]["properties"]["code"]["description"]
     )
 
 

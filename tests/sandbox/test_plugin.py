@@ -10,7 +10,7 @@ from support.shell import environment
 
 
 def run(directory: Path, test: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run a test file of a user's, as the user would."""
+    """Run a user's test file in a new pytest process."""
     (directory / "test_mine.py").write_text(test, encoding="utf-8")
     return subprocess.run(  # noqa: S603 - our own test
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", *options],
@@ -22,7 +22,7 @@ def run(directory: Path, test: str, *options: str) -> subprocess.CompletedProces
     )
 
 
-# Other plugins are left out, unless a test is about them: some load heavy things for themselves.
+# Other plugins are only loaded by tests that need them, because some import large libraries.
 _PLUGIN = ("-p", "triverse.pytest_plugin")
 
 _FIXTURES = """

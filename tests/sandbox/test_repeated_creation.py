@@ -23,7 +23,7 @@ def codes_of(api: Api, *bodies: dict[str, Any], flow: str = "text-to-model") -> 
     ("known_id", "code", "tasks"),
     [("first_task", 0, 1), ("conflict", 2005, 1), ("bad_request", 1004, 1), ("ignored", 0, 2)],
 )
-def test_a_known_id_is_answered_as_the_setting_says(known_id: str, code: int, tasks: int) -> None:
+def test_the_setting_decides_the_response_to_a_known_id(known_id: str, code: int, tasks: int) -> None:
     api = Api()
     api.settings(known_id=known_id)
     assert codes_of(api, ORDER, ORDER) == [0, code]
@@ -81,7 +81,7 @@ def test_a_failed_creation_frees_or_keeps_its_id(failed_creation: str, code: int
     assert codes_of(api, ORDER) == [code]
 
 
-def test_a_kept_id_is_refused_in_the_way_of_the_setting() -> None:
+def test_the_setting_decides_how_a_kept_id_is_refused() -> None:
     api = Api(SandboxSettings(failed_creation="keeps_id", known_id="bad_request"), api_credits=0)
     assert codes_of(api, ORDER, ORDER) == [2010, 1004]
 
@@ -118,7 +118,7 @@ def test_allow_duplicate_passes_the_window() -> None:
     assert codes_of(api, CHAIR, {**CHAIR, "allow_duplicate": True}) == [0, 0]
 
 
-def test_an_id_passes_the_window_unless_the_setting_says_otherwise() -> None:
+def test_an_id_passes_the_window_by_default() -> None:
     api = Api()
     assert codes_of(api, CHAIR, ORDER) == [0, 0]
     api.settings(duplicate_window_covers_ids=True)
@@ -126,7 +126,7 @@ def test_an_id_passes_the_window_unless_the_setting_says_otherwise() -> None:
 
 
 @pytest.mark.parametrize(("passes", "tasks"), [(False, 1), (True, 2)])
-def test_allow_duplicate_passes_a_known_id_only_if_the_setting_says_so(passes: bool, tasks: int) -> None:  # noqa: FBT001 - a parameter
+def test_allow_duplicate_passes_a_known_id_only_with_its_setting(passes: bool, tasks: int) -> None:  # noqa: FBT001 - a parameter
     api = Api(SandboxSettings(allow_duplicate_passes_id=passes))
     codes_of(api, ORDER, {**ORDER, "allow_duplicate": True})
     assert len(api.account.tasks) == tasks

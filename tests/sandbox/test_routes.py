@@ -23,7 +23,7 @@ class Order:
 
 
 def start(account: Account, received: SandboxRequest) -> UserBalance:
-    """Freeze the cost, as starting a task does."""
+    """Freeze the cost, as the start of a task does."""
     account.freeze(float(received.json(dict[str, int])["cost"]))
     return account.balance
 

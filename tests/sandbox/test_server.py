@@ -172,7 +172,7 @@ run_server(Sandbox(), port=0, ready=ready)
 
 
 def test_the_server_runs_on_asyncio_also_if_the_program_has_chosen_uvloop() -> None:
-    """On uvloop, a Ctrl-C at the wrong moment may keep it from ever ending."""
+    """On uvloop, a server may never end after a Ctrl-C at certain moments."""
     ended = run_program(_BESIDE_UVLOOP)
     assert (ended.stdout, ended.stderr) == ("False\n", "")
 
@@ -217,7 +217,7 @@ def test_without_dual_stack_the_base_url_is_that_of_ipv6(monkeypatch: pytest.Mon
 
 
 def own_address() -> str:
-    """The address of this machine in its network. No packet is sent."""
+    """Return the address of this machine in its network. No packet is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))
@@ -239,7 +239,7 @@ def test_at_an_address_of_the_network_it_also_listens_at_the_loopback_address() 
 
 
 def _until_done(work: Callable[[str], object]) -> Callable[[str], None]:
-    """Do the work in a thread as soon as the server is ready, and then end the server."""
+    """Return a callback that does the work in a thread and then ends the server."""
 
     def run(url: str) -> None:
         try:

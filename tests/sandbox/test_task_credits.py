@@ -22,7 +22,7 @@ FLOWS = st.sampled_from(["text-to-model", "text-to-mesh", "image-generation"])
 
 
 class CreditsOverAnySequenceOfTasks(RuleBasedStateMachine):
-    """Whatever happens to tasks, credits are available, frozen or spent, and none appears or disappears."""
+    """After any sequence of tasks, the available, frozen and spent credits add up to the bought ones."""
 
     tasks: Bundle[SandboxTask] = Bundle("tasks")
 

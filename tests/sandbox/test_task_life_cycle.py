@@ -110,7 +110,7 @@ def half(share: float) -> float:
     return share * 50
 
 
-def test_the_outcome_of_tasks_that_nobody_ends_is_a_setting() -> None:
+def test_the_outcome_of_tasks_that_end_by_themselves_is_a_setting() -> None:
     api = Api(SandboxSettings(outcome="FAILED"), task_seconds=10)
     first = api.create("first")
     api.clock.now += 10

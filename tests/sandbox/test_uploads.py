@@ -142,7 +142,7 @@ def test_the_uploads_of_an_account_are_a_sequence() -> None:
     assert b"".join(uploads[2].chunks(1)) == b"\0"
 
 
-# Peak memory of a process that sends and stores 100 MiB, beyond what it needs for 1 byte.
+# Prints the peak memory of a process that sends and stores 100 MiB, less the memory that it needs for 1 byte.
 _PROGRAM = """
 import io, resource, sys
 import httpx
@@ -190,4 +190,4 @@ def test_a_body_that_was_interrupted_before_it_had_a_file_is_dropped_quietly(mon
     monkeypatch.setattr("triverse.sandbox.spool.SpooledTemporaryFile", interrupt)
     with pytest.raises(KeyboardInterrupt):
         Spool(Sandbox(), "/api/v1/upload/image")
-    gc.collect()  # an error in a finalizer is a warning
+    gc.collect()  # pytest reports an error in a finalizer as a warning

@@ -1,4 +1,4 @@
-"""Credits are conserved: whatever is created and however tasks end, none appears and none is lost."""
+"""Creations and ends of tasks in any order neither add nor lose credits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CREATIONS = st.one_of(
 
 
 class Credits(RuleBasedStateMachine):
-    """An account whose tasks are created by a client, and end in any order and way."""
+    """An account whose tasks a client creates. They end in any order and in any status."""
 
     unfinished: Bundle[UUID] = Bundle("unfinished")
     finished: Bundle[UUID] = Bundle("finished")

@@ -28,7 +28,7 @@ METHODS = sorted(name for name in vars(Tasks) if not name.startswith("_"))
 
 @define
 class FakeEngine:
-    """Notes what it is asked for, in order, and answers at once."""
+    """Records its calls in order, and returns at once."""
 
     asked: list[object] = field(factory=list[object])
     runtime: Runtime = field(factory=lambda: Runtime(lambda: 0.0, lambda: 0.0, lambda: 0.0, lambda: "id"))
@@ -60,13 +60,13 @@ class FakeEngine:
 
 
 class FakeAsyncEngine(FakeEngine):
-    async def send(self, request: Request[Any]) -> Response[Any]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # the async twin
+    async def send(self, request: Request[Any]) -> Response[Any]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # the async version
         return super().send(request)
 
-    async def upload_all(self, requests: Sequence[Request[Any]], *_: object) -> list[Any]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # the async twin
+    async def upload_all(self, requests: Sequence[Request[Any]], *_: object) -> list[Any]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # the async version
         return super().upload_all(requests)
 
-    async def run(self, flow: Flow[Any, T]) -> T:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # the async twin
+    async def run(self, flow: Flow[Any, T]) -> T:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # the async version
         call = next(flow)
         assert isinstance(call, Call)
         try:
@@ -75,7 +75,7 @@ class FakeAsyncEngine(FakeEngine):
             return cast("T", end.value)
         raise AssertionError("more than one call")
 
-    async def download(self, download: Download) -> Path:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # the async twin
+    async def download(self, download: Download) -> Path:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # the async version
         return super().download(download)
 
 
@@ -87,7 +87,7 @@ def call(
     args: Sequence[object] = (),
     asked: list[object] | None = None,
 ) -> tuple[object, list[object]]:
-    """Call a method of one of the two namespaces; return its result and what it asked of the engine."""
+    """Call a method of one of the two namespaces. Return its result and the calls to the engine."""
     asked = [] if asked is None else asked
     engine = FakeAsyncEngine(asked) if is_async else FakeEngine(asked)
     namespace: Any = AsyncTasks(cast("Any", engine)) if is_async else Tasks(cast("Any", engine))

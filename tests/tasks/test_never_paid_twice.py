@@ -1,6 +1,6 @@
 """A call that creates a task, against a service that loses responses and answers in every documented way.
 
-500 random orders of faults for each setting of the sandbox and for each client. What must hold is in `check()`.
+There are 500 random orders of faults for each setting of the sandbox and for each client. `check()` has the assertions.
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ FAULTS = HARMLESS | AMBIGUOUS
 KNOWN_IDS = ["first_task", "conflict", "bad_request", "ignored"]
 FAILED_CREATIONS = ["frees_id", "keeps_id"]
 SETTINGS = [
-    SandboxSettings(known_id=known, failed_creation=failed)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # of these literals
+    SandboxSettings(known_id=known, failed_creation=failed)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # one of these literals
     for known, failed in itertools.product(KNOWN_IDS, FAILED_CREATIONS)
 ]
 
 
 @frozen
 class Order:
-    """One call, and what goes wrong with it, attempt by attempt."""
+    """One call, and the faults of its attempts."""
 
     names: list[str]
     flow: str
@@ -74,7 +74,7 @@ class Order:
 
     @classmethod
     def of(cls, number: int) -> Order:
-        draw = random.Random(number)  # noqa: S311 - no secrets are made of it
+        draw = random.Random(number)  # noqa: S311 - not for secrets
         return cls(
             names=draw.choices(list(FAULTS), k=draw.randrange(6)),
             flow=draw.choice(["text-to-model", "text-to-model", "text-to-mesh"]),
@@ -88,7 +88,7 @@ class Order:
     @property
     def request(self) -> Request[Task]:
         options = {"client_order_id": self.client_order_id, "allow_duplicate": self.allow_duplicate}
-        # No two are alike, so that the sandbox's window for duplicates does not count.
+        # All differ, so that the sandbox's window for duplicates has no effect.
         return api.tasks.create(self.flow, {"prompt": f"helmet number {self.number}"}, **options)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # of several types
 
     @property
@@ -100,7 +100,7 @@ Outcome: TypeAlias = Response[Task] | TriverseError
 
 
 class Options(TypedDict):
-    """What a view of a client is made with."""
+    """The options of a view of a client."""
 
     api_key: str | Callable[[], str]
     max_retries: int

@@ -82,7 +82,7 @@ WRONG = st.one_of(
 
 
 @given(fields=st.dictionaries(st.sampled_from([*TASK, *CREATED, "client_order_id", "new_field", "self"]), WRONG))
-def test_no_optional_field_costs_a_paid_task(fields: dict[str, object]) -> None:
+def test_no_wrong_optional_field_loses_a_paid_task(fields: dict[str, object]) -> None:
     fields = {name: fields[name] for name in fields if name not in {"task_uuid", "status"}}
     call = Call(api.tasks.text_to_model("a brass helmet"))
     task = call.response(

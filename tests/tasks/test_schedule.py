@@ -11,7 +11,7 @@ from support.waits import UUID_TEXT, Progress, SimulatedTask, Wait, created, sta
 
 from triverse import Task
 
-RANDOM = random.Random(19)  # noqa: S311 - no secrets are made of it
+RANDOM = random.Random(19)  # noqa: S311 - not for secrets
 
 EVEN: dict[str, Progress] = {
     "rounded down": lambda time, end: int(100 * time / end),
@@ -50,7 +50,7 @@ MOST_POLLS = {33.0: 16, 600.0: 75}
 
 
 def waits(progress: Progress, seconds: float) -> list[tuple[Wait, int]]:
-    """Wait for such a task in all ways, and return each wait with the number of polls that count."""
+    """Wait for such a task with many latencies and jitters. Return each wait with its number of polls that count."""
     made: list[tuple[Wait, int]] = []
     references: list[Task | str] = [UUID_TEXT, state(), created()]
     for jitter, latency, task in itertools.product(JITTERS.values(), LATENCIES.values(), references):

@@ -1,4 +1,4 @@
-"""The limits of a wait: its timeout, and the pauses that a service asks for."""
+"""The limits of a wait: its timeout, and Retry-After."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ TOLERATED = {
 
 @define
 class SharedClock:
-    """A clock that stands still, except in pauses, which it skips."""
+    """A clock that only pauses move, and they take no time."""
 
     now: float = field(factory=monotonic)
     start: float = field(init=False)
@@ -60,7 +60,7 @@ class SharedClock:
 
 def share_clock(monkeypatch: pytest.MonkeyPatch) -> SharedClock:
     shared = SharedClock()
-    jitter = random.Random(19).random  # noqa: S311 - no secrets are made of it
+    jitter = random.Random(19).random  # noqa: S311 - not for secrets
     runtime = system.SYSTEM._replace(monotonic=lambda: shared.now, jitter=jitter)
     monkeypatch.setattr(system, "SYSTEM", runtime)
     monkeypatch.setattr(time, "sleep", shared.skip)
@@ -75,7 +75,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SharedClock:
 
 @define
 class Service:
-    """A sandbox on a shared clock, and what was asked of it when."""
+    """A sandbox with a shared clock, and the time of each request."""
 
     clock: SharedClock
     sandbox: Sandbox
@@ -146,7 +146,7 @@ def test_a_new_task_that_is_not_visible_yet_is_waited_for(clock: SharedClock, mo
     assert [status for _, _, status in service.trace].count(404) == 1
 
 
-def test_sync_and_async_waits_leave_the_same_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sync_and_async_waits_send_the_same_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     traces: list[list[tuple[float, str, int]]] = []
     for mode in MODES:
         with monkeypatch.context() as patch:
@@ -219,7 +219,7 @@ async def test_a_cancelled_wait_notes_the_id_and_can_be_resumed() -> None:
 
 @define
 class Crowd:
-    """Counts the polls: those that are under way at once, and those of each task."""
+    """Counts the polls that are pending at the same time, and the polls of each task."""
 
     sandbox: Sandbox
     under_way: int = 0

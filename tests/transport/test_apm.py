@@ -1,6 +1,6 @@
 """Sentry, Datadog and New Relic see every call, and their trace headers go out.
 
-They patch httpx for the whole process, so each runs in a process of its own.
+They patch httpx for the whole process, so each runs in its own process.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def test_every_call_is_seen_and_trace_headers_go_out(tool: str) -> None:
     if find_spec(library) is None:
         pytest.skip(f"{library} is not installed: it has no release for this Python")
     with serving() as server:
-        done = subprocess.run(  # noqa: S603 - a program of ours
+        done = subprocess.run(  # noqa: S603 - our own program
             [sys.executable, "-c", CALLS + program],
             env={
                 **os.environ,

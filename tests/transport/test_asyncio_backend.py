@@ -33,12 +33,12 @@ def backend() -> AsyncioBackend:
 
 
 class Blind(asyncio.BaseEventLoop):
-    """Like the usual loop of Windows."""
+    """A loop without `add_reader()`, like the default one on Windows."""
 
     add_reader = asyncio.AbstractEventLoop.add_reader
 
     def __del__(self) -> None:
-        """Nothing to close."""
+        """Do nothing: the loop opened nothing."""
 
 
 @pytest.mark.asyncio
@@ -75,7 +75,7 @@ async def test_an_address_that_does_not_respond_does_not_delay_the_others(monkey
     with serving() as server, socket.socket() as silent, socket.socket() as first, socket.socket() as second:
         silent.bind(("127.0.0.1", 0))
         silent.listen(0)
-        for filler in (first, second):  # a queue that is full answers nobody
+        for filler in (first, second):  # the listener does not respond once its backlog is full
             filler.settimeout(0)
             with suppress(BlockingIOError):
                 filler.connect(silent.getsockname())
@@ -117,7 +117,7 @@ def _resolve_to(monkeypatch: pytest.MonkeyPatch, found: Sequence[tuple[object, .
 
 
 @pytest.mark.asyncio
-async def test_all_addresses_refusing_is_no_connection() -> None:
+async def test_a_connection_fails_if_all_addresses_refuse_it() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/api/v1"
@@ -176,7 +176,7 @@ async def test_a_write_to_a_peer_that_reads_nothing_times_out() -> None:
         with pytest.raises(httpcore.WriteTimeout):
             await stream.write(b"x" * 50_000_000, 0.05)
         sock: socket.socket = stream.get_extra_info("socket")
-        for _ in range(5):  # until all buffers on the way are full
+        for _ in range(5):  # until the buffers of both sockets are full
             with suppress(BlockingIOError):
                 while sock.send(b"x" * 1_000_000):
                     pass
@@ -223,7 +223,7 @@ async def test_tls_within_tls_carries_bytes_both_ways() -> None:
     with Server(twice, server_context()) as server:
         outer = await backend().connect_tcp("127.0.0.1", server.port, 5.0)
         context = ssl.create_default_context()
-        authority().configure_trust(context)  # pyright: ignore[reportUnknownMemberType]  # also takes pyOpenSSL's
+        authority().configure_trust(context)  # pyright: ignore[reportUnknownMemberType]  # it also accepts a pyOpenSSL context
         middle = await outer.start_tls(context, "localhost", 5.0)
         stream = await middle.start_tls(context, "localhost", 5.0)
         assert await stream.read(100, 5.0) == b"hello"
@@ -285,7 +285,7 @@ async def test_a_cancelled_call_leaves_no_connection() -> None:
                 await task
 
 
-def test_the_socket_of_a_loop_that_is_gone_closes_without_a_warning() -> None:
+def test_the_socket_of_a_closed_loop_closes_without_a_warning() -> None:
     with serving() as server:
         for _ in range(3):
             loop = asyncio.new_event_loop()
@@ -320,7 +320,7 @@ def test_a_program_that_closes_nothing_ends_without_a_warning() -> None:
 
 
 def _connect_after(monkeypatch: pytest.MonkeyPatch, *waits: Callable[[], Awaitable[object]]) -> None:
-    """Let each connection that is made wait for something first."""
+    """Let each new connection wait for one of these before it is returned."""
     loop = asyncio.get_running_loop()
     connect, left = loop.sock_connect, iter(waits)
 
@@ -422,7 +422,7 @@ async def test_a_write_waits_while_the_socket_accepts_no_more() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_connection_that_is_made_as_it_is_given_up_is_closed() -> None:
+async def test_a_connection_that_succeeds_after_its_cancellation_is_closed() -> None:
     ours, theirs = socket.socketpair()
 
     async def connected() -> socket.socket:
@@ -431,7 +431,7 @@ async def test_a_connection_that_is_made_as_it_is_given_up_is_closed() -> None:
     late = asyncio.create_task(connected())
     await late
     with theirs:
-        asyncio_backend._close_late_socket(late)  # pyright: ignore[reportPrivateUsage]  # no test can bring it about
+        asyncio_backend._close_late_socket(late)  # pyright: ignore[reportPrivateUsage]  # a test cannot cause this race
     assert ours.fileno() == -1
 
 

@@ -1,6 +1,6 @@
-"""One attempt: what is sent, and what becomes of large, slow and interrupted responses."""
+"""One attempt: the request that is sent, and large, slow and interrupted responses."""
 
-# What is tested here is seen from inside alone.
+# These tests need private names.
 # pyright: reportPrivateUsage=false
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def test_an_endless_response_is_read_up_to_a_limit(mode: Mode) -> None:
 
 
 class Endless(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """Always has more to read, also after it was closed."""
+    """A body that goes on even after it was closed."""
 
     def __iter__(self) -> Iterator[bytes]:
         for _ in range(20):
@@ -175,7 +175,7 @@ def test_an_interrupt_while_a_streams_permit_is_released_leaves_the_permit(monke
 
 
 def test_an_error_of_the_backend_keeps_no_response_alive() -> None:
-    """The frames of the traceback would hold the body."""
+    """Frames of the traceback would keep the body alive."""
 
     def broken(peer: Peer) -> None:
         peer.request()

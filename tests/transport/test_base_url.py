@@ -1,4 +1,4 @@
-"""Which base URLs are taken, and that the others are refused before anything is sent."""
+"""Valid base URLs are accepted; others are refused before anything is sent."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_allow_http_permits_plain_http_to_any_host(url: str) -> None:
         assert transport_of(client).base_url.startswith("http://")
 
 
-def test_the_argument_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_argument_takes_precedence_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIVERSE_BASE_URL", "https://nowhere.invalid")
     with serving() as server, Triverse(KEY, base_url=server.url) as client:
         assert client.users.balance().total == 125.0

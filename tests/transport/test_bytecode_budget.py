@@ -1,4 +1,4 @@
-"""How much of our own code one call runs, counted in bytecodes: a number that no noise of the machine changes."""
+"""Limits the bytecodes of our own code in one call, a number that does not depend on the load of the machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from triverse import AsyncTriverse, Triverse
 OURS: Final = str(Path(triverse.__file__).parent)
 ALLOWED: Final = 1.05
 
-# Of a call over an idle connection. Lower them when a call gets lighter; give a reason when they must be raised:
+# For a call over an idle connection. Lower them when a call needs less; give a reason when they must be raised:
 # 2026-11, calls go through `httpx.Client.send`, so that Sentry, Datadog and New Relic see them.
 # 2026-11, no Ctrl-C can leave a lock locked, and errors of a call name what an earlier attempt may have left.
 # 2026-11, a response is closed only where its event loop is running: Python 3.13.0 crashed as an interpreter ended.
@@ -45,7 +45,7 @@ class Counter:
         return self
 
     def __enter__(self) -> Self:
-        gc.disable()  # what a collection runs is not of the call
+        gc.disable()  # finalizers that a collection runs must not be counted
         self._before = sys.gettrace()
         sys.settrace(self)
         return self

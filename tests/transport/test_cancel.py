@@ -1,4 +1,4 @@
-# What is tested here is seen from inside alone.
+# These tests need private names.
 # pyright: reportPrivateUsage=false
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which certificates are believed: those that `SSL_CERT_FILE` or `SSL_CERT_DIR` names, read once for all clients."""
+"""Trusted certificates: those of `SSL_CERT_FILE` or `SSL_CERT_DIR`, loaded once for all clients."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from support.tls import authority, expired, self_signed, server_context, trust, 
 from triverse import AsyncTriverse, ConnectionFailedError, Triverse
 
 
-def name_in_a_folder(certificate: x509.Certificate) -> str:
-    """What OpenSSL looks for: a hash of the subject, lower-cased and without its outer header."""
+def file_name_of(certificate: x509.Certificate) -> str:
+    """Return the file name that OpenSSL opens: a hash of the subject, in lower case and without its outer header."""
     subject = x509.Name([x509.NameAttribute(part.oid, str(part.value).lower()) for part in certificate.subject])
     digest = hashlib.sha1(subject.public_bytes()[2:], usedforsecurity=False).digest()
     return f"{int.from_bytes(digest[:4], 'little'):08x}.0"
@@ -27,7 +27,7 @@ def name_in_a_folder(certificate: x509.Certificate) -> str:
 @pytest.mark.parametrize("mode", MODES_AND_UVLOOP)
 def test_a_directory_of_certificates_is_trusted(mode: Mode, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pem = authority().cert_pem.bytes()
-    (tmp_path / name_in_a_folder(x509.load_pem_x509_certificate(pem))).write_bytes(pem)
+    (tmp_path / file_name_of(x509.load_pem_x509_certificate(pem))).write_bytes(pem)
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     with serving(tls=server_context()) as server:
         monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
@@ -40,14 +40,14 @@ def test_a_directory_of_certificates_is_trusted(mode: Mode, monkeypatch: pytest.
 
 @pytest.mark.parametrize("mode", MODES_AND_UVLOOP)
 @pytest.mark.parametrize(
-    ("context", "said"),
+    ("context", "message"),
     [(wrong_name, "not valid for 'localhost'"), (expired, "has expired"), (self_signed, "unable to get local issuer")],
 )
 def test_the_error_names_what_is_wrong_with_a_certificate(
-    mode: Mode, context: Callable[[], ssl.SSLContext], said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    mode: Mode, context: Callable[[], ssl.SSLContext], message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     trust(monkeypatch, tmp_path)
-    with serving(tls=context()) as server, pytest.raises(ConnectionFailedError, match=said):
+    with serving(tls=context()) as server, pytest.raises(ConnectionFailedError, match=message):
         drive(mode, lambda c: c.users.me(), lambda c: c.users.me(), base_url=server.url, max_retries=0)
 
 

@@ -94,7 +94,7 @@ def test_a_forked_child_releases_what_it_inherited_and_starts_without_values() -
 
 @pytest.mark.parametrize("mode", ["asyncio", "uvloop"])
 def test_loops_that_end_with_close_alone_keep_no_sockets(mode: str) -> None:
-    import uvloop  # noqa: PLC0415 - for one of two cases
+    import uvloop  # noqa: PLC0415 - only one of two cases needs it
 
     with serving() as server:
         client = AsyncTriverse(KEY, base_url=server.url)
@@ -148,9 +148,9 @@ def test_a_background_task_runs_beside_the_one_that_started_it(mode: Mode) -> No
 
 
 class TakenAtOnce(dict[object, int]):
-    """Another thread takes each value at once."""
+    """Another thread removes each value at once."""
 
-    def pop(self, _key: object, default: object = None) -> object:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # always the default
+    def pop(self, _key: object, default: object = None) -> object:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # only called with a default
         return default
 
 

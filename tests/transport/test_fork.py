@@ -1,6 +1,6 @@
-"""A forked child has connections of its own, and does not touch its parent's."""
+"""A forked child has its own connections, and does not use those of its parent."""
 
-# What is tested here is seen from inside alone.
+# These tests need private names.
 # pyright: reportPrivateUsage=false
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ print(*sorted(name for name in set(sys.modules) - before if not name.startswith(
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_the_first_call_imports_nothing(kind: str) -> None:
-    """An import lock that another thread holds while the process is forked is held for ever in the child."""
+    """If another thread holds an import lock during the fork, the lock is never released in the child."""
     with serving() as server:
         command = [sys.executable, "-c", MODULES_OF_THE_FIRST_CALL, kind, server.url.replace("127.0.0.1", "localhost")]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)  # noqa: S603 - a program of ours
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)  # noqa: S603 - our own program
     assert done.stdout.split() == []
 
 
@@ -90,7 +90,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 def test_a_child_that_is_forked_during_an_import_can_use_the_module() -> None:
     command = [sys.executable, "-c", FORK_DURING_AN_IMPORT, "http://127.0.0.1:9/api/v1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)  # noqa: S603 - a program of ours
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)  # noqa: S603 - our own program
     assert done.stdout.split() == ["0"]
 
 
@@ -175,7 +175,7 @@ def test_threads_of_a_child_share_one_semaphore() -> None:
 
 
 TASK = "7d0f2c4e-1b3a-4c5d-8e6f-9a0b1c2d3e4f"
-# More than the buffers of sockets hold, so that most of it is still to be read when the process forks.
+# Larger than the buffers of sockets, so that most of it is unread when the process forks.
 MODEL = glb(8_000_000)
 
 
@@ -190,7 +190,7 @@ def test_a_child_neither_reads_from_a_stream_of_its_parent_nor_cuts_it(
 
             def read_on() -> None:
                 with pytest.raises(ConfigurationError, match="begun in another process"):
-                    list(chunks)  # what was read before the fork is there
+                    list(chunks)  # bytes that were read before the fork
 
             in_a_child(read_on)
             in_a_child(download.close)

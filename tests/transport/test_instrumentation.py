@@ -1,4 +1,4 @@
-"""The tools that watch or replace httpx's traffic see every call."""
+"""Tools that observe or replace httpx's traffic see every call."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""KeyboardInterrupt wherever Python may raise it: all permits and all sockets are back afterwards."""
+"""After a KeyboardInterrupt at any moment at which Python may raise it, no permit and no socket is lost."""
 
-# What is tested here is seen from inside alone.
+# These tests need private names.
 # pyright: reportPrivateUsage=false
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ ENDS_IN_A_CHECK: Final = ("RESUME", "CALL", "PRECALL", "JUMP_BACKWARD")
 
 
 class CtrlC:
-    """Raises it at the n-th moment of this thread in the watched functions.
+    """Raises KeyboardInterrupt at the n-th check for signals of this thread in the watched functions.
 
-    Python checks for signals when a function begins, after calls of C functions and before a loop's next round.
+    Python checks when a function begins, after calls of C functions and on backward jumps of loops.
     """
 
     def __init__(self, moment: int) -> None:
@@ -56,7 +56,7 @@ class CtrlC:
     def __call__(self, frame: FrameType, event: str, _arg: object) -> Trace | None:
         if event == "call":
             if frame.f_back is not None:
-                self._last.pop(frame.f_back, None)  # what is called is no C function
+                self._last.pop(frame.f_back, None)  # a Python function was called, not a C function
             if frame.f_code not in {function.__code__ for function in WATCHED}:
                 return None
             frame.f_trace_opcodes = True
@@ -68,14 +68,17 @@ class CtrlC:
     def _step(self, frame: FrameType) -> None:
         last, now = self._last.get(frame, ""), dis.opname[frame.f_code.co_code[frame.f_lasti]]
         self._last[frame] = now
-        if last.startswith(ENDS_IN_A_CHECK) and (last, now) != ("PRECALL", "CALL"):  # two halves of one
+        if last.startswith(ENDS_IN_A_CHECK) and (last, now) != (
+            "PRECALL",
+            "CALL",
+        ):  # one call has two opcodes in Python 3.11
             self.left -= 1
             if self.left == 0:
                 raise KeyboardInterrupt
 
 
 def interrupted(client: Triverse, moment: int) -> bool:
-    """Whether the call was interrupted, and not over before."""
+    """Whether the call was interrupted before it ended."""
     before, ctrl_c = sys.gettrace(), CtrlC(moment)
     sys.settrace(ctrl_c)
     try:

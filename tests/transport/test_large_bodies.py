@@ -15,7 +15,7 @@ from triverse import AsyncTriverse, Triverse
 from triverse.transport.asyncio_backend import AsyncioBackend, PlainStream
 
 TASK = "7d0f2c4e-1b3a-4c5d-8e6f-9a0b1c2d3e4f"
-BODY = random.Random(1).randbytes(40_000)  # noqa: S311 - the same each time
+BODY = random.Random(1).randbytes(40_000)  # noqa: S311 - seeded, to be reproducible
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -42,8 +42,8 @@ def test_a_connection_is_used_again_after_a_large_body(mode: Mode) -> None:
 
 
 def download_over(sock: socket.socket) -> PlainStream:
-    """The stream of a download."""
-    sock.setblocking(False)  # noqa: FBT003 - the name of the function says what it means
+    """Return the stream of a download over a socket."""
+    sock.setblocking(False)  # noqa: FBT003 - the name of the function explains it
     backend = AsyncioBackend()
     backend.read_size = 4
     return PlainStream(sock, backend)

@@ -11,7 +11,7 @@ from triverse.transport.locks import run_locked
 
 
 class InterruptedLock:
-    """An RLock, and a Ctrl-C that arrives while it is waited for or as soon as it is taken."""
+    """An RLock, and a Ctrl-C that arrives while a thread waits for it or as soon as a thread has it."""
 
     def __init__(self, *, taken: bool) -> None:
         self.lock = threading.RLock()

@@ -1,4 +1,4 @@
-"""Log records of the HTTP libraries: without the key, and otherwise as they were made."""
+"""Log records of the HTTP libraries lose the key, and are otherwise unchanged."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Connections are kept for each origin, and reused only if nothing speaks against it."""
+"""Idle connections are kept for each origin, and reused only if that is safe."""
 
-# What is tested here is seen from inside alone.
+# These tests need private names.
 # pyright: reportPrivateUsage=false
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def test_expired_connections_are_closed(mode: Mode, monkeypatch: pytest.MonkeyPa
 
 
 def two_responses(peer: Peer) -> None:
-    """The second one answers a request that was not made yet."""
+    """Send a second response for which there is no request."""
     peer.request()
     peer.send(answer(envelope(BALANCE)) + answer(envelope({"balance": 666.0, "frozen": 0.0})))
     peer.pause()
@@ -87,7 +87,7 @@ def test_a_connection_with_bytes_after_the_response_is_not_reused(mode: Mode) ->
 
 
 def test_the_names_of_httpx_and_httpcore_that_are_not_public_are_still_there() -> None:
-    """`_pool` is set; `_connection` and `_h11_state` are read to find bytes after a response."""
+    """The package sets `_pool`, and reads `_connection` and `_h11_state` to find bytes after a response."""
     for transport in (httpx.HTTPTransport(), httpx.AsyncHTTPTransport()):
         assert isinstance(transport._pool, (httpcore.ConnectionPool, httpcore.AsyncConnectionPool))
     assert issubclass(SingleConnectionTransport, httpx.HTTPTransport)
@@ -95,8 +95,8 @@ def test_the_names_of_httpx_and_httpcore_that_are_not_public_are_still_there() -
     with serving() as server, httpcore.ConnectionPool() as pool:
         pool.request("GET", server.url)
         (connection,) = pool.connections
-        parser = connection._connection._h11_state  # type: ignore[attr-defined]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportAttributeAccessIssue]  # that is what is tested
-        assert parser.trailing_data == (b"", False)  # pyright: ignore[reportUnknownMemberType]  # that is what is tested
+        parser = connection._connection._h11_state  # type: ignore[attr-defined]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportAttributeAccessIssue]  # the point
+        assert parser.trailing_data == (b"", False)  # pyright: ignore[reportUnknownMemberType]  # the point
 
 
 @each_mode

@@ -1,4 +1,4 @@
-"""Which proxy is used: the same that httpx itself would choose, but none for plain http."""
+"""The proxy is the one that httpx would choose, but plain http never uses one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from triverse import AsyncTriverse, ConfigurationError, ConnectionFailedError, T
 from triverse.transport.environment import plain_http_proxies, proxy_for
 
 NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
-CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # one for all examples: loading the certificates takes long
+CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # one for all examples, because loading the certificates is slow
 HOSTS = ("api.triverse.ai", "triverse.ai", "localhost", "127.0.0.1", "[::1]", "xtriverse.ai")
 
 proxies = st.sampled_from(["", "http://one:1", "http://two:2", "three:3"])
@@ -35,7 +35,7 @@ exempt = st.lists(
 
 def chosen_by_httpx(url: str) -> str | None:
     with httpx.Client(verify=CONTEXT) as client:
-        transport = client._transport_for_url(httpx.URL(url))  # pyright: ignore[reportPrivateUsage]  # httpx tells it nowhere else
+        transport = client._transport_for_url(httpx.URL(url))  # pyright: ignore[reportPrivateUsage]  # httpx has no public name for it
         proxy = getattr(getattr(transport, "_pool", None), "_proxy_url", None)
     return None if proxy is None else f"{proxy.scheme.decode()}://{proxy.host.decode()}:{proxy.port}"
 

@@ -1,4 +1,4 @@
-"""Calls over TLS through a proxy: a tunnel by CONNECT, in which the proxy sees no key."""
+"""Calls over TLS through a proxy: the proxy opens a tunnel by CONNECT, and never receives the key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from triverse import AsyncTriverse, Triverse
 
 
 def pour(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):  # either side may be gone
+    with suppress(OSError):  # either side may have closed the connection
         while chunk := source.recv(65536):
             target.sendall(chunk)
         target.shutdown(socket.SHUT_WR)

@@ -1,6 +1,6 @@
 """Responses that are read in parts, by threads and by tasks, on our connections and with a user's client."""
 
-# The parameters of tests, and blocks in which a stream is open:
+# Parameters of tests are booleans, and blocks contain the open stream:
 # ruff: noqa: FBT001, FBT003, PT012
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ with_users_client = pytest.mark.parametrize("users", [False, True], ids=["our co
 
 
 class AnyStream:
-    """A stream of either kind, opened in one call."""
+    """A sync or async stream with the same async methods."""
 
     def __init__(self, stream: ReplyStream | AsyncReplyStream | AttemptFailed) -> None:
         self.stream = stream
@@ -62,7 +62,7 @@ class AnyStream:
 
 
 class AnyTransport:
-    """A transport of either kind, in a coroutine: that of the sync one never waits."""
+    """A sync or async transport with the same async methods. Those of the sync one never wait."""
 
     def __init__(self, mode: Mode, url: str, client: httpx.Client | httpx.AsyncClient | None) -> None:
         base_url = httpx.URL(url)
@@ -105,10 +105,10 @@ def use(
     act: Callable[[AnyTransport], Awaitable[T]],
     **options: object,
 ) -> T:
-    """Run this with a transport of this mode."""
+    """Run `act` with a transport of this mode."""
 
     async def main() -> T:
-        client: httpx.AsyncClient | None = httpx.AsyncClient(**options) if users else None  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # of the right types
+        client: httpx.AsyncClient | None = httpx.AsyncClient(**options) if users else None  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the tests pass the right types
         transport = AnyTransport(mode, url, client)
         try:
             return await act(transport)
@@ -119,7 +119,7 @@ def use(
 
     if mode != "sync":
         return run_async(mode, main)
-    own = httpx.Client(**options) if users else None  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # of the right types
+    own = httpx.Client(**options) if users else None  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the tests pass the right types
     transport = AnyTransport(mode, url, own)
     coroutine = act(transport)
     try:

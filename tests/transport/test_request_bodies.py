@@ -17,7 +17,7 @@ QUOTE = api.tasks.quote("text-to-model")
 
 
 class Breaking(httpx.AsyncBaseTransport):
-    """Breaks when the first chunk of the body is sent."""
+    """Raises an error when the first chunk of the body is sent."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         assert isinstance(request.stream, httpx.AsyncByteStream)

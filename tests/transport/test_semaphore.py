@@ -1,4 +1,4 @@
-"""Permits go to threads in the order in which they came, and a thread that stops waiting leaves no gap."""
+"""Threads get permits in the order in which they asked, and a thread that stops waiting loses no permit."""
 
 from __future__ import annotations
 

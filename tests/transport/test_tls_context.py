@@ -1,4 +1,4 @@
-"""One TLS context for each process, whatever threads and forks do while it is made."""
+"""Each process has one TLS context, even if threads use it and forks happen while it is made."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ print(status, len(made), len({id(each) for each in made}))
 
 
 def test_a_fork_while_threads_make_the_context_leaves_one_to_parent_and_child() -> None:
-    run = subprocess.run(  # noqa: S603 - a program of ours
+    run = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-c", _FORK_WHILE_A_THREAD_MAKES_IT], capture_output=True, text=True, check=True, timeout=30
     )
     assert run.stdout.split() == ["0", "2", "1"]

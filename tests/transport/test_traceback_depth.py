@@ -1,4 +1,4 @@
-"""How many frames of this package are between the user's line and httpx: six.
+"""At most six frames of this package are between the user's line and httpx.
 
 They are the method, the two `send()` that a subclass may override, the engine's `send()` and exchange, and the attempt.
 """
@@ -22,12 +22,12 @@ MAX_DEPTH = 6
 
 
 def depth() -> int:
-    """How many frames of this package are on the stack."""
+    """Return how many frames of this package are on the stack."""
     return sum(frame.filename.startswith(HOME) for frame in inspect.stack())
 
 
 class CountingBody(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """Counts as it is read."""
+    """Records the depth of the stack when it is read."""
 
     def __init__(self) -> None:
         self.depths: list[int] = []
@@ -42,7 +42,7 @@ class CountingBody(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 class Counting(httpx.MockTransport):
-    """Counts as a request is sent."""
+    """Records the depth of the stack when a request is sent."""
 
     def __init__(self) -> None:
         self.depths: list[int] = []
@@ -89,7 +89,7 @@ async def test_an_async_call_is_at_most_six_frames_deep() -> None:
 
 
 @pytest.mark.anyio
-async def test_the_body_of_an_async_call_is_read_no_deeper_than_that() -> None:
+async def test_the_body_of_an_async_call_is_read_at_the_same_depth() -> None:
     body = CountingBody()
     transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=body))
     async with httpx.AsyncClient(transport=transport) as own, AsyncTriverse(KEY, http_client=own) as client:

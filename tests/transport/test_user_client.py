@@ -54,7 +54,7 @@ def early_hints(peer: Peer) -> None:
 
 
 def second_response_trickles(peer: Peer) -> None:
-    """The connection is reused, so that no new connection is seen."""
+    """Trickle the second response, so that the slow call reuses a connection."""
     peer.request()
     peer.send(answer(envelope(BALANCE)))
     trickled_head(peer)
@@ -96,7 +96,7 @@ def test_a_name_lookup_that_takes_too_long_is_given_up(
 
     def slow(*args: object, **options: object) -> object:
         ended.wait(10)
-        return lookup(*args, **options)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # passed on
+        return lookup(*args, **options)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # passed on unchanged
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
     client = Triverse(KEY, base_url="http://localhost:9", http_client=own, max_retries=0, deadline=DEADLINE)
@@ -270,7 +270,7 @@ def test_a_users_async_client_is_refused_in_a_forked_child() -> None:
 
 @contextmanager
 def warnings_of_sockets_ignored() -> Generator[None]:
-    """httpx leaves connections in event loops that have ended, and Python warns of them when they are collected."""
+    """Ignore warnings of connections that httpx leaves in event loops that have ended."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         yield
@@ -289,7 +289,7 @@ def call_in_three_loops(mode: Mode, url: str) -> None:
         run_async(mode, many)
 
 
-# There, the connections of the first loop cannot be closed in the second one, and the error says so.
+# In uvloop, old anyio cannot close connections of the first loop in the second one. Then the call raises an error.
 OLD_ANYIO = tuple(map(int, version("anyio").split(".")[:2])) < (4, 16)
 ON_UVLOOP = pytest.param("uvloop", marks=pytest.mark.skipif(OLD_ANYIO, reason="anyio before 4.16 fails in uvloop"))
 
@@ -325,7 +325,7 @@ def test_streams_of_a_users_async_client_work_in_one_event_loop_after_another() 
         assert len(server.requests) == 2
 
 
-def test_a_users_async_client_that_changes_libraries_is_an_error_that_says_so() -> None:
+def test_a_users_async_client_cannot_change_from_asyncio_to_trio() -> None:
     with warnings_of_sockets_ignored(), serving() as server:
         client = AsyncTriverse(KEY, base_url=server.url, http_client=httpx.AsyncClient(), max_retries=0)
         run_async("asyncio", client.users.balance)
@@ -334,7 +334,7 @@ def test_a_users_async_client_that_changes_libraries_is_an_error_that_says_so() 
         assert len(server.requests) == 1
 
 
-def test_a_users_async_client_in_two_loops_at_once_is_an_error_that_says_so() -> None:
+def test_a_users_async_client_in_two_loops_at_once_is_an_error() -> None:
     with warnings_of_sockets_ignored(), serving() as server:
         client = AsyncTriverse(KEY, base_url=server.url, http_client=httpx.AsyncClient(), max_retries=0)
 
@@ -391,14 +391,14 @@ HANDLERS: list[Callable[[httpx.Request], httpx.Response]] = [
 
 @pytest.mark.parametrize("handle", HANDLERS)
 @pytest.mark.anyio
-async def test_an_error_of_a_users_transport_is_told_apart_from_the_networks(
+async def test_an_error_of_a_users_transport_differs_from_a_network_error(
     handle: Callable[[httpx.Request], httpx.Response],
 ) -> None:
-    said = "hook or transport of your http_client"
-    with httpx.Client(transport=httpx.MockTransport(handle)) as own, pytest.raises(TransportError, match=said):
+    message = "hook or transport of your http_client"
+    with httpx.Client(transport=httpx.MockTransport(handle)) as own, pytest.raises(TransportError, match=message):
         Triverse(KEY, http_client=own).users.balance()
     async with httpx.AsyncClient(transport=httpx.MockTransport(handle)) as its_own:
-        with pytest.raises(TransportError, match=said):
+        with pytest.raises(TransportError, match=message):
             await AsyncTriverse(KEY, http_client=its_own).users.balance()
 
 
