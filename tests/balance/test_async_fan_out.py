@@ -29,7 +29,7 @@ def server() -> Generator[BlockingServer, None, None]:
 
 @pytest.fixture
 async def client(server: BlockingServer) -> AsyncGenerator[AsyncTriverse, None]:
-    async with AsyncTriverse("unknown-key", base_url=server.base_url, max_connections=8) as client:
+    async with AsyncTriverse("key-of-unknown", base_url=server.base_url, max_connections=8) as client:
         yield client
 
 
@@ -86,7 +86,7 @@ async def test_a_bad_key_is_the_error_of_its_own_account() -> None:
 
     api = FakeApi({"key-of-one": (1.0, 0.0)})
     good: dict[str, AsyncKeySource] = {"good": "key-of-one", "called": called}
-    bad: dict[str, AsyncKeySource] = {"unknown": "unknown-key", "empty": "", "broken": broken}
+    bad: dict[str, AsyncKeySource] = {"unknown": "key-of-unknown", "empty": "", "broken": broken}
     async with api.async_client() as client:
         answers = {account.name: account async for account in client.balances(good | bad)}
     assert answers.pop("good") == AccountBalance("good", UserBalance(1, 0))
@@ -106,7 +106,7 @@ async def test_no_accounts_give_no_results() -> None:
 
 @pytest.mark.anyio
 async def test_key_callables_run_in_the_callers_context() -> None:
-    tenant = contextvars.ContextVar("tenant", default="unknown-key")
+    tenant = contextvars.ContextVar("tenant", default="key-of-unknown")
     async with FakeApi().async_client() as client:
         tenant.set("key-of-one")
         assert [account.error async for account in client.balances({"ours": tenant.get})] == [None]
@@ -188,7 +188,7 @@ async def test_a_cancelled_iteration_leaves_no_pending_requests(server: Blocking
 
 @pytest.mark.anyio
 async def test_an_iterator_closed_before_its_start_yields_nothing(server: BlockingServer) -> None:
-    async with AsyncTriverse("unknown-key", base_url=server.base_url) as client:
+    async with AsyncTriverse("key-of-unknown", base_url=server.base_url) as client:
         async with client.balances(Endless()) as answers:
             pass
         assert [account async for account in answers] == []
@@ -317,5 +317,5 @@ async def test_a_forked_child_cannot_continue_an_async_loop_but_can_leave_it(
 @pytest.mark.parametrize("wrong", [["key-of-one"], "key-of-one", None, 5])
 def test_keys_that_are_no_mapping_are_a_configuration_error(wrong: Mapping[str, AsyncKeySource]) -> None:
     with pytest.raises(ConfigurationError, match="mapping") as caught:
-        AsyncTriverse("unknown-key").balances(wrong)
+        AsyncTriverse("key-of-unknown").balances(wrong)
     assert "key-of-one" not in str(caught.value)

@@ -37,7 +37,7 @@ def server() -> Generator[BlockingServer, None, None]:
 
 @pytest.fixture
 def client(server: BlockingServer) -> Generator[Triverse, None, None]:
-    with Triverse("unknown-key", base_url=server.base_url, max_connections=8) as client:
+    with Triverse("key-of-unknown", base_url=server.base_url, max_connections=8) as client:
         yield client
 
 
@@ -88,7 +88,7 @@ def test_a_bad_key_is_the_error_of_its_own_account() -> None:
     api = FakeApi({"key-of-one": (1.0, 0.0)})
     keys: dict[str, KeySource] = {"good": "key-of-one", "called": lambda: "key-of-one"}
     bad: dict[str, KeySource] = {
-        "unknown": "unknown-key",
+        "unknown": "key-of-unknown",
         "empty": "",
         "broken": broken,
         "expired": lambda: "expired",
@@ -123,7 +123,7 @@ def test_no_accounts_give_no_results() -> None:
 
 
 def test_key_callables_run_in_the_callers_context() -> None:
-    tenant = contextvars.ContextVar("tenant", default="unknown-key")
+    tenant = contextvars.ContextVar("tenant", default="key-of-unknown")
     api = FakeApi()
     with api.client() as client:
         tenant.set("key-of-one")
@@ -185,7 +185,7 @@ def test_leaving_the_loop_aborts_pending_requests_over_tls(tmp_path: Path, monke
     keys = {"quick": "key-quick"} | {str(number): f"hold-{number}" for number in range(20)}
     with (
         BlockingServer.running(tls=server_context()) as server,
-        Triverse("unknown-key", base_url=server.base_url, max_connections=4) as client,
+        Triverse("key-of-unknown", base_url=server.base_url, max_connections=4) as client,
     ):
         with closing(client.balances(keys)) as answers:
             assert next(answers).balance == UserBalance(1, 0)
@@ -198,7 +198,7 @@ def test_leaving_the_loop_ends_pauses_between_attempts(caplog: pytest.LogCapture
     def busy(_: Received) -> bytes:
         return answer(b"", 503, {"Retry-After": "20"})
 
-    with serving(busy) as busy_server, Triverse("unknown-key", base_url=busy_server.url) as client:
+    with serving(busy) as busy_server, Triverse("key-of-unknown", base_url=busy_server.url) as client:
         answers = client.balances({"busy": "key-of-one", "empty": ""})
         assert next(answers).name == "empty"
         eventually(lambda: "WARNING" in [record.levelname for record in caplog.records])
@@ -243,7 +243,7 @@ def test_every_account_has_an_error_if_the_service_is_down() -> None:
 
 def test_errors_of_accounts_keep_no_frames_alive() -> None:
     with FakeApi().client() as client:
-        (account,) = client.balances({"unknown": "unknown-key"})
+        (account,) = client.balances({"unknown": "key-of-unknown"})
     assert account.error is not None
     assert account.error.__traceback__ is None
 

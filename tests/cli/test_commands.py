@@ -186,7 +186,7 @@ def test_ctrl_c_is_quiet_and_status_130() -> None:
     assert waiting.returncode == 130
 
 
-def test_what_the_output_cannot_encode_is_escaped() -> None:
+def test_text_that_the_output_cannot_encode_is_escaped() -> None:
     def named(_: Received) -> bytes:
         return answer(envelope({**ME, "email": "zoë@example.com"}))
 

@@ -278,7 +278,7 @@ def test_a_certificate_that_is_not_trusted_is_named(
     assert expected in cause(output)
 
 
-def test_a_server_that_speaks_no_tls_is_named(examine: Examine) -> None:
+def test_a_server_without_tls_is_named(examine: Examine) -> None:
     with serving() as server:
         status, output = examine(server.url.replace("http:", "https:"))
     assert status == 4

@@ -57,7 +57,7 @@ def test_requests_are_broken_and_repaired(account: Account, capsys: pytest.Captu
 
 @pytest.mark.usefixtures("account")
 def test_repair_names_the_faults_that_no_request_has_met(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["sandbox", "break", "503", "--path", "/users/nobody"]) == 0
+    assert main(["sandbox", "break", "503", "--path", "/users/unused"]) == 0
     capsys.readouterr()
     assert main(["sandbox", "repair"]) == 0
     assert capsys.readouterr().out == "no request has met Fault(status=503)\nno faults\n"

@@ -21,7 +21,7 @@ DENIED = answer({"code": 1001, "message": "who are you?"}, 401)
 
 
 def only(key: str) -> Responder:
-    """A server that knows one key."""
+    """A server that accepts one key."""
     return lambda received: answer(envelope(BALANCE)) if received.header("Authorization") == f"Bearer {key}" else DENIED
 
 

@@ -41,7 +41,7 @@ ORDERED = Request("POST", "/tasks", object, json={"prompt": "a chair", "client_o
 KEY = Secret("tri-0123456789abcdef")
 
 
-def test_a_success_gives_the_whole_story() -> None:
+def test_a_success_has_every_field_of_a_response() -> None:
     call = balance_call(seconds_per_attempt=0.25)
     response = call.response(reply(headers={"X-Request-Id": "abc", "Server": "x"}))
     assert response.data == UserBalance(100.5, 2.0)
@@ -78,7 +78,7 @@ def test_without_a_deadline_attempts_have_none() -> None:
     assert call.attempts[0].deadline is None
 
 
-# --- What is tried again -------------------------------------------------------------------------
+# --- Which failures are retried -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
@@ -145,7 +145,7 @@ def test_the_last_error_is_the_one_that_is_raised() -> None:
     assert error.request_id == "last"
 
 
-# --- What may be sent twice ----------------------------------------------------------------------
+# --- Which requests may be sent twice ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"])
@@ -183,7 +183,7 @@ def test_an_order_id_that_is_none_does_not_count(order_id: str | None) -> None:
     assert len(call.attempts) == 1
 
 
-# --- How long it waits ---------------------------------------------------------------------------
+# --- Pauses before retries ---------------------------------------------------------------------------
 
 
 def test_waits_double_up_to_a_bound() -> None:
@@ -363,7 +363,7 @@ def test_the_text_of_a_cause_is_truncated_to_one_line() -> None:
 
 @pytest.mark.parametrize("max_retries", [0, 2])
 @pytest.mark.parametrize("request_", [users.balance(), POST])
-def test_after_a_401_the_key_is_asked_for_once_more(request_: Request[object], max_retries: int) -> None:
+def test_after_a_401_the_key_callable_is_called_once_more(request_: Request[object], max_retries: int) -> None:
     call = Call(request_, Policy(max_retries=max_retries, refreshes_key=True))
     assert call.response(reply(401), reply()).attempts == 2
     assert call.waits == [0.0, 0.0]
@@ -375,7 +375,7 @@ def test_a_second_401_is_the_end() -> None:
     assert len(call.attempts) == 2
 
 
-def test_a_key_that_cannot_change_is_not_asked_for_again() -> None:
+def test_a_key_that_cannot_change_is_not_read_again() -> None:
     call = balance_call()
     assert isinstance(call.error(reply(401)), AuthenticationError)
     assert len(call.attempts) == 1

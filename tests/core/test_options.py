@@ -64,7 +64,7 @@ def test_a_number_too_long_to_be_written_is_refused_with_a_short_message() -> No
     assert len(str(caught.value)) < 2100
 
 
-def test_no_timeout_at_all_is_asked_for_phase_by_phase() -> None:
+def test_unlimited_timeouts_are_given_phase_by_phase() -> None:
     with pytest.raises(ConfigurationError) as caught:
         as_timeout(None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # callers are not all type checked
     assert str(caught.value) == "timeout must be seconds or a Timeout; Timeout(read=None) lifts one limit"

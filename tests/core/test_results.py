@@ -88,7 +88,7 @@ def test_extra_is_read_only_at_every_level() -> None:
     assert result.extra == {"bonus": {"of": ["may"]}}
 
 
-def test_a_change_of_what_the_caller_passed_does_not_change_extra() -> None:
+def test_later_changes_by_the_caller_do_not_change_extra() -> None:
     passed: dict[str, object] = {"bonus": [1]}
     result = UserBalance(1.0, 2.0, extra=passed)
     passed["bonus"] = 2
@@ -154,7 +154,7 @@ def test_a_dict_of_a_result_can_be_changed() -> None:
     assert result.extra == {"bonus": {"of": ["may"]}}
 
 
-def test_a_known_field_counts_more_than_an_unknown_one_of_the_same_name() -> None:
+def test_a_known_field_replaces_an_unknown_one_of_the_same_name() -> None:
     assert UserBalance(1.0, 2.0, extra={"balance": 5}).to_dict() == {"balance": 1.0, "frozen": 2.0}
     # Lenient results keep a field of the wrong type in `extra`.
     without_plan = attrs.evolve(ADA, extra={"plan_name": 5})
@@ -181,7 +181,7 @@ def test_a_balance_change_and_an_account_convert_too() -> None:
     assert json.loads(failed.to_json()) == {"name": "b", "balance": None, "error": "no key"}
 
 
-def test_what_json_cannot_hold_is_replaced_in_a_dict_of_a_result() -> None:
+def test_values_that_json_cannot_hold_are_replaced_in_a_dict_of_a_result() -> None:
     result = UserBalance(math.nan, 0.0, extra={"limit": math.inf, "huge": 10**400, "text": ["half \ud800"]})
     plain = {"balance": None, "frozen": 0.0, "limit": None, "huge": 10**400, "text": ["half ?"]}
     assert result.to_dict() == plain
@@ -258,11 +258,11 @@ def test_total_has_no_noise_of_floats() -> None:
 
 
 @given(FINITE, FINITE, FINITE)
-def test_a_balance_covers_what_is_no_more_than_available(balance: float, frozen: float, cost: float) -> None:
+def test_a_balance_covers_at_most_the_available_credits(balance: float, frozen: float, cost: float) -> None:
     assert UserBalance(balance, frozen).covers(cost) is (balance >= cost)
 
 
-def test_a_balance_covers_exactly_itself_but_not_what_is_frozen() -> None:
+def test_a_balance_covers_exactly_itself_but_not_frozen_credits() -> None:
     balance = UserBalance(100.0, 50.0)
     assert balance.covers(100)
     assert not balance.covers(math.nextafter(100.0, math.inf))

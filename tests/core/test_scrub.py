@@ -229,7 +229,7 @@ class Blob:
         return "Blob()"
 
 
-def test_an_error_of_another_library_keeps_what_is_not_the_key() -> None:
+def test_an_error_of_another_library_keeps_text_without_the_key() -> None:
     cause = ValueError("harmless", 5, b"x", ("a pair", 6), int)
     cause.add_note("a note")
     balance_call(Policy(max_retries=0)).error(AttemptFailed(cause, FailureKind.BROKEN, KEY))

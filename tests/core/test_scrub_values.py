@@ -19,7 +19,7 @@ def redact(text: str) -> str:
 
 
 def scrubbed(error: CarryingError) -> tuple[object, ...]:
-    """Return what the error carries afterwards; it stays the same object."""
+    """Redact the value of an error, which stays the same object. Return the value afterwards."""
     assert scrub(error, redact) is error
     assert all(KEY not in text for text in renderings(error))
     return error.carried

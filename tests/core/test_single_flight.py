@@ -3,7 +3,7 @@ from __future__ import annotations
 from triverse.core.single_flight import CachedResult, PendingCall, SingleFlight
 
 
-def test_who_comes_after_the_end_of_a_request_does_not_wait_for_it() -> None:
+def test_a_caller_after_the_end_of_a_request_does_not_wait_for_it() -> None:
     flight = SingleFlight[int]()
     call = flight.join("key", PendingCall())
     woken: list[str] = []

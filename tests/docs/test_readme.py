@@ -42,7 +42,7 @@ def test_extras_that_a_page_installs_exist(page: str) -> None:
     assert {extra for names in named for extra in names.split(",")} <= set(project["optional-dependencies"])
 
 
-def test_what_the_readme_links_to_is_there() -> None:
+def test_the_targets_of_links_in_the_readme_exist() -> None:
     links = re.findall(r"\]\((?!https://)([^)#]+)", README)
 
     assert links

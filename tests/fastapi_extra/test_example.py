@@ -89,7 +89,7 @@ def test_customers_see_their_own_account_and_the_office_sees_the_studios(served:
     assert served.ask("/office/status").json()["account"]["email"] == sandbox.demo.email
 
 
-def test_an_order_is_taken_from_those_who_can_pay(served: Studio, sandbox: Sandbox) -> None:
+def test_an_order_is_accepted_if_the_credits_cover_it(served: Studio, sandbox: Sandbox) -> None:
     ada = sandbox.add_account(email="ada@example.com", api_credits=30)
     bob = sandbox.add_account(api_credits=29)
     taken = served.ask("/customers/me/orders?title=Boat", ada, "POST")

@@ -127,7 +127,7 @@ def test_a_prompt_becomes_a_model_on_the_screen(
     assert local.demo.key not in browser.page_source
 
 
-def test_what_cannot_be_paid_for_is_explained_on_the_page(
+def test_missing_credits_are_explained_on_the_page(
     browser: webdriver.Chrome, page: str, sandbox: tuple[Sandbox, str]
 ) -> None:
     local, _ = sandbox

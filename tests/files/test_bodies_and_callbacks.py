@@ -40,7 +40,7 @@ class Pending:
 
 def test_a_sync_body_can_be_iterated_again() -> None:
     body = Body()
-    stream = SyncBodyStream(body)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # what it awaits is a stand-in
+    stream = SyncBodyStream(body)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # a simple source is enough here
     assert list(stream) == list(stream) == CHUNKS
     assert body.sent == [*range(10, 410, 10)] * 2
 
@@ -49,7 +49,7 @@ def test_a_sync_body_can_be_iterated_again() -> None:
 def test_an_async_body_can_be_iterated_again(mode: str) -> None:
     async def main() -> None:
         body = Body()
-        stream = AsyncBodyStream(body)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # what it awaits is a stand-in
+        stream = AsyncBodyStream(body)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # a simple source is enough here
         for _ in range(2):
             assert [chunk async for chunk in aiter(stream)] == CHUNKS
         assert body.sent == [*range(10, 410, 10)] * 2
@@ -80,7 +80,7 @@ def test_a_callback_must_be_a_function() -> None:
             check_callback("on_update", callback, may_be_async=False)
 
 
-def test_a_sync_call_refuses_what_is_to_be_awaited() -> None:
+def test_a_sync_call_refuses_an_awaitable() -> None:
     def pending(_: int) -> object:
         return Pending(Body())
 
@@ -95,7 +95,7 @@ def test_a_sync_call_refuses_what_is_to_be_awaited() -> None:
             call_sync("on_update", callback, 1)
 
 
-def test_an_async_call_returns_what_is_to_be_awaited() -> None:
+def test_an_async_call_returns_the_awaitable() -> None:
     async def wait(seconds: float) -> None:
         await anyio.sleep(seconds)
 

@@ -188,7 +188,7 @@ WRONG: dict[str, Sent] = {
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kind", WRONG)
-def test_what_is_no_glb_never_appears_under_its_name(mode: Mode, kind: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_glb_never_appears_under_its_name(mode: Mode, kind: str, tmp_path: Path) -> None:
     with serving_files(lambda _: WRONG[kind]) as server:
         with pytest.raises(InvalidResponseError):
             download(mode, server, tmp_path / "x.glb")

@@ -136,5 +136,5 @@ def test_the_last_byte_alone_continues_a_file() -> None:
     assert continues_at(headers(content_range="bytes 99-99/100"), 99, 100, '"a"')
 
 
-def test_the_rest_is_asked_for_by_its_first_byte() -> None:
+def test_the_rest_is_requested_by_its_first_byte() -> None:
     assert range_headers(50, '"a"') == (("Range", "bytes=50-"), ("If-Range", '"a"'))

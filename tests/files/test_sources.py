@@ -200,7 +200,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_what_cannot_be_uploaded_is_refused_by_the_name_of_its_argument(kind: str, path: Path) -> None:
+def test_a_source_that_cannot_be_uploaded_is_refused_by_its_argument(kind: str, path: Path) -> None:
     make, text = REFUSED[kind]
     given = make(path)
     with pytest.raises(ConfigurationError) as refused:

@@ -197,7 +197,7 @@ def test_errors_of_the_service_are_raised(mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_what_cannot_be_uploaded_is_refused_before_anything_is_sent(mode: Mode, tmp_path: Path) -> None:
+def test_a_source_that_cannot_be_uploaded_is_refused_before_sending(mode: Mode, tmp_path: Path) -> None:
     with serving_files(accepted) as server:
         with pytest.raises(ConfigurationError, match=r"^source must be a JPEG, PNG or WebP image, and is a GIF"):
             upload(mode, server, GIF)

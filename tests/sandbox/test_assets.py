@@ -81,7 +81,7 @@ def test_a_preview_is_a_picture(uuid: UUID) -> None:
     assert len(colours) > 10
 
 
-def test_the_sandbox_gives_what_a_download_would_give() -> None:
+def test_the_sandbox_returns_the_same_bytes_as_a_download() -> None:
     api = Api(SandboxSettings(model_bytes=100_000), task_seconds=0)
     task = api.create()
     assert api.sandbox.model_of(task) == api.http.get(f"/tasks/download/{task.uuid}").content

@@ -121,7 +121,7 @@ def test_an_error_can_come_without_a_suggestion() -> None:
     assert json.loads(sandbox.handle("GET", "/users/me", []).body).keys() == {"code", "message"}
 
 
-def test_faults_that_no_request_has_met_are_known() -> None:
+def test_faults_that_no_request_has_met_are_listed() -> None:
     sandbox = Sandbox()
     first, second = Fault(status=500), Fault(status=503)
     sandbox.faults.add(first, times=1)

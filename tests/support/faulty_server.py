@@ -34,7 +34,7 @@ def number_of(key: str) -> int:
 
 @dataclass(frozen=True)
 class Counts:
-    """What the server counted so far.
+    """The counts of the server so far.
 
     Attributes:
         open: connections that are open now.

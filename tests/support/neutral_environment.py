@@ -26,7 +26,7 @@ _NAMES = frozenset((*_PROXIES, *_CERTIFICATES, *_TERMINAL))
 
 
 def neutralise(environment: MutableMapping[str, str]) -> None:
-    """Remove these variables, in either case, and use a terminal type that every machine knows."""
+    """Remove these variables, in either case, and use a terminal type that every system supports."""
     for name in list(environment):
         if name.upper() in _NAMES or name.upper().startswith(_PREFIXES):
             del environment[name]

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def repickled(value: T) -> T:
-    """Return what another process would get."""
+    """Return a value as another process would receive it."""
     copy: T = pickle.loads(pickle.dumps(value))  # noqa: S301 - the bytes were made by the call inside
     return copy
 

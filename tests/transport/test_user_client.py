@@ -108,7 +108,7 @@ def watching() -> set[int | None]:
     return {thread.ident for thread in threading.enumerate() if thread.name == "triverse-deadlines"}
 
 
-def test_a_name_that_only_the_users_client_knows_is_left_to_it() -> None:
+def test_a_name_that_only_the_users_client_can_resolve_is_left_to_it() -> None:
     class OwnTransport(httpx.BaseTransport):
         def handle_request(self, request: httpx.Request) -> httpx.Response:
             response = pool.request("GET", str(request.url), extensions=request.extensions)
