@@ -10,6 +10,7 @@ click, 95 by cyclopts, 190 by typer. It is also typed, and completes in the shel
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -168,7 +169,8 @@ def run(arguments: list[str]) -> int:
         if isinstance(error.cause, BrokenPipeError):
             return error.status
         print_error(error)
-        return error.status or API_ERROR
+        # A daemon or cron that starts a command with a closed standard output does without it. A full disk loses it.
+        return error.status if error.cause.errno == errno.EBADF else error.status or API_ERROR
 
 
 def _run(arguments: list[str], *, as_json: bool) -> int:
