@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
 
 import anyio
 import pytest
@@ -78,6 +79,23 @@ def test_a_callback_must_be_a_function() -> None:
     for callback in (asynchronous, Asynchronous()):
         with pytest.raises(ConfigurationError, match="on_update must not be asynchronous"):
             check_callback("on_update", callback, may_be_async=False)
+
+
+@pytest.mark.parametrize("callback", [partial(Asynchronous()), partial(partial(asynchronous))])
+def test_an_async_callback_is_refused_before_it_is_called(callback: object) -> None:
+    with pytest.raises(ConfigurationError, match="on_update must not be asynchronous"):
+        check_callback("on_update", callback, may_be_async=False)
+
+
+async def generator(_: int) -> AsyncIterator[None]:
+    yield
+
+
+@pytest.mark.parametrize("may_be_async", [False, True])
+def test_an_async_generator_is_refused_since_it_would_never_run(may_be_async: bool) -> None:  # noqa: FBT001 - both clients
+    for callback in (generator, partial(generator)):
+        with pytest.raises(ConfigurationError, match="on_update must not be an async generator"):
+            check_callback("on_update", callback, may_be_async=may_be_async)
 
 
 def test_a_sync_call_refuses_an_awaitable() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 from support.clients import MODES, Mode, run_async
 from support.fake_transport import FakeApi
+from support.files import PNG
 
 from triverse import ConfigurationError, Task
 from triverse.sandbox import Sandbox
@@ -59,6 +61,42 @@ def test_an_on_update_that_only_returns_a_coroutine_is_refused_by_name() -> None
 
     with pytest.raises(ConfigurationError, match=r"^on_update must not be asynchronous here"):
         wait("sync", *finished_task(), hidden)
+
+
+def fail_with_stop(_value: object) -> None:
+    raise StopIteration("mine")
+
+
+def test_a_stop_iteration_of_a_callback_reaches_the_caller(tmp_path: Path) -> None:
+    """Generators make a RuntimeError of it, and ours are no concern of the caller."""
+    sandbox, task = finished_task()
+    with sandbox.client() as client:
+        calls: list[Callable[[], object]] = [
+            lambda: client.tasks.wait(task, on_update=fail_with_stop),
+            lambda: client.tasks.download(task, tmp_path, on_progress=fail_with_stop),
+            lambda: client.uploads.image(PNG, on_progress=fail_with_stop),
+        ]
+        for call in calls:
+            with pytest.raises(StopIteration, match="mine") as caught:
+                call()
+            assert caught.value.__context__ is None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.anyio
+async def test_a_stop_iteration_in_an_async_client_is_the_cause_of_the_error(tmp_path: Path) -> None:
+    """Python lets no StopIteration out of a coroutine."""
+    sandbox, task = finished_task()
+    async with sandbox.async_client() as client:
+        calls: list[Callable[[], Awaitable[object]]] = [
+            lambda: client.tasks.wait(task, on_update=fail_with_stop),
+            lambda: client.tasks.download(task, tmp_path, on_progress=fail_with_stop),
+            lambda: client.uploads.image(PNG, on_progress=fail_with_stop),
+        ]
+        for call in calls:
+            with pytest.raises(RuntimeError, match="raised StopIteration") as caught:
+                await call()
+            assert isinstance(caught.value.__cause__, StopIteration)
 
 
 @pytest.mark.anyio

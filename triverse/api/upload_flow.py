@@ -19,7 +19,7 @@ from attrs import evolve
 from triverse.api.transfers import TransferLimits
 from triverse.core.api_errors import APIError, RateLimitError
 from triverse.core.errors import DeadlineExceededError, TriverseError
-from triverse.core.flow import Call, Flow
+from triverse.core.flow import Call, Flow, passable
 from triverse.core.multipart import MultipartBody
 from triverse.core.request import Request
 from triverse.core.response import Response
@@ -75,7 +75,7 @@ def upload_flow(
             raise
         attempts += 1
         if body.failure is not None:
-            raise body.failure
+            raise passable(body.failure)
         if isinstance(outcome, Response):
             response: Response[T] = cast("Response[T]", outcome)
             return evolve(response, attempts=attempts, elapsed=now() - started)

@@ -23,7 +23,7 @@ from triverse.clients.upload_window import UploadWindows
 from triverse.core.api_errors import AuthenticationError
 from triverse.core.callbacks import call_sync
 from triverse.core.errors import DeadlineExceededError, TriverseError
-from triverse.core.flow import Call, Effect, Emit, Flow, Notify
+from triverse.core.flow import Call, CallbackStoppedError, Effect, Emit, Flow, Notify, passable
 from triverse.core.options import Policy
 from triverse.core.request import Request
 from triverse.core.response import Response
@@ -150,6 +150,13 @@ class Calls:
 
     def run(self, flow: Flow[V, T]) -> T:
         """Run a flow to its end."""
+        try:
+            return self._run(flow)
+        except CallbackStoppedError as error:
+            stop = error.stop
+        raise stop
+
+    def _run(self, flow: Flow[V, T]) -> T:
         with closing(flow):
             try:
                 effect = next(flow)
@@ -177,7 +184,7 @@ class Calls:
         try:
             outcome = self._perform(effect)
         except BaseException as error:  # noqa: BLE001 - the flow raises it again
-            return flow.throw(error)
+            return flow.throw(passable(error))
         return flow.send(outcome)
 
     def _perform(self, effect: Effect[V]) -> Response[object] | TriverseError | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
-from inspect import isawaitable, iscoroutinefunction
-from typing import TypeVar
+from functools import partial
+from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction
+from typing import TypeVar, cast
 
 from triverse.core.errors import ConfigurationError
 from triverse.core.text import safe_repr
@@ -24,7 +25,12 @@ def check_callback(name: str, callback: object, *, may_be_async: bool) -> None:
         return
     if not callable(callback):
         raise ConfigurationError(f"{name} must be a function, not {safe_repr(callback)}")
-    if not may_be_async and (iscoroutinefunction(callback) or iscoroutinefunction(type(callback).__call__)):
+    while isinstance(callback, partial):
+        callback = cast("partial[object]", callback).func
+    functions = (callback, type(callback).__call__)
+    if any(map(isasyncgenfunction, functions)):
+        raise ConfigurationError(f"{name} must not be an async generator: it has a `yield`, so calling it does nothing")
+    if not may_be_async and any(map(iscoroutinefunction, functions)):
         raise _asynchronous(name)
 
 

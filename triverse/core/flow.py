@@ -23,7 +23,7 @@ from triverse.core.errors import TriverseError
 from triverse.core.request import Request
 from triverse.core.response import Response
 
-__all__ = ["Call", "CallResult", "Effect", "Emit", "Flow", "Notify", "is_interrupt"]
+__all__ = ["Call", "CallResult", "CallbackStoppedError", "Effect", "Emit", "Flow", "Notify", "is_interrupt", "passable"]
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -70,6 +70,23 @@ CallResult: TypeAlias = Response[T] | TriverseError
 Effect: TypeAlias = Call | Notify | Emit[V]
 # What is sent in depends on the effect that was yielded, which types cannot express.
 Flow: TypeAlias = Generator[Effect[V], CallResult[object] | None, T]
+
+
+class CallbackStoppedError(RuntimeError):
+    """A callback raised StopIteration.
+
+    Attributes:
+        stop: what it raised.
+    """
+
+    def __init__(self, stop: StopIteration) -> None:
+        super().__init__("a callback raised StopIteration")
+        self.stop = self.__cause__ = stop
+
+
+def passable(error: BaseException) -> BaseException:
+    """Return what a flow raises for the error of a callback: in a generator, StopIteration would mean its end."""
+    return CallbackStoppedError(error) if isinstance(error, StopIteration) else error
 
 
 def is_interrupt(error: BaseException) -> bool:
