@@ -5,6 +5,7 @@ A change of the source is found by its size and time of modification, or by chec
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -48,6 +49,7 @@ class Source:
         self._state = state
         self._checksums: dict[int, int] | None = {} if checksums else None
         self._first_state = None if state is None else state()
+        self._process = os.getpid()
 
     def head(self) -> bytes:
         """Return the first bytes."""
@@ -57,17 +59,19 @@ class Source:
         """Yield all bytes, in chunks of at most 64 KiB.
 
         Raises:
-            ConfigurationError: the source has changed since it was opened.
+            ConfigurationError: the source has changed since it was opened, or a callback forked and this is the child.
             OSError: the disk failed.
         """
         offset, read, size = 0, self._read, self.size
         while offset < size:
+            self._check_process()
             if offset % _CHECK_EVERY == 0:
                 self._check_state()
             chunk = read(offset, min(CHUNK_BYTES, size - offset))
             self._check_chunk(offset, chunk)
             yield chunk
             offset += len(chunk)
+        self._check_process()
         # The last chunk of the body is not sent before this check, so that nothing that changed arrives.
         self._check_state()
 
@@ -82,6 +86,13 @@ class Source:
     def _check_state(self) -> None:
         if self._state is not None and self._state() != self._first_state:
             raise self._changed_error()
+
+    def _check_process(self) -> None:
+        if self._process != os.getpid():
+            raise ConfigurationError(
+                f"{self.argument}: the upload was begun in another process, from which this one was forked: begin it in"
+                " this process"
+            )
 
     def _changed_error(self) -> ConfigurationError:
         return ConfigurationError(

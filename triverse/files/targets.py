@@ -60,6 +60,7 @@ class Target:
         self._temporary: Path | None = None
         self._descriptor: int | None = None
         self._mode = _DEFAULT
+        self._process = os.getpid()
 
     def __enter__(self) -> None: ...
 
@@ -203,7 +204,8 @@ class Target:
             self._remove()
 
     def _remove(self) -> None:
-        if self._temporary is not None:
+        # A callback may fork. The child then leaves the file to its parent.
+        if self._temporary is not None and self._process == os.getpid():
             self._temporary.unlink(missing_ok=True)
             self._temporary = None
 
