@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 
+from triverse import InvalidResponseError
 from triverse.core.headers import Headers
 
 RAW = [(b"Content-Type", b"application/json"), (b"Set-Cookie", b"a=1"), (b"set-cookie", b"b=2"), (b"X-Odd", b"\xe9")]
@@ -77,3 +78,11 @@ def test_a_request_id_is_found_under_either_name() -> None:
     assert Headers([(b"Request-Id", b"b")]).request_id == "b"
     assert Headers([(b"X-Request-Id", b"")]).request_id is None
     assert Headers().request_id is None
+
+
+def test_an_error_has_the_location_without_its_query() -> None:
+    """The query may be a signature, and errors are stored and sent to other processes."""
+    moved = Headers([(b"LOCATION", b"https://files.example/x?signature=s3cr3t"), (b"X-Odd", b"a?b")])
+    error = InvalidResponseError("a redirect", status_code=302, headers=moved)
+    assert dict(error.headers) == {"location": "https://files.example/x", "x-odd": "a?b"}
+    assert InvalidResponseError("no redirect", status_code=200, headers=Headers(RAW)).headers == Headers(RAW)

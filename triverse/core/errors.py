@@ -215,7 +215,7 @@ class InvalidResponseError(TriverseError):
     Attributes:
         path: where in the body, such as `data.balance`; None if the whole body is wrong.
         status_code: HTTP status of the response.
-        headers: headers of the response.
+        headers: headers of the response; `Location` without its query, which may give access to a file.
         request_id: the service's id of the request, to quote to support; None if it sent none.
         method: HTTP method of the last request; None if there was none.
         url: URL of the last request, without query and key; None if there was none.
@@ -235,7 +235,7 @@ class InvalidResponseError(TriverseError):
         super().__init__(message)
         self.path = path
         self.status_code = status_code
-        self.headers: Headers = Headers() if headers is None else headers
+        self.headers: Headers = Headers() if headers is None else headers.without_query()
         self.request_id: str | None = self.headers.request_id
 
 

@@ -58,6 +58,14 @@ class Headers(Mapping[str, str]):
             return self
         return Headers([(_redacted_name(name, redact), _redacted(value, redact)) for name, value in self._raw])
 
+    def without_query(self) -> Headers:
+        """Return the headers without the query of `Location`, which may be a signature that gives access to a file."""
+        if self.get_first(b"location") is None:
+            return self
+        return Headers(
+            [(name, value.partition(b"?")[0] if name.lower() == b"location" else value) for name, value in self._raw]
+        )
+
     @property
     def raw(self) -> tuple[tuple[bytes, bytes], ...]:
         """Names and values as they were received."""
