@@ -58,6 +58,19 @@ def test_follow_redirects_of_an_http_client_is_not_used() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_redirect_that_leads_nowhere_is_not_called_a_broken_connection() -> None:
+    with serving(lambda _: answer(b"", 302, {"Location": "http://[::1"})) as server:
+        with httpx.Client() as http_client, pytest.raises(TransportError) as refused:
+            Triverse(KEY, base_url=server.url, http_client=http_client).users.balance()
+        async with httpx.AsyncClient() as http_client:
+            with pytest.raises(TransportError, match="location") as refused_async:
+                await AsyncTriverse(KEY, base_url=server.url, http_client=http_client).users.balance()
+    assert type(refused.value) is type(refused_async.value) is TransportError
+    assert "broke" not in str(refused.value)
+    assert len(server.requests) == 2
+
+
+@pytest.mark.anyio
 async def test_an_async_http_client_can_have_any_transport() -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json=envelope(BALANCE)))
     async with httpx.AsyncClient(transport=transport) as own:

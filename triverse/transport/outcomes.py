@@ -110,6 +110,8 @@ _FAILURES: Final[Mapping[str, FailureKind]] = {
 # What h11 0.16 raises, and httpcore 1.0.9 passes on, before it writes anything to a connection that a KeyboardInterrupt
 # kept from being prepared for the next request.
 _UNPREPARED: Final = "can't handle event type Request "
+# What httpx 0.28 raises for a redirect that leads nowhere, even if redirects are not followed. The response is lost.
+_BAD_REDIRECT: Final = "Invalid URL in location header"
 _LIBRARIES: Final = frozenset({"anyio", "httpcore", "httpcore2", "httpx", "httpx2", "trio"})
 
 
@@ -144,6 +146,8 @@ def _failure_kind(error: Exception) -> FailureKind:
     ancestors = type(error).__mro__
     if type(error).__name__ == "LocalProtocolError" and str(error).startswith(_UNPREPARED):
         return FailureKind.NOT_SENT
+    if type(error).__name__ == "RemoteProtocolError" and str(error).startswith(_BAD_REDIRECT):
+        return FailureKind.OTHER
     for cls in ancestors:
         if cls.__name__ in _FAILURES:
             return _FAILURES[cls.__name__]
