@@ -22,9 +22,14 @@ BANNED = (
     "of no use",  # wrong, not supported
     "of use",  # useful
     "ridden",  # retried
+    "said",  # printed, returned
+    "says",  # shows, contains, states
     "shall",  # must, will
     "so many",  # this many
-    "takes nobody",  # say what is not cancelled
+    "somebody",  # name the caller, the reader …
+    "takes nobody",  # name what is not cancelled
+    "tells",  # shows, reports
+    "told",  # given
     "whoever",  # name the caller, the reader …
 )
 WORDS = re.compile(r"\b(" + "|".join(map(re.escape, BANNED)) + r")\b", re.IGNORECASE)
