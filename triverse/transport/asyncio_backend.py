@@ -32,7 +32,7 @@ __all__ = ["AsyncioBackend", "PlainStream", "fail_read", "supports_add_reader"]
 _UNIMPLEMENTED_ADD_READER: Final = asyncio.AbstractEventLoop.add_reader
 # Seconds that each address of a host has for itself before the next is tried as well (RFC 8305).
 _HAPPY_EYEBALLS_DELAY: Final = 0.25
-# Reads of a large body that are made in a row without the event loop, so that other tasks wait for some 2 ms at most.
+# Reads of a large body that are made in a row without the event loop, so that other tasks wait for some 4 ms at most.
 _READS_AT_ONCE: Final = 4
 
 

@@ -35,9 +35,9 @@ CANCEL: Final = "triverse_cancel"
 """Extension of a request: its `CancelToken`."""
 READ_SIZE: Final = "triverse_read_size"
 """Extension of a request: bytes to read at once, at most."""
-LARGE_READS: Final = 512 * 1024
+LARGE_READS: Final = 1024 * 1024
 """Bytes to read at once of a body that may be large. httpcore reads 64 KiB, with which a download over loopback takes
-half as long again. A transfer holds some five times this much in memory."""
+twice as long. A transfer holds some five times this much in memory."""
 
 
 _NO_SCOPE: Final = nullcontext()
