@@ -152,8 +152,11 @@ def test_an_existing_file_is_kept_unless_it_may_be_overwritten(sandbox: Sandbox,
 def test_nothing_is_paid_for_a_file_that_cannot_be_created(
     sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def access(_path: object, mode: int) -> bool:
+        return mode != os.W_OK
+
     # A read-only file system: root may write to a directory whatever its permissions are.
-    monkeypatch.setattr("os.access", lambda _path, mode: mode != os.W_OK)
+    monkeypatch.setattr("os.access", access)
     for target in (tmp_path, tmp_path / "x.glb"):
         assert main(["generate", "a helmet", "-o", str(target), "--yes"]) == 2
         assert f"no file can be created in {tmp_path}" in " ".join(capsys.readouterr().err.split())
