@@ -81,12 +81,16 @@ class CallbackStoppedError(RuntimeError):
 
     def __init__(self, stop: StopIteration) -> None:
         super().__init__("a callback raised StopIteration")
-        self.stop = self.__cause__ = stop
+        self.stop: StopIteration = stop
 
 
 def passable(error: BaseException) -> BaseException:
     """Return what a flow raises for the error of a callback: in a generator, StopIteration would mean its end."""
-    return CallbackStoppedError(error) if isinstance(error, StopIteration) else error
+    if not isinstance(error, StopIteration):
+        return error
+    stopped = CallbackStoppedError(error)
+    stopped.__cause__ = error
+    return stopped
 
 
 def is_interrupt(error: BaseException) -> bool:
