@@ -18,10 +18,10 @@ from typing import Final, NoReturn, TypeAlias, cast
 
 from attrs import evolve
 
-from triverse.api.assets import Asset, asset_request
+from triverse.api.assets import Asset, asset_request, preview_url
 from triverse.api.downloads import Begin, Data, Download, DownloadEffect, Open, Read, Stream
 from triverse.api.transfers import TransferLimits
-from triverse.core.api_errors import APIError, AuthenticationError, NotFoundError
+from triverse.core.api_errors import APIError, AuthenticationError
 from triverse.core.attempt import Attempt, AttemptFailed, FailureKind, Outcome, Reply
 from triverse.core.content_range import content_length, continues_at, is_encoded, range_headers, strong_etag
 from triverse.core.errors import DeadlineExceededError, InvalidResponseError, TriverseError
@@ -31,7 +31,7 @@ from triverse.core.filenames import safe_filename, sent_filename
 from triverse.core.flow import Call, Notify
 from triverse.core.options import Policy
 from triverse.core.progress import Progress
-from triverse.core.redirects import MAX_REDIRECTS, RedirectError, check_storage_url, is_redirect, redirect_target
+from triverse.core.redirects import MAX_REDIRECTS, RedirectError, is_redirect, redirect_target
 from triverse.core.request import Request
 from triverse.core.response import Response
 from triverse.core.response_body import MAX_BODY_BYTES
@@ -88,7 +88,8 @@ class _Transfer:
         self._fallback_name = str(plan.task_uuid)
         self._sent_name: str | None = None
         self._content_type = ""
-        self._has_begun = self._has_handed_on = False
+        self._has_begun = False
+        self._has_handed_on = False
         # About the attempts.
         deadline = None if limits.until == math.inf else limits.until
         self._attempt = Attempt(self._api_request(), 0.0, 1, deadline, policy.timeout)
@@ -183,23 +184,10 @@ class _Transfer:
         if not self._plan.preview:
             return self._api_request()
         left = self._limits.until - self._limits.runtime.monotonic() - self._attempt.after
-        result = cast(
-            "Response[Asset] | TriverseError",
-            (yield Call(asset_request(self._plan.task_uuid), self._attempt.after, left)),
-        )
+        call = Call(asset_request(self._plan.task_uuid), self._attempt.after, left)
+        # Not kept in a variable, which a traceback would show: the server may echo the key.
+        url = preview_url(cast("Response[Asset] | TriverseError", (yield call)), secure=self._secure)
         self._attempt = self._attempt._replace(after=0.0)
-        if isinstance(result, TriverseError):
-            raise result
-        url = result.data.preview_url
-        if url is None:
-            raise NotFoundError("the task has no preview image", status_code=result.status_code, headers=result.headers)
-        try:
-            check_storage_url(url, secure=self._secure)
-        except RedirectError as error:
-            message = f"unusable preview_url: {error.with_traceback(None)}"
-            refusal = InvalidResponseError(message, status_code=result.status_code, headers=result.headers)
-            del url, result  # no frame may hold what the server sent: it may echo the key
-            raise refusal from None
         return self._storage_request(url)
 
     def _api_request(self) -> Request[object]:
@@ -221,7 +209,8 @@ class _Transfer:
 
     def _with_body(self, reply: Reply) -> Generator[DownloadEffect, object, Reply]:
         """Read the body of an error."""
-        chunks, size = list[bytes](), 0
+        chunks: list[bytes] = []
+        size = 0
         while size <= MAX_BODY_BYTES:
             chunk = yield _READ
             if not isinstance(chunk, bytes) or not chunk:

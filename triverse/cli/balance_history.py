@@ -13,7 +13,7 @@ from rich.text import Text
 
 from triverse import BalanceChange, UserBalance
 from triverse.cli.chart import chart_with_scale
-from triverse.cli.freshness import Freshness, screen_lines, title_line
+from triverse.cli.freshness import Freshness, event_lines, screen_lines, title_line
 from triverse.cli.output import credits_text
 
 __all__ = ["BalanceHistory", "describe_change"]
@@ -77,10 +77,8 @@ class BalanceHistory:
         yield from self._numbers()
         left = console.height - _OTHER_LINES - screen_lines(state, console, options.max_width)
         events = self.events[-min(_SHOWN_EVENTS, max(0, left - _LEAST_CHART)) :] if left > 0 else []
-        if events:
-            yield Text()
-            yield from (Text(event, no_wrap=True, overflow="ellipsis") for event in events)
-            left -= len(events) + 1
+        yield from event_lines(events)
+        left -= len(events) + bool(events)
         if left >= _LEAST_CHART:
             yield Text()
             yield from self._chart(options.max_width, left, options.encoding.startswith("utf"))

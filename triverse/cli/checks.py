@@ -10,7 +10,7 @@ from typing import Final
 
 from attrs import frozen
 
-from triverse.cli.output import OK, is_terminal, printable
+from triverse.cli.output import OK, is_terminal, printable, with_full_stop
 
 __all__ = ["CheckResult", "CheckStatus", "failed", "format_result", "noted", "passed", "sentence", "to_json"]
 
@@ -64,8 +64,8 @@ def failed(name: str, detail: object, advice: str, exit_status: int, seconds: fl
 
 def sentence(error: object) -> str:
     """The text of an error as a sentence: with a capital letter, and a full stop at its end."""
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?', '!')) else '.'}"
+    text = with_full_stop(str(error))
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def to_json(result: CheckResult) -> dict[str, object]:

@@ -19,6 +19,7 @@ from triverse.cli.output import (
     print_json,
     printable,
     status_of,
+    with_full_stop,
 )
 from triverse.core.api_errors import AuthenticationError, NotFoundError, PermissionDeniedError, ServerError
 from triverse.core.errors import InvalidResponseError, TransportError, TriverseError
@@ -84,7 +85,7 @@ def _with_doctor(error: TriverseError) -> str:
     """The text of an error, with the command that finds the cause if there is a cause to be found."""
     text = for_command(str(error), "the profile")
     if isinstance(error, _EXAMINED):
-        return f"{text}{'' if text.endswith(('.', '?', '!')) else '.'} To find the cause: triverse doctor"
+        return f"{with_full_stop(text)} To find the cause: triverse doctor"
     return text
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from attrs import define, field
 from rich.console import Console
@@ -12,7 +12,7 @@ from rich.text import Text
 from triverse.cli.output import printable
 from triverse.core.errors import TriverseError
 
-__all__ = ["Freshness", "screen_lines", "title_line"]
+__all__ = ["Freshness", "event_lines", "screen_lines", "title_line"]
 
 # Numbers are stale after this many intervals without a response.
 _STALE_INTERVALS = 3.0
@@ -23,6 +23,13 @@ def title_line(title: str, about: str) -> Text:
     """The first line of a view: one line however narrow the terminal is."""
     parts = (f"{title}  ", "bold"), (f"{printable(about)}  ", "dim"), ("q ends", "dim")
     return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
+
+
+def event_lines(events: Sequence[str]) -> Iterator[Text]:
+    """An empty line, and what happened; nothing if nothing did."""
+    if events:
+        yield Text()
+        yield from (Text(event, no_wrap=True, overflow="ellipsis") for event in events)
 
 
 def screen_lines(texts: Iterable[Text], console: Console, width: int) -> int:

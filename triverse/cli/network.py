@@ -17,12 +17,11 @@ from triverse.cli.output import NETWORK, USAGE
 from triverse.clients.config import Settings
 from triverse.core.errors import ConfigurationError
 from triverse.transport.base_url import parse_base_url
-from triverse.transport.environment import make_proxy, proxy_for, tls_context
+from triverse.transport.environment import DEFAULT_PORTS, make_proxy, proxy_for, tls_context
 
 __all__ = ["Origin", "check_certificates", "check_network", "check_proxy", "parse_origin", "tls_advice"]
 
 _TIMEOUT: Final = 5.0
-_PORTS: Final = {"https": 443, "http": 80, "socks5": 1080, "socks5h": 1080}
 
 
 @frozen
@@ -44,7 +43,7 @@ def parse_origin(settings: Settings) -> Origin:
         ConfigurationError: the client refuses it.
     """
     url = parse_base_url(settings.base_url, settings.base_url_name, allow_http=settings.allow_http)
-    return Origin(url.scheme, url.host, url.port or _PORTS[url.scheme])
+    return Origin(url.scheme, url.host, url.port or DEFAULT_PORTS[url.scheme])
 
 
 def check_proxy(service: Origin) -> tuple[Origin | None, CheckResult]:
@@ -69,8 +68,8 @@ def _proxy_origin(url: str) -> Origin:
     """
     try:
         parts = urlsplit(url)
-        if parts.scheme in _PORTS and parts.hostname:
-            return Origin(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme])
+        if parts.scheme in DEFAULT_PORTS and parts.hostname:
+            return Origin(parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme])
     except ValueError:
         pass
     raise ConfigurationError("correct HTTPS_PROXY or ALL_PROXY: it is not the URL of a proxy, such as http://host:8080")

@@ -40,6 +40,7 @@ __all__ = [
     "silence",
     "status_of",
     "utc_now",
+    "with_full_stop",
     "write_line",
 ]
 
@@ -125,6 +126,11 @@ def for_command(text: str, source: str) -> str:
     for option, words in {"the argument api_key": source, **_OPTIONS_OF_THE_SDK}.items():
         text = text.replace(option, words)
     return text
+
+
+def with_full_stop(text: str) -> str:
+    """The text as a sentence that others can follow."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def is_terminal(stream: TextIO) -> bool:

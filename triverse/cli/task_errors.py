@@ -19,6 +19,7 @@ from triverse.cli.output import (
     CommandError,
     for_command,
     status_of,
+    with_full_stop,
 )
 
 __all__ = ["input_errors", "resumable", "resume_command", "time_limit"]
@@ -80,19 +81,14 @@ def resumable(task_uuid: UUID, command: str | None) -> Generator[None]:
         raise CommandError(error, TASK_FAILED, task_uuid=task_uuid) from error
     except DeadlineExceededError as error:
         status = TIMED_OUT if error.task_uuid is not None else status_of(error)
-        raise CommandError(f"{_sentence(error)} {how}", status, **details) from error
+        raise CommandError(f"{with_full_stop(str(error))} {how}", status, **details) from error
     except TriverseError as error:
-        raise CommandError(f"{_sentence(error)} {how}", status_of(error), **details) from error
+        raise CommandError(f"{with_full_stop(str(error))} {how}", status_of(error), **details) from error
     except FileExistsError as error:
         message = f"{_os_error(error)}: replace it with --overwrite, or choose another -o. {how}"
         raise CommandError(message, API_ERROR, **details) from error
     except OSError as error:
         raise CommandError(f"{_os_error(error)}. {how}", API_ERROR, **details) from error
-
-
-def _sentence(error: TriverseError) -> str:
-    text = str(error)
-    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def _os_error(error: OSError) -> str:

@@ -26,7 +26,7 @@ from triverse.cli.accounts import (
     usable,
 )
 from triverse.cli.balance_history import describe_change
-from triverse.cli.freshness import Freshness, screen_lines, title_line
+from triverse.cli.freshness import Freshness, event_lines, screen_lines, title_line
 from triverse.cli.options import ClientFactory
 from triverse.cli.output import credits_text, print_json, printable, utc_now, write_line
 from triverse.cli.watch import is_screen, is_transient
@@ -82,10 +82,7 @@ class _AccountsView:
         yield accounts_table(shown, self.below, style="dim" if self.freshness.stale else "", wrap=False)
         if len(shown) < len(accounts):
             yield Text(f"and {len(accounts) - len(shown)} more", "dim")
-        events = self.events[: max(0, left - sum(map(_lines_of, shown)))]
-        if events:
-            yield Text()
-            yield from (Text(event, no_wrap=True, overflow="ellipsis") for event in events)
+        yield from event_lines(self.events[: max(0, left - sum(map(_lines_of, shown)))])
 
 
 def _lines_of(account: AccountBalance) -> int:

@@ -19,12 +19,13 @@ import httpx
 
 from triverse.core.errors import ConfigurationError
 
-__all__ = ["Origin", "ProxyTable", "plain_http_proxies", "proxy_for", "tls_context"]
+__all__ = ["DEFAULT_PORTS", "Origin", "ProxyTable", "plain_http_proxies", "proxy_for", "tls_context"]
 
 Origin: TypeAlias = tuple[str, str, int]
 """Scheme, host and port (RFC 6454)."""
 
-_PROXY_PORTS: Final = {"https": 443, "socks5": 1080, "socks5h": 1080}
+DEFAULT_PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+"""The usual port of each scheme, also of proxies."""
 
 _contexts: Final[dict[tuple[str | None, str | None], ssl.SSLContext]] = {}
 
@@ -45,12 +46,12 @@ class ProxyTable:
     def label(self, url: httpx.URL) -> str | None:
         """Host and port of the proxy for this URL, for error messages."""
         proxy = self.url(origin_of(url))
-        return None if proxy is None else host_and_port(*origin_of(httpx.URL(proxy))[1:])
+        return None if proxy is None else _proxy_label(proxy)
 
 
 def origin_of(url: httpx.URL) -> Origin:
     """The origin of a URL, with the scheme's usual port if it names none."""
-    return url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80)
+    return url.scheme, url.host, url.port or DEFAULT_PORTS.get(url.scheme, 80)
 
 
 def host_and_port(host: str, port: int) -> str:
@@ -61,8 +62,16 @@ def host_and_port(host: str, port: int) -> str:
 def plain_http_proxies() -> set[str]:
     """Host and port of the proxies through which httpx itself would send plain http."""
     settings = getproxies()
-    urls = [httpx.URL(url if "://" in url else f"http://{url}") for url in map(settings.get, ("http", "all")) if url]
-    return {host_and_port(url.host, url.port or _PROXY_PORTS.get(url.scheme, 80)) for url in urls}
+    return {_proxy_label(_with_scheme(url)) for url in map(settings.get, ("http", "all")) if url}
+
+
+def _proxy_label(proxy: str) -> str:
+    return host_and_port(*origin_of(httpx.URL(proxy))[1:])
+
+
+def _with_scheme(proxy: str) -> str:
+    """A proxy as URL; the environment may have it without `http://`."""
+    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def make_proxy(url: str) -> httpcore.Proxy:
@@ -98,9 +107,7 @@ def proxy_for(scheme: str, host: str, port: int) -> str | None:
     if any(_matches(entry, scheme, host.lower(), port) for entry in exempt if entry):
         return None
     url = settings.get(scheme) or settings.get("all")
-    if not url:
-        return None
-    return url if "://" in url else f"http://{url}"
+    return _with_scheme(url) if url else None
 
 
 def _matches(entry: str, scheme: str, host: str, port: int) -> bool:
