@@ -12,25 +12,15 @@ from typing import TypeAlias
 import httpx
 import pytest
 from support.clients import KEY
-from support.file_server import FileServer, Got, Sent, accepted, file_response, json_response, serving_files
-from support.files import PNG, glb
+from support.file_server import FileServer, Got, serving_files
+from support.files import PNG
+from support.finished_task import MODEL, TASK, serve
 from support.internals import watched_calls
 from support.interrupts import interrupt_after_line
 
 from triverse import Triverse
 
-TASK = "7d0f2c4e-1b3a-4c5d-8e6f-9a0b1c2d3e4f"
-MODEL = glb(3000)
 Operation: TypeAlias = Callable[[Triverse, Path], object]
-
-
-def serve(got: Got) -> Sent:
-    if got.path.endswith("/upload/image"):
-        return accepted(got)
-    if "/download/" in got.path:
-        return file_response(MODEL, got)
-    data = {"task_uuid": TASK, "status": "SUCCESS", "balance": 100.0, "frozen": 0.0}
-    return json_response({"code": 0, "message": "success", "data": data})
 
 
 def respond(request: httpx.Request) -> httpx.Response:

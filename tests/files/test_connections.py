@@ -10,10 +10,10 @@ import pytest
 from support.clients import KEY, MODES, Mode, drive, run_async
 from support.file_server import FileServer, Got, Sent, file_response, json_response, serving_files
 from support.files import glb
+from support.finished_task import TASK, read_async_stream, read_stream
 
 from triverse import AsyncTriverse, ConnectionFailedError, Triverse
 
-TASK = "7d0f2c4e-1b3a-4c5d-8e6f-9a0b1c2d3e4f"
 FILE = glb(400_000)
 SIGNATURE = "X-Signature=secret"
 
@@ -101,19 +101,11 @@ def test_a_redirect_leaves_its_connection_open(mode: Mode, users: bool, body: by
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_long_redirect_is_not_read(mode: Mode) -> None:
-    def sync_way(client: Triverse) -> bytes:
-        with client.tasks.stream(TASK) as download:
-            return download.read()
-
-    async def async_way(client: AsyncTriverse) -> bytes:
-        async with client.tasks.stream(TASK) as download:
-            return await download.read()
-
     with (
         serving_files(lambda got: file_response(FILE, got)) as storage,
         serving_files(lambda _: Sent(302, {"Location": f"{storage.origin}/x"}, bytes(100_000), stall=10)) as api,
     ):
-        assert drive(mode, sync_way, async_way, base_url=api.url) == FILE
+        assert drive(mode, read_stream, read_async_stream, base_url=api.url) == FILE
 
 
 @pytest.mark.parametrize("mode", MODES)

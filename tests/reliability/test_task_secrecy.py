@@ -15,6 +15,7 @@ from urllib.parse import quote
 import pytest
 from support.clients import MODES, Mode, drive
 from support.files import PNG
+from support.finished_task import read_async_stream, read_stream
 from support.key_search import cancelled_traceback, occurrences, traceback_text
 from support.recording import no_backoff
 from support.server import TASK, Received, answer, envelope, serving
@@ -26,16 +27,6 @@ TASK_ID = str(TASK["task_uuid"])
 
 # Nothing is written there, because each download in this file fails.
 TARGET = Path(gettempdir(), "triverse-test-of-secrecy.glb")
-
-
-def stream(client: Triverse) -> bytes:
-    with client.tasks.stream(TASK_ID) as download:
-        return download.read()
-
-
-async def async_stream(client: AsyncTriverse) -> bytes:
-    async with client.tasks.stream(TASK_ID) as download:
-        return await download.read()
 
 
 Ways: TypeAlias = tuple[Callable[[Triverse], object], Callable[[AsyncTriverse], Awaitable[object]]]
@@ -50,7 +41,7 @@ CALLS: dict[str, Ways] = {
         lambda c: c.tasks.download(TASK_ID, TARGET, preview=True),
         lambda c: c.tasks.download(TASK_ID, TARGET, preview=True),
     ),
-    "stream": (stream, async_stream),
+    "stream": (lambda c: read_stream(c, TASK_ID), lambda c: read_async_stream(c, TASK_ID)),
 }
 
 each_call = pytest.mark.parametrize("call", CALLS)

@@ -11,25 +11,15 @@ from typing import Never, TypeAlias
 import httpx
 import pytest
 from support.clients import KEY, Mode, run_async
-from support.file_server import FileServer, Got, Sent, accepted, file_response, json_response, serving_files
-from support.files import PNG, glb
+from support.file_server import FileServer, serving_files
+from support.files import PNG
+from support.finished_task import MODEL, TASK, read_async_stream, read_stream, serve
 
 from triverse import AsyncTriverse, ConnectionFailedError, DeadlineExceededError, TransportError, Triverse
 
-TASK = "7d0f2c4e-1b3a-4c5d-8e6f-9a0b1c2d3e4f"
-MODEL = glb(3000)
 each_mode = pytest.mark.parametrize("mode", ["asyncio", "trio"])
 Work: TypeAlias = Callable[[Triverse, Path], object]
 AsyncWork: TypeAlias = Callable[[AsyncTriverse, Path], Awaitable[object]]
-
-
-def serve(got: Got) -> Sent:
-    if got.path.endswith("/upload/image"):
-        return accepted(got)
-    if "/download/" in got.path:
-        return file_response(MODEL, got)
-    data = {"task_uuid": TASK, "status": "SUCCESS", "balance": 100.0, "frozen": 0.0}
-    return json_response({"code": 0, "message": "success", "data": data})
 
 
 class Pipe(BytesIO):
@@ -40,13 +30,11 @@ class Pipe(BytesIO):
 
 
 def stream(client: Triverse, _: Path) -> None:
-    with client.tasks.stream(TASK) as download:
-        assert download.read() == MODEL
+    assert read_stream(client) == MODEL
 
 
 async def async_stream(client: AsyncTriverse, _: Path) -> None:
-    async with client.tasks.stream(TASK) as download:
-        assert await download.read() == MODEL
+    assert await read_async_stream(client) == MODEL
 
 
 async def async_balances(client: AsyncTriverse, _: Path) -> None:
